@@ -1,0 +1,49 @@
+"""A closed table of named alternatives, whose error helps the reader choose."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from charlm.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def closest(name: str, known: list[str]) -> str:
+    """A sentence that names the likeliest alternative, or all of them.
+
+    >>> closest("lsmt", ["lstm", "gru"])
+    'did you mean lstm?'
+    >>> closest("x", ["lstm", "gru"])
+    'choose from lstm, gru'
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
+
+
+class Choices(Mapping[str, T], Generic[T]):
+    """A read-only table. A missing name raises ConfigError with "did you mean".
+
+    >>> Choices("cell", {"lstm": 1, "gru": 2})["lsmt"]
+    Traceback (most recent call last):
+    charlm.errors.ConfigError: no cell is called 'lsmt'
+    """
+
+    def __init__(self, what: str, table: Mapping[str, T]) -> None:
+        self.what = what
+        self._table = dict(table)
+
+    def __getitem__(self, name: str) -> T:
+        try:
+            return self._table[name]
+        except KeyError:
+            raise ConfigError(f"no {self.what} is called {name!r}", hint=closest(name, list(self._table))) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)

@@ -1,0 +1,152 @@
+"""stdout is data, stderr is talk.
+
+Colour and moving bars only on a terminal; NO_COLOR is obeyed (by rich); nothing here is told to the library,
+which calls back instead of printing.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from charlm.training.journal import Event
+
+PLAIN_SECONDS = 30.0  # between progress lines where there is no terminal
+
+
+def complain(message: str, hint: str) -> None:
+    """An error and its remedy, as two lines on stderr. Text, not markup: `[b]` may be data."""
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), message))
+    console.print(Text.assemble(("hint:  ", "bold cyan"), hint))
+
+
+def emit(line: str) -> None:
+    """One line of data."""
+    sys.stdout.write(line + "\n")
+
+
+def emit_json(record: Mapping[str, Any]) -> None:
+    """One JSON object on one line; what is not a number is null."""
+    emit(json.dumps({key: _finite(value) for key, value in record.items()}, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(rows: Iterable[tuple[str, str]]) -> None:
+    """Names and values in two columns."""
+    listed = list(rows)
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, value in listed:
+        emit(f"{name:<{width}}  {value}".rstrip())
+
+
+def figure(value: float | None, places: int = 2) -> str:
+    """A number for people; a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:,.{places}f}"
+
+
+def clock(seconds: float | None) -> str:
+    """A duration for people.
+
+    >>> clock(75), clock(3700), clock(None)
+    ('1:15', '1:01:40', '–')
+    """
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Talk:
+    """Sentences, progress bars and training reports on stderr."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.bar: Progress | None = None
+        self.told = 0.0
+
+    def note(self, sentence: str) -> None:
+        """One sentence."""
+        if not self.quiet:
+            self.console.print(Text(sentence))
+
+    def counter(self, what: str) -> "Counter":
+        """A progress report of how many tokens are done."""
+        return Counter(self, what)
+
+    def __enter__(self) -> "Talk":
+        if self.console.is_terminal and not self.quiet:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[facts]}"),
+                TimeElapsedColumn(),
+            )
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task("reading the text", total=None, facts="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def training(self, event: "Event") -> None:
+        """Show one event of a training."""
+        from charlm.training.journal import Measured, Notice
+        from charlm.training.journal import Progress as Step
+
+        if self.quiet:
+            return
+        if isinstance(event, Step):
+            facts = (
+                f"loss {event.loss:.3f} · {event.tokens_per_second:,.0f} tokens/s · {clock(event.seconds_left)} left"
+            )
+            what = f"epoch {event.place.epoch + 1} · step {event.place.step:,}"
+            if self.bar is not None:
+                self.bar.update(self.task, description=what, total=1.0, completed=event.share, facts=facts)
+            elif time.monotonic() - self.told > PLAIN_SECONDS:
+                self.told = time.monotonic()
+                self.note(f"{event.share:4.0%} · {what} · {facts}")
+        elif isinstance(event, Measured):
+            self.told = time.monotonic()
+            self.note(measured_line(event))
+        elif isinstance(event, Notice):
+            self.note(event.message)
+
+
+def measured_line(event: Any) -> str:
+    """One validation as a line: nats of training and validation, perplexity, bits per character."""
+    parts = [f"epoch {event.epoch:.2f}", f"step {event.step:,}", clock(event.seconds)]
+    if event.train_nats is not None:
+        parts.append(f"train {event.train_nats:.3f} nats")
+    if event.valid_nats is not None:
+        parts.append(f"valid {event.valid_nats:.3f} nats")
+        parts.append(f"perplexity {math.exp(min(event.valid_nats, 700)):.2f}")
+        parts.append(f"{event.valid_bits_per_char:.3f} bits/char")
+        parts.append("best so far" if event.is_best else "not better")
+    return " · ".join(parts)
+
+
+class Counter:
+    """Counts tokens on a terminal, silently elsewhere."""
+
+    def __init__(self, talk: Talk, what: str) -> None:
+        self.talk, self.what, self.done = talk, what, 0
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        if self.talk.bar is not None:
+            self.talk.bar.update(self.talk.task, description=self.what, facts=f"{self.done:,} tokens")

@@ -1,0 +1,80 @@
+"""`charlm eval`: how surprised is a model by a text?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charlm import config as configs
+from charlm.cli.console import Talk, emit, emit_json, figure, table
+from charlm.cli.options import AsJson, Device, Quiet, given, knob
+from charlm.config import TextConfig
+from charlm.errors import ConfigError
+
+
+def evaluate(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN... TEXT", help="Run directories, then the text; - is stdin.")
+    ],
+    part: Annotated[
+        str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="line or carried. [default: as in training]")] = None,
+    per_token: Annotated[
+        bool, typer.Option("--per-token", help="A JSON line for each token instead of totals.")
+    ] = False,
+    encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
+    field: Annotated[str | None, knob(TextConfig, "field")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print perplexity and bits per character of TEXT under each RUN.
+
+    charlm eval checkpoints/tang valid.txt
+    """
+    from charlm import evaluation
+
+    *paths, source = runs
+    if not paths:
+        raise ConfigError("one run and one text are needed", hint="charlm eval checkpoints/tang valid.txt")
+    texts = configs.build(TextConfig, given(encoding=encoding, field=field))
+    with Talk(quiet) as talk:
+        job = evaluation.Evaluation(str(source), texts, part=part, context=context, note=talk.note)
+        if per_token:
+            for path in paths:
+                for record in job.tokens(path, device):
+                    emit_json(record)
+            return
+        results = [job.measure(path, device, report=talk.counter("scoring")) for path in paths]
+    for result in results:
+        emit_json(result.to_json()) if as_json else _show(result, alone=len(results) == 1)
+    if len(results) > 1 and not as_json:
+        _compare(evaluation.compare(results))
+
+
+def _show(result: Any, alone: bool) -> None:
+    score = result.score
+    rows = [] if alone else [("run", result.run)]
+    rows += [
+        ("perplexity", f"{figure(score.perplexity)} per token, {score.tokens:,} tokens with line ends"),
+        ("bits per character", f"{figure(score.bits_per_char, 3)}, {score.characters:,} characters"),
+        ("nats per character", figure(score.nats_per_char, 4)),
+        ("context", result.context_sentence),
+    ]
+    if score.unknown:
+        rows += [
+            ("unknown", f"{score.unknown:,} tokens, {score.unknown_rate:.2%}"),
+            ("  left out", f"perplexity {figure(score.perplexity_known)}"),
+            ("  spelled out", f"perplexity {figure(score.perplexity_charged)}, 16 bits for each UTF-16 unit"),
+        ]
+    table(rows)
+    if not alone:
+        emit("")
+
+
+def _compare(comparison: Any) -> None:
+    for place, (name, bits, behind) in enumerate(comparison.ranking, 1):
+        gap = "" if place == 1 else f"  +{behind:.3f}"
+        emit(f"{place}. {name}  {bits:.3f} bits/char{gap}")
+    emit(comparison.remark)

@@ -1,0 +1,103 @@
+"""`charlm run`: look after run directories."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charlm.cli.console import Talk, clock, emit, emit_json, figure, table
+from charlm.cli.options import AsJson, Quiet
+from charlm.errors import RunError
+
+app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
+RunPath = Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")]
+
+
+@app.command("info")
+def info(run: RunPath, as_json: AsJson = False) -> None:
+    """What a run is, how it was made, and how good it is."""
+    from charlm import pipeline, runs
+
+    facts = pipeline.describe(runs.load(run))
+    if as_json:
+        emit_json(facts)
+        return
+    table(_rows(facts))
+
+
+def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    import math
+
+    best, corpus, valid = facts["best"], facts["corpus"], facts["valid"]
+    knobs = facts["knobs"]
+    family = ", ".join(f"{name} {value}" for name, value in knobs[facts["model"]].items())
+    rows = [
+        ("run", facts["path"]),
+        ("model", f"{facts['model']}: {family}"),
+        ("parameters", f"{facts['parameters']:,}"),
+        (
+            "tokens are",
+            f"{facts['level']}, {facts['vocab_size']:,} of them; reading {facts['reading']}, context {facts['context']}",
+        ),
+        (
+            "learned from",
+            f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}",
+        ),
+    ]
+    if valid:
+        rows.append(("measured on", f"{valid['documents']:,} documents, {valid['tokens']:,} tokens, {valid['from']}"))
+    if best.get("valid_nats") is not None:
+        figures = f"perplexity {figure(math.exp(min(best['valid_nats'], 700)))}, {figure(best['valid_bits_per_char'], 3)} bits/char"
+        rows.append(("best", f"{figures} at step {best['step']:,}, epoch {best['epoch']:.2f}"))
+    rows += [
+        (
+            "made",
+            f"{facts['created']} with charlm {facts['charlm']}, torch {facts['torch']}, on {facts['device']} in {facts['precision']}",
+        ),
+        (
+            "time",
+            f"{clock(facts.get('seconds'))}; ended because {facts['ended']}" if facts["ended"] else "not finished",
+        ),
+        ("command", facts["command"]),
+    ]
+    return rows
+
+
+@app.command("check")
+def check(run: RunPath, as_json: AsJson = False) -> None:
+    """Look at every file of a run; exit code 1 if one is damaged."""
+    from charlm import runs
+
+    found = runs.check(run)
+    for what, wrong in found:
+        if as_json:
+            emit_json({"file": what, "sound": wrong is None, "problem": wrong})
+        else:
+            emit(f"{'ok ' if wrong is None else 'BAD'}  {what}{'' if wrong is None else ': ' + wrong}")
+    bad = [what for what, wrong in found if wrong is not None]
+    if bad:
+        raise RunError(
+            f"{run}: {len(bad)} of {len(found)} checks failed", hint="restore those files from a copy of the run"
+        )
+
+
+@app.command("plot")
+def plot(
+    run: RunPath,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file. [default: RUN/curve.png]")] = None,
+    as_text: Annotated[bool, typer.Option("--text", help="Draw in the terminal instead.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the learning curve: a PNG with matplotlib, or text without it."""
+    from charlm import curves, runs
+
+    runs.read_facts(run)
+    entries = runs.history(run)
+    talk = Talk(quiet)
+    if not as_text:
+        try:
+            emit(str(curves.picture(entries, output or run / "curve.png", title=run.name)))
+            return
+        except ImportError:
+            talk.note("matplotlib is not installed (pip install 'charlm[plot]'): drawn as text")
+    emit(curves.text_plot(entries))

@@ -1,0 +1,118 @@
+"""`charlm sample`: let a model write."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charlm import config as configs
+from charlm import storage
+from charlm.cli.console import Talk, emit, emit_json
+from charlm.cli.options import AsJson, Device, Quiet, given, knob
+from charlm.config import SamplingConfig
+from charlm.errors import ConfigError, TextError
+from charlm.text import normalize
+
+if TYPE_CHECKING:
+    from charlm.runs import Run
+
+
+def sample(
+    run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
+    prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
+    prompt_file: Annotated[Path | None, typer.Option(help="Prompts from a file, one a line.")] = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples for each prompt.")] = 1,
+    temperature: Annotated[float | None, knob(SamplingConfig, "temperature")] = None,
+    top_k: Annotated[int | None, knob(SamplingConfig, "top_k")] = None,
+    top_p: Annotated[float | None, knob(SamplingConfig, "top_p")] = None,
+    min_p: Annotated[float | None, knob(SamplingConfig, "min_p")] = None,
+    repetition: Annotated[float | None, knob(SamplingConfig, "repetition")] = None,
+    max_tokens: Annotated[int | None, knob(SamplingConfig, "max_tokens")] = None,
+    seed: Annotated[int | None, knob(SamplingConfig, "seed")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples drawn side by side; does not change them.")] = 64,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print texts that the model of RUN writes, one a line.
+
+    charlm sample checkpoints/tang --prompt 春江 --count 5 --temperature 0.8 --seed 7
+    """
+    from charlm import runs, sampling
+
+    knobs = given(
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition=repetition,
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    config = configs.build(SamplingConfig, knobs)
+    prompts = _prompts(prompt, prompt_file)
+    loaded = runs.load(run, device)
+    talk = Talk(quiet)
+    for text in prompts:
+        ids, unknown = loaded.codec.prompt(text)
+        if unknown:
+            talk.note(f"the model does not know {' '.join(dict.fromkeys(unknown))}: read as unknown, kept in the text")
+        if count == 1 and sys.stdout.isatty() and not as_json:
+            _stream(loaded, text, ids, config)
+            continue
+        found = sampling.samples(loaded.model, ids, count, config, ends=loaded.codec.closing, batch_size=batch_size)
+        for number, drawn in enumerate(found):
+            whole = loaded.text_of(text, drawn.ids)
+            if as_json:
+                emit_json(
+                    {
+                        "text": whole,
+                        "prompt": text,
+                        "number": number,
+                        "seed": config.seed,
+                        "log_prob": drawn.log_prob,
+                        "tokens": len(drawn.ids),
+                        "ended": drawn.ended,
+                    }
+                )
+            else:
+                emit(whole)
+
+
+def _stream(loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig) -> None:
+    """Show a sample on the terminal while it is drawn."""
+    from charlm import sampling
+
+    shown = prompt
+    said: list[int] = []
+    sys.stdout.write(prompt)
+
+    def on_token(_: int, token: int) -> None:
+        nonlocal shown
+        said.append(token)
+        whole = loaded.text_of(prompt, said)
+        sys.stdout.write(whole.removeprefix(shown))
+        sys.stdout.flush()
+        shown = whole
+
+    sampling.sample(loaded.model, ids, [0], config, ends=loaded.codec.closing, on_token=on_token)
+    sys.stdout.write("\n")
+
+
+def _prompts(prompt: str, file: Path | None) -> list[str]:
+    if file is not None and prompt:
+        raise ConfigError(
+            "--prompt and --prompt-file are rivals; give one", hint="one prompt a line goes into the file"
+        )
+    if file is not None:
+        text = storage.read_text(file, error=lambda reason: TextError(reason, hint="a UTF-8 text, one prompt a line"))
+        lines = text.lstrip("\ufeff").splitlines()
+    elif prompt == "-":
+        lines = sys.stdin.read().splitlines()
+    else:
+        return [normalize(prompt)]
+    prompts = [normalize(line) for line in lines if line.strip()]
+    if not prompts:
+        raise TextError("there are no prompts in the input", hint="one prompt a line; leave --prompt out for none")
+    return prompts

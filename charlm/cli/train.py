@@ -1,0 +1,238 @@
+"""`charlm train`: from raw text to a trained run."""
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from charlm import config as configs
+from charlm.cli.console import Talk, clock, emit_json, figure, table
+from charlm.cli.options import AsJson, Quiet, given, knob
+from charlm.config import PRESETS, RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
+from charlm.errors import ConfigError, Interrupted
+
+BUDGETS = ("epochs", "steps", "minutes")
+
+
+class Signals:
+    """Notes the first Ctrl-C or SIGTERM, so that the step can be finished; a second Ctrl-C stops at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __call__(self) -> int | None:
+        return self.received
+
+    def __enter__(self) -> "Signals":
+        self.before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+
+
+def train(
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Text files or folders.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run directory to make. [default: checkpoints/NAME-OF-TEXT]")] = None,
+    valid: Annotated[
+        list[str] | None,
+        typer.Option(help="Validation text, repeatable. [default: 5 % of the documents, or the stream's last tenth]"),
+    ] = None,
+    vocab: Annotated[Path | None, typer.Option(help="Vocabulary made by `charlm vocab`, used as it is.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.")] = None,
+    init_from: Annotated[Path | None, typer.Option(help="Begin with another run's weights, matched by token.")] = None,
+    preset: Annotated[str | None, typer.Option(help=f"A set of knobs: {', '.join(PRESETS)}.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Knobs from a TOML file, or from a run's config.json.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
+    model: Annotated[str | None, typer.Option(help="recurrent or unigram. [default: recurrent]")] = None,
+    cell: Annotated[str | None, knob(RecurrentConfig, "cell")] = None,
+    layers: Annotated[int | None, knob(RecurrentConfig, "layers")] = None,
+    hidden: Annotated[int | None, knob(RecurrentConfig, "hidden")] = None,
+    embedding: Annotated[int | None, knob(RecurrentConfig, "embedding")] = None,
+    tied: Annotated[bool | None, knob(RecurrentConfig, "tied", "--tied/--untied")] = None,
+    dropout: Annotated[float | None, knob(RecurrentConfig, "dropout")] = None,
+    learned_start: Annotated[
+        bool | None, knob(RecurrentConfig, "learned_start", "--learned-start/--zero-start")
+    ] = None,
+    add_k: Annotated[float | None, knob(UnigramConfig, "add_k")] = None,
+    epochs: Annotated[float | None, knob(TrainingConfig, "epochs")] = None,
+    steps: Annotated[int | None, knob(TrainingConfig, "steps")] = None,
+    minutes: Annotated[float | None, knob(TrainingConfig, "minutes")] = None,
+    batch_size: Annotated[int | None, knob(TrainingConfig, "batch_size")] = None,
+    window: Annotated[int | None, knob(TrainingConfig, "window")] = None,
+    learning_rate: Annotated[float | None, knob(TrainingConfig, "learning_rate")] = None,
+    warmup: Annotated[float | None, knob(TrainingConfig, "warmup")] = None,
+    final_rate: Annotated[float | None, knob(TrainingConfig, "final_rate")] = None,
+    weight_decay: Annotated[float | None, knob(TrainingConfig, "weight_decay")] = None,
+    beta2: Annotated[float | None, knob(TrainingConfig, "beta2")] = None,
+    clip: Annotated[float | None, knob(TrainingConfig, "clip")] = None,
+    validations: Annotated[int | None, knob(TrainingConfig, "validations")] = None,
+    patience: Annotated[int | None, knob(TrainingConfig, "patience")] = None,
+    save_minutes: Annotated[float | None, knob(TrainingConfig, "save_minutes")] = None,
+    seed: Annotated[int | None, knob(TrainingConfig, "seed")] = None,
+    precision: Annotated[str | None, knob(TrainingConfig, "precision")] = None,
+    device: Annotated[str | None, knob(TrainingConfig, "device")] = None,
+    reading: Annotated[str | None, knob(TextConfig, "reading")] = None,
+    context: Annotated[str | None, knob(TextConfig, "context")] = None,
+    level: Annotated[str | None, knob(TextConfig, "level")] = None,
+    encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
+    field: Annotated[str | None, knob(TextConfig, "field")] = None,
+    simplify: Annotated[bool | None, knob(TextConfig, "simplify", "--simplify")] = None,
+    user_dict: Annotated[str | None, knob(TextConfig, "user_dict")] = None,
+    min_count: Annotated[int | None, knob(TextConfig, "min_count")] = None,
+    max_size: Annotated[int | None, knob(TextConfig, "max_size")] = None,
+    coverage: Annotated[float | None, knob(TextConfig, "coverage")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on TEXT and keep it in a run directory.
+
+    Ctrl-C finishes the step, saves everything and prints the command that goes on.
+
+    charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
+    """
+    asked = given(**{name: value for name, value in locals().items() if name not in _NOT_KNOBS})
+    from charlm import pipeline, runs
+
+    talk = Talk(quiet)
+    with Signals() as signals, talk:
+        watcher = pipeline.Watcher(report=talk.training, note=talk.note, signal=signals)
+        if resume is not None:
+            path = resume
+            budget = {name: value for name, value in asked.items() if name in BUDGETS}
+            if others := sorted(asked.keys() - {*BUDGETS, "device"}):
+                options = ", ".join("--" + name.replace("_", "-") for name in others)
+                raise ConfigError(
+                    f"--resume goes on with a run as it was; it cannot change {options}",
+                    hint=f"begin a new run from its weights: --init-from {resume}",
+                )
+            outcome = pipeline.resume(resume, budget, tuple(texts or ()), watcher)
+        else:
+            settled = _config(tuple(texts or ()), tuple(valid or ()), model, preset, config, asked)
+            if dry_run:
+                _show_estimate(pipeline.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
+                return
+            path = run or _free_name(settled.texts[0])
+            outcome = pipeline.train(
+                settled,
+                path,
+                vocab_folder=vocab,
+                init_from=init_from,
+                command=shlex.join(["charlm", *sys.argv[1:]]),
+                watcher=watcher,
+            )
+    if outcome.signal is not None:
+        raise Interrupted(outcome.signal, outcome.place.step, f"charlm train --resume {shlex.quote(str(path))}")
+    facts = runs.read_facts(path)
+    best = runs.load(path).best
+    _show_outcome(path, facts, best, as_json)
+
+
+_NOT_KNOBS = frozenset(
+    {
+        "texts",
+        "run",
+        "valid",
+        "vocab",
+        "resume",
+        "init_from",
+        "preset",
+        "config",
+        "dry_run",
+        "model",
+        "as_json",
+        "quiet",
+    }
+)
+
+
+def _config(
+    texts: tuple[str, ...],
+    valid: tuple[str, ...],
+    model: str | None,
+    preset: str | None,
+    file: Path | None,
+    asked: dict[str, Any],
+) -> Any:
+    """Preset, then file, then options."""
+    from charlm.families import FAMILIES
+    from charlm.runs import RunConfig
+
+    pages = [TextConfig, RecurrentConfig, UnigramConfig, TrainingConfig]
+    from_file = configs.read_file(file, pages) if file is not None else {}
+    texts = texts or tuple(from_file.get("texts", ()))
+    valid = valid or tuple(from_file.get("valid", ()))
+    if not texts:
+        raise ConfigError("no text was given", hint="charlm train poems.txt, or --resume RUN")
+    name = model or from_file.get("model", "recurrent")
+    family = FAMILIES[name]
+    if any(budget in asked for budget in BUDGETS):  # an option replaces the file's budget, of whatever kind
+        from_file = {key: value for key, value in from_file.items() if key not in BUDGETS}
+    layers = (PRESETS[preset] if preset else {}, from_file, asked)
+    return RunConfig(
+        texts=tuple(str(Path(t).resolve()) if t != "-" else t for t in texts),
+        valid=tuple(str(Path(t).resolve()) if t != "-" else t for t in valid),
+        model=name,
+        text=configs.build(TextConfig, *layers),
+        family=configs.build(family.config, *layers),
+        training=configs.build(TrainingConfig, *layers),
+    )
+
+
+def _free_name(text: str) -> Path:
+    """checkpoints/NAME, or the first of NAME-2, NAME-3, … that is free."""
+    name = Path(text).name.split(".")[0] or "run"
+    path, number = Path("checkpoints") / name, 2
+    while path.exists():
+        path, number = Path("checkpoints") / f"{name}-{number}", number + 1
+    return path
+
+
+def _show_estimate(estimate: Any, as_json: bool) -> None:
+    if as_json:
+        emit_json(vars(estimate))
+        return
+    table(
+        [
+            ("parameters", f"{estimate.parameters:,}"),
+            ("tokens", f"{estimate.tokens:,} in the training text"),
+            ("speed", f"{estimate.tokens_per_second:,.0f} tokens/s on {estimate.device} in {estimate.precision}"),
+            ("duration", f"about {clock(estimate.seconds)}"),
+            ("memory", f"about {estimate.memory / 2**20:,.0f} MiB"),
+        ]
+    )
+
+
+def _show_outcome(path: Path, facts: dict[str, Any], best: dict[str, Any], as_json: bool) -> None:
+    import math
+
+    nats = best.get("valid_nats")
+    record = {
+        "run": str(path),
+        "step": best["step"],
+        "nats": nats,
+        "perplexity": math.exp(nats) if nats is not None and nats < 700 else None,
+        "bits_per_char": best.get("valid_bits_per_char"),
+        "seconds": facts.get("seconds"),
+    }
+    if as_json:
+        emit_json(record)
+        return
+    rows = [("run", str(path))]
+    if nats is not None:
+        rows.append(
+            ("perplexity", f"{figure(record['perplexity'])} on the validation text, best at step {best['step']:,}")
+        )
+        rows.append(("bits per character", figure(record["bits_per_char"], 3)))
+    rows.append(("time", clock(facts.get("seconds"))))
+    table(rows)

@@ -1,0 +1,131 @@
+"""`charlm vocab`: which tokens a text has, and which of them a model shall know."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charlm import census, storage
+from charlm import config as configs
+from charlm.cli.console import Talk, emit, emit_json, table
+from charlm.cli.options import AsJson, Quiet, given, knob
+from charlm.config import TextConfig
+from charlm.errors import ConfigError, VocabError
+from charlm.vocab import Loss, escape
+
+
+def vocab(
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT...", help="Text files or folders, or vocabularies of shards to be added."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for tokenizer.json and vocab.tsv.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Count what this vocabulary or run does not know of TEXT.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Count every N-th document only, from the K-th.")
+    ] = None,
+    reading: Annotated[str | None, knob(TextConfig, "reading")] = None,
+    level: Annotated[str | None, knob(TextConfig, "level")] = None,
+    encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
+    field: Annotated[str | None, knob(TextConfig, "field")] = None,
+    simplify: Annotated[bool | None, knob(TextConfig, "simplify", "--simplify")] = None,
+    user_dict: Annotated[str | None, knob(TextConfig, "user_dict")] = None,
+    min_count: Annotated[int | None, knob(TextConfig, "min_count")] = None,
+    max_size: Annotated[int | None, knob(TextConfig, "max_size")] = None,
+    coverage: Annotated[float | None, knob(TextConfig, "coverage")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Count the tokens of TEXT, make a vocabulary, and say what is lost and what is odd.
+
+    charlm vocab poems.txt -o vocab/ --level char --min-count 2
+    """
+    knobs = given(
+        reading=reading,
+        level=level,
+        encoding=encoding,
+        field=field,
+        simplify=simplify,
+        user_dict=user_dict,
+        min_count=min_count,
+        max_size=max_size,
+        coverage=coverage,
+    )
+    config = configs.build(TextConfig, knobs)
+    if output is not None and output.exists():
+        raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
+    with Talk(quiet) as talk:
+        if against is not None:
+            _show_unknown(census.unknown_of(against, texts, config, note=talk.note), as_json)
+            return
+        made = census.of_files(texts, config, shard=_shard(shard), note=talk.note)
+    if output is not None:
+        with storage.whole_folder(output) as folder:
+            made.codec.save(folder)
+    _show(made, output, as_json)
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return 1, 1
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise ConfigError(f"--shard {text!r} is no part like 1/4", hint="K/N with 1 ≤ K ≤ N")
+    return int(first), int(second)
+
+
+def _show(made: census.Census, output: Path | None, as_json: bool) -> None:
+    loss, survey, size = made.loss, made.survey, len(made.codec.vocab)
+    if as_json:
+        emit_json(
+            {
+                "folder": str(output) if output else None,
+                "size": size,
+                "tokens": loss.of_tokens,
+                "documents": made.codec.vocab.counts[0],
+                "lost_types": loss.types,
+                "lost_tokens": loss.tokens,
+                "lost_rate": loss.rate,
+                "lost_examples": dict(loss.examples),
+                "findings": survey.findings(),
+            }
+        )
+        return
+    if output is None:
+        emit(made.codec.vocab.lines().rstrip("\n"))
+        return
+    rows = [
+        ("vocabulary", f"{size:,} tokens with <EOS> and <UNK>, in {output}"),
+        ("text", f"{loss.of_tokens:,} tokens"),
+    ]
+    if survey.documents:
+        rows.append(("documents", f"{survey.documents:,}, the longest has {survey.longest:,} characters"))
+    if loss.types:
+        rows.append(("lost", f"{loss.types:,} rarer tokens, {loss.rate:.3%} of the text, e.g. {_examples(loss)}"))
+    rows += [("odd", finding) for finding in survey.findings()]
+    table(rows)
+
+
+def _examples(loss: Loss) -> str:
+    return " ".join(f"{escape(token)}×{n}" for token, n in loss.examples)
+
+
+def _show_unknown(found: tuple[Loss, dict[str, Loss]], as_json: bool) -> None:
+    whole, scripts = found
+    if as_json:
+        record: dict[str, Any] = {"tokens": whole.of_tokens, "unknown": whole.tokens, "unknown_rate": whole.rate}
+        record["examples"] = dict(whole.examples)
+        record["by_script"] = {
+            name: {"tokens": part.of_tokens, "unknown": part.tokens} for name, part in scripts.items()
+        }
+        emit_json(record)
+        return
+    rows = [("unknown", f"{whole.tokens:,} of {whole.of_tokens:,} tokens, {whole.rate:.3%}; {whole.types:,} different")]
+    rows += [(f"  {name}", f"{part.tokens:,} of {part.of_tokens:,}, {part.rate:.3%}") for name, part in scripts.items()]
+    if whole.examples:
+        rows.append(("examples", _examples(whole)))
+    table(rows)

@@ -1,0 +1,168 @@
+"""FAMILIES: the kinds of model, and how each is built, trained, kept and tried. The only file that knows them all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from charlm import tensorfiles
+from charlm.choices import Choices
+from charlm.config import Precision, RecurrentConfig, TrainingConfig, UnigramConfig
+from charlm.errors import RunError
+from charlm.models.base import LanguageModel
+from charlm.models.recurrent import Recurrent
+from charlm.models.unigram import Unigram
+from charlm.scoring import evaluate_corpus
+from charlm.training import gradient
+from charlm.training.gradient import Outcome, Texts
+from charlm.training.journal import Journal, Measured, Report
+from charlm.training.schedules import Place
+from charlm.vocab import Vocab
+
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a family needs to learn: the texts, the settings, and whom to tell."""
+
+    texts: Texts
+    vocab: Vocab
+    training: TrainingConfig
+    precision: Precision
+    device: torch.device
+    journal: Journal
+    report: Report
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of language model.
+
+    config     its page of knobs
+    fresh      (config, vocabulary, seed) -> a model that has learned nothing yet
+    fit        trains a fresh model in place; its journal receives the weights
+    load       (config, vocabulary size, run directory) -> a model, on the CPU, ready to be asked
+    tiny       vocabulary size -> a model with a few parameters, for the contract tests
+    """
+
+    config: type
+    fresh: Callable[[Any, Vocab, int], Any]
+    fit: Callable[[Any, Job], Outcome]
+    load: Callable[[Any, int, Path], LanguageModel]
+    tiny: Callable[[int], LanguageModel]
+
+
+def _checked(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    """Refuse weights whose names or shapes are not those that the config asks for."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in expected.items()}
+    if shapes != wanted:
+        names = sorted(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name))
+        what = ", ".join(f"{n} is {shapes.get(n, 'missing')}, not {wanted.get(n, 'expected')}" for n in names[:3])
+        raise RunError(
+            f"{path} does not fit its config.json and vocab.tsv: {what}",
+            hint="one of them was edited or comes from another run; restore them together",
+        )
+
+
+# ── recurrent ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _fresh_recurrent(config: RecurrentConfig, vocab: Vocab, seed: int) -> Recurrent:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Recurrent(config, len(vocab))
+    counts = torch.tensor(vocab.counts, dtype=torch.float64) + 1
+    model.set_prior((counts / counts.sum()).log())
+    return model
+
+
+def _fit_recurrent(model: Recurrent, job: Job) -> Outcome:
+    return gradient.fit(
+        model,
+        job.texts,
+        job.training,
+        precision=job.precision,
+        device=job.device,
+        journal=job.journal,
+        report=job.report,
+    )
+
+
+def _load_recurrent(config: RecurrentConfig, vocab_size: int, folder: Path) -> Recurrent:
+    tensors, _ = tensorfiles.read(folder / WEIGHTS_FILE)
+    with torch.device("meta"):
+        expected = Recurrent(config, vocab_size).state_dict()
+    _checked(tensors, expected, folder / WEIGHTS_FILE)
+    with torch.random.fork_rng(devices=[]):
+        model = Recurrent(config, vocab_size)
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _tiny_recurrent(cell: str) -> Callable[[int], Recurrent]:
+    def tiny(vocab_size: int) -> Recurrent:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            config = RecurrentConfig(cell=cell, layers=2, hidden=5, embedding=4)  # type: ignore[arg-type]
+            return Recurrent(config, vocab_size).double().eval()
+
+    return tiny
+
+
+# ── unigram ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _fresh_unigram(config: UnigramConfig, vocab: Vocab, seed: int) -> Unigram:
+    return Unigram.from_counts([0] * len(vocab), config)
+
+
+def _fit_unigram(model: Unigram, job: Job) -> Outcome:
+    counts = torch.zeros(model.vocab_size, dtype=torch.int64)
+    ids = job.texts.train.ids
+    for start in range(0, len(ids), 1 << 22):
+        part = torch.from_numpy(ids[start : start + (1 << 22)].astype("int64"))
+        counts += torch.bincount(part, minlength=model.vocab_size)
+    model.count(counts)
+    measured = Measured(step=1, epoch=1.0, seconds=0.0, learning_rate=0.0, train_nats=None)
+    if job.texts.valid is not None:
+        score = evaluate_corpus(model, job.texts.valid, carried=job.texts.carried)
+        measured = Measured(
+            step=1,
+            epoch=1.0,
+            seconds=0.0,
+            learning_rate=0.0,
+            train_nats=None,
+            valid_nats=score.nats / score.tokens,
+            valid_bits_per_char=score.bits_per_char,
+            is_best=True,
+        )
+    job.journal.keep({"counts": counts}, measured)
+    job.journal.record(measured)
+    job.report(measured)
+    return Outcome(Place(step=1, epoch=1), measured, None)
+
+
+def _load_unigram(config: UnigramConfig, vocab_size: int, folder: Path) -> Unigram:
+    tensors, _ = tensorfiles.read(folder / WEIGHTS_FILE)
+    _checked(tensors, {"counts": torch.empty(vocab_size)}, folder / WEIGHTS_FILE)
+    return Unigram.from_counts(tensors["counts"].tolist(), config)
+
+
+def _tiny_unigram(vocab_size: int) -> Unigram:
+    return Unigram.from_counts(range(vocab_size), UnigramConfig())
+
+
+FAMILIES: Choices[Family] = Choices(
+    "model",
+    {
+        "recurrent": Family(
+            RecurrentConfig, _fresh_recurrent, _fit_recurrent, _load_recurrent, _tiny_recurrent("lstm")
+        ),
+        "unigram": Family(UnigramConfig, _fresh_unigram, _fit_unigram, _load_unigram, _tiny_unigram),
+    },
+)

@@ -1,0 +1,1 @@
+"""CHOICE: what a language model can be."""

@@ -1,0 +1,51 @@
+"""What a language model is: three methods over a state that can be held in the hand."""
+
+from typing import Protocol
+
+import torch
+
+from charlm.shapes import Ids, LogProbs, State
+
+
+class LanguageModel(Protocol):
+    """A distribution over the next token, given everything read so far.
+
+    "Everything read so far" is a State: a flat tuple of tensors, batch first, never changed in place.
+    Keep one, copy one, pick rows from one. A text begins by reading `<EOS>`.
+
+    Two more methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats,
+    State)` where training minimises something else than minus `score`, and `trace(inputs, state) -> {name:
+    Tensor (B, T, L, H)}` for hidden states and gates.
+    """
+
+    vocab_size: int
+
+    def initial_state(self, batch_size: int) -> State:
+        """The state before anything has been read."""
+
+    def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
+        """Read one token per row; say what comes next.
+
+        ids (B,)  ->  log_probs (B, V), nats, and the state after `ids`
+        """
+
+    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        """Read `inputs`; say how likely each of `targets` was.
+
+        inputs, targets (B, T)  ->  log_probs (B, T), nats, and the state after `inputs`
+        """
+
+
+def pick(state: State, rows: torch.Tensor) -> State:
+    """The state of some rows: rows (N,) int64 or bool (B,)."""
+    return tuple(leaf[rows] for leaf in state)
+
+
+def detach(state: State) -> State:
+    """The same state, from which no gradient travels back: the truncation of back-propagation through time."""
+    return tuple(leaf.detach() for leaf in state)
+
+
+def device_of(state: State) -> torch.device:
+    """Where a state lives, and so where its model's input belongs."""
+    return state[0].device if state else torch.device("cpu")

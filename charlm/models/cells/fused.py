@@ -1,0 +1,78 @@
+"""Cells on torch's fused layers: oneDNN on a CPU, cuDNN on a GPU.
+
+The equations stand in the documentation of `torch.nn.LSTM`, `GRU` and `RNN`. Starting values: orthogonal
+recurrent matrices, so that gradients neither vanish nor explode at first (Saxe et al. 2014); the identity for
+`rnn-relu` (Le, Jaitly & Hinton 2015); and a forget bias of 1 (Jozefowicz et al. 2015).
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from charlm.shapes import State
+
+
+class FusedCell(nn.Module):
+    """A single-layer `torch.nn` recurrent module with its state as a batch-first tuple."""
+
+    def __init__(self, core: nn.RNNBase, leaves: int) -> None:
+        super().__init__()
+        self.core = core
+        self.leaves = leaves
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """x (B, T, E), state leaves (B, H)  ->  hidden (B, T, H), state after the window"""
+        # torch wants (layers, B, H), contiguous, in the dtype that the kernel computes in.
+        hidden, after = self.core(x, _for_torch(state, x))
+        after = after if isinstance(after, tuple) else (after,)
+        return hidden, tuple(leaf[0] for leaf in after)
+
+
+def _for_torch(state: State, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+    leaves = tuple(leaf.to(x.dtype).unsqueeze(0).contiguous() for leaf in state)
+    return leaves if len(leaves) > 1 else leaves[0]
+
+
+def _weights(core: nn.RNNBase, name: str) -> nn.Parameter:
+    return cast(nn.Parameter, getattr(core, f"{name}_l0"))
+
+
+def _start(core: nn.RNNBase, gates: int) -> None:
+    with torch.no_grad():
+        for gate in _weights(core, "weight_hh").chunk(gates):
+            nn.init.orthogonal_(gate)
+        nn.init.xavier_uniform_(_weights(core, "weight_ih"))
+        nn.init.zeros_(_weights(core, "bias_ih"))
+        nn.init.zeros_(_weights(core, "bias_hh"))
+
+
+def lstm(inputs: int, hidden: int) -> FusedCell:
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
+    core = nn.LSTM(inputs, hidden, batch_first=True)
+    _start(core, gates=4)
+    with torch.no_grad():
+        _weights(core, "bias_ih").chunk(4)[1].fill_(1.0)  # torch's order of gates: input, forget, cell, output
+    return FusedCell(core, leaves=2)
+
+
+def gru(inputs: int, hidden: int) -> FusedCell:
+    """Gated recurrent unit (Cho et al. 2014)."""
+    core = nn.GRU(inputs, hidden, batch_first=True)
+    _start(core, gates=3)
+    return FusedCell(core, leaves=1)
+
+
+def rnn_tanh(inputs: int, hidden: int) -> FusedCell:
+    """The simple recurrent network (Elman 1990)."""
+    core = nn.RNN(inputs, hidden, nonlinearity="tanh", batch_first=True)
+    _start(core, gates=1)
+    return FusedCell(core, leaves=1)
+
+
+def rnn_relu(inputs: int, hidden: int) -> FusedCell:
+    """A simple recurrent network of rectifiers, which begins by copying its state (Le, Jaitly & Hinton 2015)."""
+    core = nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
+    _start(core, gates=1)
+    nn.init.eye_(_weights(core, "weight_hh"))
+    return FusedCell(core, leaves=1)

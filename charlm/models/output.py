@@ -1,0 +1,109 @@
+"""The output layer: how likely each observed token was, without keeping B×T×V numbers in float32.
+
+For a hidden vector h and the target y
+
+    log P(y | h) = w_y · h + b_y - log Σ_v exp(w_v · h + b_v)
+
+and, for a gradient g arriving at log P, the gradient of logit v is g ([v = y] - P(v)). Both need one pass
+over the logits, so they are computed by hand: in blocks that stay in the processor's cache, in the dtype of
+the matrix product, and overwriting the logits with their own gradient. Rows whose logits would be too many
+are scored in segments, whose logits are computed again on the way back instead of being kept.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SEGMENT_NUMBERS = 1 << 27  # logits kept at once: 256 MiB in bf16
+BLOCK_NUMBERS = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers per block of float32 arithmetic
+
+
+def _compute_dtype(hidden: Tensor) -> torch.dtype:
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+def _wide(numbers: Tensor) -> Tensor:
+    """float32 for half precision; float32 and float64 stay."""
+    return numbers.float() if numbers.dtype in (torch.bfloat16, torch.float16) else numbers
+
+
+def _rows_per(numbers: int, width: int) -> int:
+    return max(1, numbers // width)
+
+
+class TargetLogProbs(torch.autograd.Function):
+    """log P(target) for N hidden vectors.
+
+    hidden (N, E), weight (V, E), bias (V,), targets (N,)  ->  (N,) nats, in float32 or wider
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+        dtype = _compute_dtype(hidden)
+        with torch.autocast(hidden.device.type, enabled=False):
+            h, w, b = hidden.to(dtype), weight.to(dtype), bias.to(dtype)
+            rows = _rows_per(SEGMENT_NUMBERS, len(weight))
+            log_probs, normalizers, logits = [], [], None
+            for start in range(0, len(h), rows):
+                logits = torch.addmm(b, h[start : start + rows], w.t())
+                log_prob, normalizer = _score(logits, targets[start : start + rows])
+                log_probs.append(log_prob)
+                normalizers.append(normalizer)
+        ctx.save_for_backward(hidden, weight, bias, targets, torch.cat(normalizers))
+        ctx.dtype = dtype
+        ctx.logits = logits if len(h) <= rows and any(ctx.needs_input_grad) else None
+        return torch.cat(log_probs)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        hidden, weight, bias, targets, normalizers = ctx.saved_tensors
+        h, w, b = hidden.to(ctx.dtype), weight.to(ctx.dtype), bias.to(ctx.dtype)
+        rows = _rows_per(SEGMENT_NUMBERS, len(weight))
+        grad_hidden = torch.empty_like(h)
+        grad_weight = torch.zeros_like(weight)
+        grad_bias = torch.zeros_like(bias)
+        for start in range(0, len(h), rows):
+            part = slice(start, start + rows)
+            kept, ctx.logits = ctx.logits, None  # overwritten below, so good for one backward pass
+            logits = kept if kept is not None else torch.addmm(b, h[part], w.t())
+            grad_bias += _to_gradient(logits, normalizers[part], targets[part], grad[part])
+            torch.mm(logits, w, out=grad_hidden[part])
+            grad_weight += logits.t() @ h[part]
+        return grad_hidden.to(hidden.dtype), grad_weight, grad_bias, None
+
+
+def _score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """log P(target) and log Σ exp for each row: (N, V), (N,) -> (N,), (N,)."""
+    normalizers = torch.cat(
+        [torch.logsumexp(_wide(block), dim=-1) for block in torch.split(logits, _block_rows(logits))]
+    )
+    return _wide(logits.gather(1, targets[:, None])[:, 0]) - normalizers, normalizers
+
+
+def _to_gradient(logits: Tensor, normalizers: Tensor, targets: Tensor, grad: Tensor) -> Tensor:
+    """Turn logits (N, V) into the gradient of the logits, in place; return its sum over the rows (V,)."""
+    rows = _block_rows(logits)
+    total = torch.zeros(logits.shape[1], dtype=grad.dtype, device=grad.device)
+    for start in range(0, len(logits), rows):
+        part = slice(start, start + rows)
+        block = _wide(logits[part]).sub_(normalizers[part, None]).exp_().mul_(-grad[part, None])
+        block.scatter_add_(1, targets[part, None], grad[part, None])
+        total += block.sum(0)
+        logits[part] = block
+    return total
+
+
+def _block_rows(logits: Tensor) -> int:
+    return _rows_per(BLOCK_NUMBERS.get(logits.device.type, 1 << 24), logits.shape[1])
+
+
+def target_log_probs(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """How likely each target was, differentiable with respect to hidden, weight and bias.
+
+    hidden (..., E), weight (V, E), bias (V,), targets (...)  ->  log_probs (...), nats
+    """
+    flat: Tensor = TargetLogProbs.apply(hidden.reshape(-1, hidden.shape[-1]), weight, bias, targets.reshape(-1))  # type: ignore[no-untyped-call]
+    return flat.reshape(targets.shape)

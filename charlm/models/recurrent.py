@@ -1,0 +1,89 @@
+"""The recurrent language model: embedding, stacked cells, vocabulary.
+
+Mikolov et al. 2010 with the cells of the table, stacked (Graves 2013), the output matrix tied to the
+embedding (Press & Wolf 2017; Inan et al. 2017) and locked dropout before, between and after the layers.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from charlm.config import RecurrentConfig
+from charlm.models.cells import CELLS
+from charlm.models.dropout import LockedDropout
+from charlm.models.output import target_log_probs
+from charlm.shapes import Ids, LogProbs, State
+
+
+class Recurrent(nn.Module):
+    """A stacked recurrent network over a vocabulary.
+
+    State: the cells' leaves, each (B, L, H): `(h,)` for rnn and gru, `(h, c)` for lstm.
+    """
+
+    def __init__(self, config: RecurrentConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.vocab_size = vocab_size
+        self.embedding = nn.Embedding(vocab_size, config.embedding)
+        widths = [config.embedding] + [config.hidden] * (config.layers - 1)
+        cells = [CELLS[config.cell](width, config.hidden) for width in widths]
+        self.leaves = cells[0].leaves
+        self.cells = nn.ModuleList(cells)
+        self.dropout = LockedDropout(config.dropout)
+        # Tied matrices have the embedding's width, so the hidden vector is brought down to it.
+        narrow = config.tied and config.hidden != config.embedding
+        self.projection = nn.Linear(config.hidden, config.embedding) if narrow else None
+        self.output = None if config.tied else nn.Linear(config.hidden, vocab_size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(vocab_size))
+        self.start = (
+            nn.Parameter(torch.zeros(self.leaves, config.layers, config.hidden)) if config.learned_start else None
+        )
+        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """(V, E) when tied, (V, H) when not."""
+        return self.embedding.weight if self.output is None else self.output.weight
+
+    def set_prior(self, log_probs: Tensor) -> None:
+        """Begin with these log-probabilities (V,) of the tokens instead of learning them first."""
+        with torch.no_grad():
+            self.bias.copy_(log_probs)
+
+    def initial_state(self, batch_size: int) -> State:
+        if self.start is not None:
+            return tuple(leaf.expand(batch_size, -1, -1) for leaf in self.start)
+        shape = (batch_size, self.config.layers, self.config.hidden)
+        return tuple(self.bias.new_zeros(shape) for _ in range(self.leaves))
+
+    def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
+        """inputs (B, T)  ->  the vectors that the vocabulary is compared with (B, T, E or H), state after"""
+        x = self.dropout(self.embedding(inputs))
+        after = []
+        for layer, cell in enumerate(self.cells):
+            x, leaves = cell(x, tuple(leaf[:, layer] for leaf in state))
+            x = self.dropout(x)
+            after.append(leaves)
+        if self.projection is not None:
+            x = self.projection(x)
+        return x, tuple(torch.stack(leaf, dim=1) for leaf in zip(*after, strict=True))
+
+    def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
+        x, after = self.read(ids[:, None], state)
+        logits = nn.functional.linear(x[:, 0], self.output_weight, self.bias)
+        return torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1), after
+
+    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        x, after = self.read(inputs, state)
+        return target_log_probs(x, self.output_weight, self.bias, targets), after
+
+    # Calls to the module are `score`: what wraps a module for several processes sees only its calls.
+    forward = score
+
+    def trace(self, inputs: Ids, state: State) -> dict[str, Tensor]:
+        """The hidden vectors of every layer: {"hidden": (B, T, L, H)}."""
+        x, layers = self.embedding(inputs), []
+        for layer, cell in enumerate(self.cells):
+            x, _ = cell(x, tuple(leaf[:, layer] for leaf in state))
+            layers.append(x)
+        return {"hidden": torch.stack(layers, dim=2)}

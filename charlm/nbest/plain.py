@@ -1,0 +1,51 @@
+"""N-best lists as plain text: one candidate a line, a blank line between lists.
+
+    做做业
+    坐坐业
+    做作业
+
+    他在家里写做业
+    他在家里写作业
+
+A list is called by its number, from 1. There are no scores and no references. Every line is a candidate
+or blank, so no line is malformed; a line of white space alone is blank.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from charlm.errors import CharlmError
+from charlm.nbest.base import Hypothesis, Utterance, numbered
+
+
+class Plain:
+    """Plain lists; they hold texts alone, and leave out ids, scores, references and other fields."""
+
+    def parse(self, lines: Iterable[str], source: str) -> Iterator[Utterance]:
+        candidates: list[Hypothesis] = []
+        lists = 0
+        for _, line in numbered(lines):
+            if line.strip():
+                candidates.append(Hypothesis(line))
+            elif candidates:
+                lists += 1
+                yield Utterance(str(lists), tuple(candidates))
+                candidates = []
+        if candidates:
+            yield Utterance(str(lists + 1), tuple(candidates))
+
+    def render(self, utterances: Iterable[Utterance]) -> Iterator[str]:
+        for number, utterance in enumerate(utterances):
+            if number:
+                yield ""
+            for hypothesis in utterance.hypotheses:
+                yield _one_line(hypothesis.text, utterance.id)
+
+
+def _one_line(text: str, name: str) -> str:
+    # An empty candidate would cut its list in two, and every later list would be taken for the wrong utterance.
+    if not text.strip() or "\n" in text or "\r" in text:
+        raise CharlmError(
+            f"a plain list cannot hold the candidate {text[:60]!r} of utterance {name!r}",
+            hint="its candidates are single lines that are not blank; write JSON lines (jsonl) instead",
+        )
+    return text

@@ -1,0 +1,202 @@
+"""Drawing text from a model: filters over the next token's log-probabilities, then one draw.
+
+Filters are pure functions and composition is a list; the order of the list is the order of application.
+Sample number i draws from its own generator, made of (seed, i), so the size of the batch does not change
+what it says (exactly in float64; in float32 up to the rounding of the model).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from charlm.config import SamplingConfig
+from charlm.models.base import LanguageModel, device_of, pick
+from charlm.shapes import Ids, LogProbs
+from charlm.vocab import EOS, UNK
+
+Filter: TypeAlias = Callable[[LogProbs, Ids], LogProbs]  # (B, V), what was said so far (B, T) -> (B, V)
+OnToken: TypeAlias = Callable[[int, int], None]  # (number of the sample, token id)
+
+NEVER = -math.inf
+
+
+def temperature(value: float) -> Filter:
+    """Sharpen (below 1) or flatten (above 1) a distribution; 0 keeps only the likeliest token."""
+
+    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+        if value == 0:
+            best = log_probs.argmax(-1, keepdim=True)
+            return torch.full_like(log_probs, NEVER).scatter(-1, best, 0.0)
+        return torch.log_softmax(log_probs / value, dim=-1)
+
+    return apply
+
+
+def top_k(k: int) -> Filter:
+    """Keep the k likeliest tokens (Fan et al. 2018); of equal ones, those with the smaller id."""
+
+    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+        order = log_probs.argsort(dim=-1, descending=True, stable=True)
+        return log_probs.scatter(-1, order[:, k:], NEVER)
+
+    return apply
+
+
+def top_p(p: float) -> Filter:
+    """Keep the likeliest tokens that together reach probability p (Holtzman et al. 2020)."""
+
+    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+        order = log_probs.argsort(dim=-1, descending=True, stable=True)
+        probs = torch.softmax(log_probs.double(), dim=-1).gather(-1, order)
+        # A token stays while what stands before it falls short of p: the first one always stays.
+        beyond = probs.cumsum(-1) - probs >= p
+        return log_probs.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), NEVER)
+
+    return apply
+
+
+def min_p(share: float) -> Filter:
+    """Keep tokens at least `share` times as likely as the likeliest (Nguyen et al. 2024)."""
+
+    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+        floor = log_probs.max(-1, keepdim=True).values + math.log(share)
+        return log_probs.masked_fill(log_probs < floor, NEVER)
+
+    return apply
+
+
+def repetition_penalty(strength: float) -> Filter:
+    """Divide the probability of what was said already by `strength`, once for each token (after Keskar et al. 2019).
+
+    Their rule divides logits, which has no meaning for log-probabilities; here it is the probability.
+    `<EOS>` is spared, so that a text may end.
+    """
+
+    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+        if not said.shape[1]:
+            return log_probs
+        used = torch.zeros_like(log_probs, dtype=torch.bool).scatter(-1, said, True)
+        used[:, EOS] = False
+        return torch.where(used, log_probs - math.log(strength), log_probs)
+
+    return apply
+
+
+def never(tokens: Sequence[int]) -> Filter:
+    """Forbid some tokens."""
+
+    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+        return log_probs.index_fill(-1, torch.tensor(list(tokens), device=log_probs.device), NEVER)
+
+    return apply
+
+
+def filters_of(config: SamplingConfig) -> list[Filter]:
+    """The filters that a config asks for, in the order of their application."""
+    chosen: list[Filter] = []
+    if config.repetition > 1:
+        chosen.append(repetition_penalty(config.repetition))
+    if config.temperature != 1:
+        chosen.append(temperature(config.temperature))
+    if config.top_k is not None:
+        chosen.append(top_k(config.top_k))
+    if config.top_p is not None:
+        chosen.append(top_p(config.top_p))
+    if config.min_p is not None:
+        chosen.append(min_p(config.min_p))
+    return chosen
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was drawn: ids without the prompt, and whether `<EOS>` ended them; log_prob (nats) is the model's own."""
+
+    ids: list[int]
+    ended: bool
+    log_prob: float
+
+
+def generator_of(seed: int, number: int) -> torch.Generator:
+    """The random numbers of sample `number`: the same whatever other samples are drawn beside it."""
+    # The golden ratio's bits keep (1, 2) and (2, 1) apart; torch mixes the seed further.
+    return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + number) % (1 << 63))
+
+
+def draw(log_probs: LogProbs, generators: Sequence[torch.Generator]) -> Tensor:
+    """Draw one token per row by inverting its distribution function: (B, V) -> (B,)."""
+    totals = log_probs.double().softmax(-1).cumsum(-1)
+    throws = torch.tensor([float(torch.rand((), dtype=torch.float64, generator=g)) for g in generators])
+    throws = throws.to(totals)[:, None] * totals[:, -1:]
+    # `right` skips tokens of probability zero even where the throw is exactly 0.
+    drawn = torch.searchsorted(totals, throws, right=True)[:, 0]
+    likely = totals.shape[1] - 1 - (log_probs.flip(-1) > NEVER).int().argmax(-1)  # the last possible token
+    return torch.minimum(drawn, likely)
+
+
+@torch.no_grad()
+def sample(
+    model: LanguageModel,
+    prompt: Sequence[int],
+    numbers: Sequence[int],
+    config: SamplingConfig,
+    *,
+    ends: bool = True,
+    on_token: OnToken | None = None,
+) -> list[Sample]:
+    """Continue `prompt` (ids, without the opening `<EOS>`), once for each sample number.
+
+    ends  whether `<EOS>` may be drawn and ends a sample; a stream has none
+    `<UNK>` is never drawn: it spells nothing.
+    """
+    filters = [never([UNK] if ends else [UNK, EOS]), *filters_of(config)]
+    generators = [generator_of(config.seed, number) for number in numbers]
+    state = model.initial_state(len(numbers))
+    device = device_of(state)
+    said = torch.tensor([list(prompt)] * len(numbers), dtype=torch.int64, device=device).reshape(len(numbers), -1)
+    read = torch.cat([torch.full_like(said[:, :1] if said.shape[1] else said.new_empty(len(numbers), 1), EOS), said], 1)
+    if read.shape[1] > 1:
+        _, state = model.score(read[:, :-1], read[:, 1:], state)
+    last = read[:, -1]
+    drawn: list[list[int]] = [[] for _ in numbers]
+    ended, totals = [False] * len(numbers), [0.0] * len(numbers)
+    alive = list(range(len(numbers)))
+    for _ in range(config.max_tokens):
+        log_probs, state = model.step(last, state)
+        chosen = log_probs
+        for apply in filters:
+            chosen = apply(chosen, said)
+        last = draw(chosen, [generators[row] for row in alive])
+        spent = log_probs.gather(-1, last[:, None])[:, 0].tolist()
+        for row, token, log_prob in zip(alive, last.tolist(), spent, strict=True):
+            totals[row] += log_prob
+            ended[row] = token == EOS
+            if not ended[row]:
+                drawn[row].append(token)
+                if on_token is not None:
+                    on_token(row, token)
+        said = torch.cat([said, last[:, None]], 1)
+        going = last != EOS
+        if not bool(going.all()):
+            state, last, said = pick(state, going), last[going], said[going]
+            alive = [row for row in alive if not ended[row]]
+            if not alive:
+                break
+    return [Sample(*values) for values in zip(drawn, ended, totals, strict=True)]
+
+
+def samples(
+    model: LanguageModel,
+    prompt: Sequence[int],
+    count: int,
+    config: SamplingConfig,
+    *,
+    ends: bool = True,
+    batch_size: int = 64,
+) -> Iterator[Sample]:
+    """Draw `count` samples, some at a time."""
+    for first in range(0, count, batch_size):
+        yield from sample(model, prompt, range(first, min(first + batch_size, count)), config, ends=ends)

@@ -1,0 +1,256 @@
+"""How well a model predicts a text.
+
+Pure: no files, no printing, no choice of device. Natural logarithms throughout. Sums first, quotients last:
+a Score adds, so shards may be scored anywhere and a mean of means never happens.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from charlm.codec import Codec, Encoded
+from charlm.corpus import Corpus, utf16_units
+from charlm.models.base import LanguageModel, device_of
+from charlm.shapes import State
+from charlm.vocab import EOS, UNK
+
+LogProbArray = npt.NDArray[np.float64]
+Report = Callable[[int], None]  # is told how many more tokens are done
+
+BATCH_TOKENS = 8192  # tokens of one forward pass
+WINDOW = 512  # tokens of one row in one forward pass
+BATCHES_PER_CHUNK = 16  # documents of so many batches are sorted by length together
+WARM_UP = 512  # tokens that a stripe reads before it counts, in place of all the text before it
+UNKNOWN_UNIT_NATS = 16 * math.log(2)  # charge for one UTF-16 unit of an unknown token: as if spelled out in bits
+
+
+@dataclass(frozen=True)
+class Score:
+    """A running total of surprise.
+
+    nats          total of -log P(target)
+    tokens        targets predicted: `<EOS>` counts, padding does not
+    characters    code points that those targets spell, one for each predicted line end
+    unknown       targets that were `<UNK>`
+    unknown_nats  the part of `nats` that those cost
+    units         UTF-16 units that the unknown tokens have
+    """
+
+    nats: float = 0.0
+    tokens: int = 0
+    characters: int = 0
+    unknown: int = 0
+    unknown_nats: float = 0.0
+    units: int = 0
+
+    def __add__(self, other: "Score") -> "Score":
+        return Score(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Score)))
+
+    @property
+    def perplexity(self) -> float:
+        """Per token, `<UNK>` counted as a token: comparable only between models that share a vocabulary."""
+        return _exp(self.nats, self.tokens)
+
+    @property
+    def perplexity_known(self) -> float:
+        """Per token, `<UNK>` left out of the sum and of the count (SRILM's habit)."""
+        return _exp(self.nats - self.unknown_nats, self.tokens - self.unknown)
+
+    @property
+    def charged_nats(self) -> float:
+        """Nats if every unknown token is also spelled out, at 16 bits for each UTF-16 unit."""
+        return self.nats + self.units * UNKNOWN_UNIT_NATS
+
+    @property
+    def perplexity_charged(self) -> float:
+        """Per token, with unknown tokens spelled out."""
+        return _exp(self.charged_nats, self.tokens)
+
+    @property
+    def nats_per_char(self) -> float:
+        """Unknown tokens spelled out: comparable between any two models of the same text."""
+        return self.charged_nats / self.characters if self.characters else math.nan
+
+    @property
+    def bits_per_char(self) -> float:
+        """`nats_per_char` in bits."""
+        return self.nats_per_char / math.log(2)
+
+    @property
+    def unknown_rate(self) -> float:
+        """Share of targets that are `<UNK>`."""
+        return self.unknown / self.tokens if self.tokens else math.nan
+
+
+def _exp(nats: float, tokens: int) -> float:
+    if not tokens:
+        return math.nan
+    return math.exp(nats / tokens) if nats / tokens < 700 else math.inf
+
+
+def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
+    """The Score of one document: log_probs (T,), nats, one for each id."""
+    unknown = np.asarray(encoded.ids) == UNK
+    return Score(
+        nats=float(-log_probs.sum()),
+        tokens=len(encoded.ids),
+        characters=encoded.characters,
+        unknown=int(unknown.sum()),
+        unknown_nats=float(-log_probs[unknown].sum()),
+        units=sum(map(utf16_units, encoded.unknown)),
+    )
+
+
+def log_probs_of_lines(
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: Report | None = None
+) -> Iterator[LogProbArray]:
+    """Token log-probabilities of documents that know nothing of each other, in order.
+
+    Documents of like length are read side by side, which changes nothing but the time.
+    """
+    chunk: list[Sequence[int]] = []
+    tokens = 0
+    for document in documents:
+        chunk.append(document)
+        tokens += len(document)
+        if tokens >= BATCH_TOKENS * BATCHES_PER_CHUNK:
+            yield from _chunk_of_lines(model, chunk, report)
+            chunk, tokens = [], 0
+    yield from _chunk_of_lines(model, chunk, report)
+
+
+def _chunk_of_lines(
+    model: LanguageModel, documents: list[Sequence[int]], report: Report | None
+) -> Iterator[LogProbArray]:
+    order = sorted(range(len(documents)), key=lambda number: len(documents[number]))
+    found: list[LogProbArray] = [np.empty(0)] * len(documents)
+    while order:
+        longest = len(documents[order[-1]])
+        rows = max(1, BATCH_TOKENS // max(1, min(longest, WINDOW)))
+        batch, order = order[-rows:], order[:-rows]
+        ids = np.zeros((len(batch), longest + 1), dtype=np.int64)
+        for row, number in enumerate(batch):
+            ids[row, 1 : len(documents[number]) + 1] = documents[number]
+        log_probs, _ = _read(model, torch.from_numpy(ids), model.initial_state(len(batch)))
+        for row, number in enumerate(batch):
+            found[number] = log_probs[row, : len(documents[number])]
+        if report is not None:
+            report(sum(len(documents[number]) for number in batch))
+    yield from found
+
+
+@torch.no_grad()
+def _read(model: LanguageModel, ids: torch.Tensor, state: State) -> tuple[LogProbArray, State]:
+    """ids (B, 1 + T), the first one already known  ->  log_probs (B, T) in float64 on the CPU, state after T"""
+    ids = ids.to(device_of(state))
+    columns = []
+    for start in range(0, ids.shape[1] - 1, WINDOW):
+        window = ids[:, start : start + WINDOW + 1]
+        log_probs, state = model.score(window[:, :-1], window[:, 1:], state)
+        columns.append(log_probs.double().cpu().numpy())
+    return np.concatenate(columns, axis=1) if columns else np.empty((len(ids), 0)), state
+
+
+def log_probs_of_stream(
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: Report | None = None
+) -> Iterator[LogProbArray]:
+    """Token log-probabilities of documents that follow on each other: the state is carried from one to the next."""
+    state, last = model.initial_state(1), EOS
+    chunk: list[Sequence[int]] = []
+    tokens = 0
+
+    def flush() -> Iterator[LogProbArray]:
+        nonlocal state, last
+        ids = np.concatenate([[last], *chunk]).astype(np.int64)
+        log_probs, state = _read(model, torch.from_numpy(ids)[None], state)
+        last = int(ids[-1])
+        yield from np.split(log_probs[0], np.cumsum([len(document) for document in chunk])[:-1])
+        if report is not None:
+            report(tokens)
+
+    for document in documents:
+        chunk.append(document)
+        tokens += len(document)
+        if tokens >= BATCH_TOKENS:
+            yield from flush()
+            chunk, tokens = [], 0
+    if chunk:
+        yield from flush()
+
+
+def evaluate(
+    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: Report | None = None
+) -> Score:
+    """The Score of a text. Scores of parts add up, exactly when the state is not carried."""
+    return sum((score for _, score, _ in details(model, codec, documents, carried=carried, report=report)), Score())
+
+
+def details(
+    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: Report | None = None
+) -> Iterator[tuple[Encoded, Score, LogProbArray]]:
+    """Each document's ids, Score and token log-probabilities, in order and with bounded memory."""
+    pending: list[Encoded] = []
+
+    def ids() -> Iterator[list[int]]:
+        for document in documents:
+            pending.append(codec.encode(document))
+            yield pending[-1].ids
+
+    read = log_probs_of_stream if carried else log_probs_of_lines
+    # The readers give each document back in the order in which they took it, so the oldest one is meant.
+    for log_probs in read(model, ids(), report=report):
+        encoded = pending.pop(0)
+        yield encoded, score_of(encoded, log_probs), log_probs
+
+
+def evaluate_corpus(model: LanguageModel, corpus: Corpus, *, carried: bool, stripes: int = 16) -> Score:
+    """The Score of an encoded text, fast: what training measures itself by.
+
+    A carried text is read under several heads at once, each warmed up by the `WARM_UP` tokens before its
+    stripe; `evaluate` reads it under one.
+    """
+    nats = unknown_nats = 0.0
+
+    def add(ids: npt.NDArray[np.int64], log_probs: LogProbArray) -> None:
+        nonlocal nats, unknown_nats
+        nats -= float(log_probs.sum())
+        unknown_nats -= float(log_probs[ids == UNK].sum())
+
+    if carried:
+        for ids, log_probs in _striped(model, corpus, stripes):
+            add(ids, log_probs)
+    else:
+        numbers = iter(range(len(corpus)))
+        for log_probs in log_probs_of_lines(model, (corpus.document(number).tolist() for number in range(len(corpus)))):
+            add(corpus.document(next(numbers)), log_probs)
+    facts = corpus.facts
+    return Score(nats, facts.tokens, facts.characters, facts.unknown, unknown_nats, facts.units)
+
+
+def _striped(
+    model: LanguageModel, corpus: Corpus, stripes: int
+) -> Iterator[tuple[npt.NDArray[np.int64], LogProbArray]]:
+    """Target ids and their log-probabilities (N,), window by window."""
+    tokens = corpus.facts.tokens
+    rows = max(1, min(stripes, tokens // (4 * WARM_UP)))
+    length = -(-tokens // rows)
+    starts = np.arange(rows)[:, None] * length
+    state = model.initial_state(1)
+    if rows > 1:
+        _, warm = _read(model, _row_ids(corpus, starts[1:] + np.arange(-WARM_UP, 0)), model.initial_state(rows - 1))
+        state = tuple(torch.cat(leaves) for leaves in zip(state, warm, strict=True))
+    for begin in range(0, length, WINDOW):
+        places = starts + np.arange(begin, min(begin + WINDOW, length))
+        real = places < tokens  # the last stripe is a little shorter
+        ids = _row_ids(corpus, np.minimum(places, tokens - 1))
+        log_probs, state = _read(model, ids, state)
+        yield ids[:, 1:].numpy()[real], log_probs[real]
+
+
+def _row_ids(corpus: Corpus, places: npt.NDArray[np.int64]) -> torch.Tensor:
+    """The ids at `places` (B, T) with the one before them in front: (B, 1 + T)."""
+    return torch.from_numpy(np.hstack([corpus.before(places[:, :1]), corpus.ids[places].astype(np.int64)]))

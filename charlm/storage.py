@@ -1,0 +1,200 @@
+"""Files that appear whole or not at all, memory maps, and the user's cache folder.
+
+Everything is written beside its target, flushed to the disk, and renamed into place; the folder is
+flushed too, since on ext4 and XFS a rename may otherwise reach the disk before the data. A failure
+leaves what stood there before and removes the unfinished file.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from charlm.errors import CharlmError, StorageError, TextError
+
+APP_FOLDER = "charlm"
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def write_error(path: Path, error: OSError) -> StorageError:
+    """Say which file could not be written, why, and what still stands."""
+    return StorageError(
+        f"cannot write {path}: {_why(error)}",
+        hint="free some space or choose another place; what was there before is untouched",
+    )
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; rename it into place if the block succeeds.
+
+    Raises StorageError when the disk refuses; then `path` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; rename it into place if the block succeeds.
+
+    A folder that came into being there in the meantime wins: ours is thrown away.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes private folders; a run is an ordinary one
+        yield temporary
+        for file in temporary.iterdir():
+            if file.is_file():
+                with file.open("rb+") as handle:
+                    os.fsync(handle.fileno())
+        _flush_folder(temporary)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as handle:
+        handle.write(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON that people can read, whole or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add one line to a log; the only write here that grows a file in place."""
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as handle:
+            handle.write(line + "\n")
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
+def read_text(path: Path, *, error: Callable[[str], CharlmError]) -> str:
+    """Read a UTF-8 file; `error` turns the reason into the caller's kind of error."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as cause:
+        raise error(f"cannot read {path}: {_why(cause)}") from cause
+    except UnicodeDecodeError as cause:
+        raise error(f"{path} is not UTF-8 text: byte {cause.start} is {cause.object[cause.start]:#04x}") from cause
+
+
+def read_json(path: Path, *, error: Callable[[str], CharlmError]) -> Any:
+    """Read a JSON file; `error` turns the reason into the caller's kind of error."""
+    text = read_text(path, error=error)
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as cause:
+        place = f":{cause.lineno}" if isinstance(cause, json.JSONDecodeError) else ""
+        raise error(f"{path}{place} is not JSON: {cause}") from cause
+
+
+@contextlib.contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unpacking `.gz`; raises TextError with the reason."""
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if zipped:
+                with gzip.open(raw, "rb") as unpacked:
+                    yield cast(IO[bytes], unpacked)
+            else:
+                yield raw
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise TextError(
+            f"{path} is a damaged gzip file: {error}", hint=f"try `gzip -t {path}`, or fetch it again"
+        ) from error
+    except OSError as error:
+        hint = "check the spelling, or give `-` to read from stdin" if not path.exists() else "check its permissions"
+        raise TextError(f"cannot read {path}: {_why(error)}", hint=hint) from error
+
+
+def peak_memory() -> int:
+    """The most memory this process has held, in bytes; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes if sys.platform == "darwin" else kilobytes * 1024
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def map_array(path: Path, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Map a file of numbers into memory, read-only; an empty file is an empty array."""
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r")
+
+
+def cache_folder() -> Path:
+    """The folder for things that can be made again; CHARLM_CACHE overrides the system's place."""
+    if chosen := os.environ.get("CHARLM_CACHE"):
+        return Path(chosen)
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / APP_FOLDER

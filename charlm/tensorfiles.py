@@ -1,0 +1,91 @@
+"""Named tensors and a few facts in one safetensors file: no code inside, whole or not at all.
+
+The facts travel in the file's own header, so weights and what is known of them cannot come apart.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from charlm import storage
+from charlm.errors import RunError
+
+FACTS = "charlm"
+LARGEST_HEADER = 4 << 20  # bytes; read before anything is allocated
+PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise RunError for files that could run code when they are opened."""
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise RunError(
+            f"{path} looks like a pickle, which can run any program when it is opened; charlm never opens one",
+            hint="where you trust it, convert it with safetensors.torch.save_file in a program of your own",
+        )
+
+
+def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write tensors and facts, whole or not at all; raises StorageError."""
+    with storage.whole_file(path) as temporary:
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        try:
+            save_file(plain, temporary, metadata={FACTS: json.dumps(facts)})
+        except SafetensorError as error:  # the library's own name for a full disk
+            raise OSError(str(error)) from error
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write` wrote, onto the CPU; raises RunError for a missing, damaged or foreign file."""
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        facts = _facts(path, file)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise _damaged(path, f"{name} holds numbers that are not finite")
+    return tensors, facts
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts alone, without touching the tensors; raises RunError like `read`."""
+    with _opened(path) as file:
+        return _facts(path, file)
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(
+        f"{path} cannot be read: {reason}",
+        hint="restore it from a copy; `charlm run check` says what else is wrong",
+    )
+
+
+def _facts(path: Path, file: Any) -> dict[str, Any]:
+    facts = json.loads((file.metadata() or {}).get(FACTS, "{}"))
+    if not isinstance(facts, dict):
+        raise _damaged(path, "its facts are no table")
+    return facts
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    refuse_pickle(path)
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(10)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    if head[:2] in (b"PK", b"\x80\x02", b"\x80\x04"):
+        raise RunError(f"{path} is a pickle in disguise; charlm never opens one", hint="restore the file charlm wrote")
+    if len(head) < 10 or int.from_bytes(head[:8], "little") > LARGEST_HEADER:
+        raise _damaged(path, "this is not a safetensors file, or it was cut short")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            yield file
+    except (SafetensorError, json.JSONDecodeError, OSError, ValueError) as error:
+        raise _damaged(path, str(error)[:160]) from error

@@ -1,0 +1,279 @@
+"""Files to documents: decode, normalize and stream.
+
+A source is a file, a folder (its text files, by name) or `-` for stdin. Plain text, gzip, JSON lines
+(`field`) and JSON collections of poems (objects with `paragraphs`) are told apart by name and first byte.
+Normalizing is NFC, line ends as `\\n`, and no byte-order mark or invisible character; NFKC would fold
+，and ！ into ASCII, so it is not used.
+"""
+
+import codecs
+import hashlib
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from charlm import storage
+from charlm.config import TextConfig
+from charlm.errors import MissingExtra, TextError
+
+Note = Callable[[str], None]  # receives one sentence about what was chosen or found
+Part = Literal["train", "valid", "test"]
+
+TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
+BLOCK_BYTES = 1 << 20
+LONGEST_LINE = 1 << 24  # characters; what is longer is cut, so that memory stays bounded
+# Zero-width space, word joiner, byte-order mark, direction marks, soft hyphen. The zero-width joiner and
+# non-joiner stay: emoji and Persian need them.
+INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x00AD])
+INVISIBLE_PATTERN = re.compile("[\u200b\u2060\ufeff\u200e\u200f\u00ad]")
+# Very common characters, simplified, traditional and classical: real text has them, mojibake has not.
+COMMON = frozenset(
+    "的一是了我不人在他有这這个們们來来到时時大地为為子中你说說生国國年着就那和要她出也得里后後自以会會家可下而过過天去能"
+    "对對小多然于於心学學么麼之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開美春花月山风風水云雲日夜秋江"
+)
+
+
+def normalize(text: str) -> str:
+    """NFC without invisible characters.
+
+    >>> normalize("e\\u0301\\u200b")
+    'é'
+    """
+    if text.isascii():
+        return text
+    if INVISIBLE_PATTERN.search(text):
+        text = text.translate(INVISIBLE)
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+def one_line(text: str) -> str:
+    """Join the lines of a text: without a gap after Chinese, with a space elsewhere.
+
+    >>> one_line("春眠不觉晓，\\n处处闻啼鸟。"), one_line("a\\nb")
+    ('春眠不觉晓，处处闻啼鸟。', 'a b')
+    """
+    joined = ""
+    for line in filter(None, (piece.strip() for piece in text.split("\n"))):
+        gap = " " if joined and (joined[-1] < "\u2e80" or line[0] < "\u2e80") else ""
+        joined += gap + line
+    return joined
+
+
+def part_of(document: str) -> Part:
+    """Which part of a corpus a document belongs to: 90 % train, 5 % valid, 5 % test.
+
+    Decided by the document's own hash, so it does not depend on order or on the other documents, and
+    equal documents never stand on both sides.
+    """
+    bucket = int(hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) % 100
+    return "train" if bucket < 90 else "valid" if bucket < 95 else "test"
+
+
+def source_files(sources: Iterable[str]) -> list[str]:
+    """The files of all sources, folders opened; raises TextError for what is missing or holds no text."""
+    files: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if source == "-":
+            files.append(source)
+        elif path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file())
+            if not inside:
+                endings = ", ".join(sorted(TEXT_SUFFIXES))
+                raise TextError(f"no text files in the folder {source}", hint=f"known endings: {endings}")
+            files += [str(p) for p in inside]
+        elif path.exists():
+            files.append(source)
+        else:
+            raise TextError(f"no such file: {source}", hint="check the spelling, or give `-` to read from stdin")
+    if not files:
+        raise TextError("no text was given", hint="name one or several files or folders")
+    return files
+
+
+def can_be_read_twice(files: Iterable[str]) -> bool:
+    """Whether all are plain files: stdin and pipes flow by only once."""
+    return all(name != "-" and Path(name).is_file() for name in files)
+
+
+def guess_encoding(head: bytes, name: str) -> str:
+    """UTF-8 if it decodes, else the likelier of GB18030 and Big5 by how common its characters are.
+
+    Raises TextError where none of them gives text.
+    """
+    marks = (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
+    for mark, encoding in marks:
+        if head.startswith(mark):
+            return encoding
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+        return "utf-8"
+    except UnicodeDecodeError as error:
+        place = error.start
+    if b"\0" not in head:
+        likeness = {}
+        for encoding in ("gb18030", "big5"):
+            try:
+                characters = codecs.getincrementaldecoder(encoding)().decode(head)
+            except UnicodeDecodeError:
+                continue
+            foreign = [c for c in characters if c > "\x7f"]
+            likeness[encoding] = sum(c in COMMON for c in foreign) / max(len(foreign), 1)
+        best = max(likeness, key=lambda encoding: likeness[encoding], default=None)
+        if best is not None and likeness[best] > 0.04:
+            return best
+    raise TextError(
+        f"{name}:{head.count(10, 0, place) + 1}: byte {place} ({head[place]:#04x}) is not UTF-8, "
+        "and the file does not look like GB18030 or Big5 text either",
+        hint="name its encoding with --encoding, or convert it with iconv; a binary file cannot be read",
+    )
+
+
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    try:
+        return codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+    except LookupError as error:
+        hint = "for example utf-8, gb18030, big5, utf-16"
+        raise TextError(f"no encoding is called {encoding!r}", hint=hint) from error
+
+
+def _decoded_lines(raw: IO[bytes], name: str, encoding: str | None, note: Note) -> Iterator[str]:
+    """Normalized lines, each with its `\\n`; raises TextError with file, line and byte."""
+    block = raw.read(BLOCK_BYTES)
+    chosen = encoding or guess_encoding(block, name)
+    if encoding is None and chosen != "utf-8":
+        note(f"{name}: read as {chosen}; give --encoding if that is wrong")
+    decoder = _decoder(chosen)
+    waiting, bytes_read, lines_read = "", 0, 0
+    while True:
+        bytes_read += len(block)
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            line = lines_read + (waiting.count("\n")) + bytes(error.object[: error.start]).count(b"\n") + 1
+            byte = bytes_read - len(error.object) + error.start
+            raise TextError(
+                f"{name}:{line}: byte {byte} ({error.object[error.start]:#04x}) is not {chosen}",
+                hint="name the encoding with --encoding, or repair the file with `iconv -c`",
+            ) from error
+        waiting += text
+        # A block may end between \r and \n: that \r waits for the next block.
+        held = "\r" if block and waiting.endswith("\r") else ""
+        whole = waiting[: len(waiting) - len(held)]
+        if "\r" in whole:
+            whole = whole.replace("\r\n", "\n").replace("\r", "\n")
+        cut = whole.rfind("\n") + 1
+        if not block or (cut == 0 and len(whole) > LONGEST_LINE):
+            cut = len(whole)
+        waiting, whole = whole[cut:] + held, whole[:cut]
+        if "\0" in whole:
+            line = lines_read + whole[: whole.index("\0")].count("\n") + 1
+            raise TextError(f"{name}:{line}: a zero byte: this is not text", hint="name a text file, not a binary one")
+        *ended, rest = normalize(whole).split("\n")
+        for line_text in ended:
+            yield line_text + "\n"
+        if rest:
+            yield rest
+        lines_read += len(ended)
+        if not block:
+            return
+        block = raw.read(BLOCK_BYTES)
+
+
+def _text_of(record: Any, field: str, place: str) -> str:
+    """The text of one JSON object: its `field`, or the `paragraphs` of a poem."""
+    if isinstance(record, dict):
+        found = record.get(field, record.get("paragraphs"))
+        if isinstance(found, list) and all(isinstance(piece, str) for piece in found):
+            found = "\n".join(found)
+        if isinstance(found, str):
+            return one_line(normalize(found))
+    keys = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
+    raise TextError(
+        f"{place}: no text in the field {field!r} (found: {keys[:80]})",
+        hint="name the field that holds the text with --field",
+    )
+
+
+def _lines_of_file(name: str, config: TextConfig, note: Note) -> Iterator[str]:
+    opened: AbstractContextManager[IO[bytes]] = (
+        nullcontext(sys.stdin.buffer) if name == "-" else storage.open_bytes(Path(name))
+    )
+    suffixes = {suffix.lower() for suffix in Path(name).suffixes}
+    with opened as raw:
+        lines = _decoded_lines(raw, name, config.encoding, note)
+        if suffixes & {".jsonl", ".ndjson"}:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _text_of(_json(line, f"{name}:{number}"), config.field, f"{name}:{number}") + "\n"
+        elif ".json" in suffixes:
+            records = _json("".join(lines), name)
+            for number, record in enumerate(records if isinstance(records, list) else [records], 1):
+                yield _text_of(record, config.field, f"{name}, object {number}") + "\n"
+        else:
+            yield from lines
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
+
+
+def _simplifier() -> Callable[[str], str]:
+    try:
+        import opencc
+    except ImportError:
+        raise MissingExtra("OpenCC", "simplify", "--simplify") from None
+    convert: Callable[[str], str] = opencc.OpenCC("t2s").convert
+    return convert
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
+    """All documents of the sources, in order.
+
+    With `lines` a document is a line without its end and without white space at its edges; empty lines
+    are passed over. With `stream` it is a piece of the text, line end included, and the pieces joined
+    are the text.
+    Raises TextError with file, line, and where possible byte.
+    """
+    convert = _simplifier() if config.simplify else None
+    ended = True
+    for name in source_files(sources):
+        if not ended:
+            yield "\n"  # two files do not run into one line
+        for line in _lines_of_file(name, config, note):
+            text = convert(line) if convert else line
+            if config.reading == "stream":
+                ended = text.endswith("\n")
+                yield text
+            elif text := text.strip():
+                yield text
+
+
+def part(sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent) -> Iterator[str]:
+    """The documents of one part of a corpus that has no validation file of its own.
+
+    Lines are divided by `part_of`; of a stream, whose order matters, the last tenth is `valid`.
+    """
+    files = source_files(sources)
+    if config.reading == "lines":
+        yield from (document for document in documents(files, config, note=note) if part_of(document) == wanted)
+        return
+    cut = sum(map(len, documents(files, config))) * 9 // 10
+    place = 0
+    for piece in documents(files, config, note=note):
+        start, place = place, place + len(piece)
+        mine = piece[: max(cut - start, 0)] if wanted == "train" else piece[max(cut - start, 0) :]
+        if mine and wanted != "test":
+            yield mine

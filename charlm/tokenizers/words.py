@@ -1,0 +1,109 @@
+"""Words: jieba for Chinese; the words, spaces and marks of everything else as they stand.
+
+jieba is imported on first use, as a private and silent instance with its cache in the user's cache
+folder. Its cut depends on its dictionary, so the dictionary's hash travels with the run.
+"""
+
+import hashlib
+import logging
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from charlm import storage
+from charlm.errors import VocabError
+from charlm.tokenizers.mixed import HAN, NOT_HAN
+
+RUN = re.compile(rf"[{HAN}]+|{NOT_HAN}|.", re.DOTALL)
+STARTS_HAN = re.compile(f"[{HAN}]")
+
+UserWord = tuple[str, int | None, str | None]
+
+
+def read_user_dict(path: Path) -> list[UserWord]:
+    """Read `WORD [FREQUENCY] [TAG]` lines; raises VocabError with file and line."""
+
+    def problem(reason: str) -> VocabError:
+        return VocabError(reason, hint="a user dictionary is UTF-8 text, one WORD [FREQUENCY] [TAG] a line")
+
+    words: list[UserWord] = []
+    for number, line in enumerate(storage.read_text(path, error=problem).splitlines(), 1):
+        fields = line.lstrip("\ufeff").split()
+        if not fields or fields[0].startswith("#"):
+            continue
+        word, *rest = fields
+        frequency: int | None = None
+        if rest and rest[0].isdecimal():
+            frequency = int(rest.pop(0))
+        if len(rest) > 1 or (rest and not rest[0].isascii()):
+            raise problem(f"{path}:{number}: cannot read {line[:60]!r}")
+        if RUN.fullmatch(word) is None:
+            raise problem(f"{path}:{number}: {word[:60]!r} is not one word; only unbroken Han words can be added")
+        words.append((word, frequency, rest[0] if rest else None))
+    return words
+
+
+class Words:
+    """Chinese cut by jieba; other text by words, single spaces and single marks, so that it comes back exactly.
+
+    user_words         added to jieba's dictionary
+    dictionary_sha256  of the dictionary a model was trained with; a different one is refused on first use
+    """
+
+    def __init__(
+        self, user_words: Sequence[Sequence[Any]] = (), dictionary_sha256: str | None = None, path: str | None = None
+    ) -> None:
+        if path is not None:
+            user_words = read_user_dict(Path(path))
+        self.user_words: list[UserWord] = [(str(word), frequency, tag) for word, frequency, tag in user_words]
+        self.dictionary_sha256 = dictionary_sha256
+        self._jieba: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_jieba": None}  # made again where it is needed
+
+    def _cutter(self) -> Any:
+        if self._jieba is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pkg_resources and invalid escapes inside jieba
+                import jieba
+            jieba.setLogLevel(logging.WARNING)
+            cutter = jieba.Tokenizer()
+            folder = storage.cache_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+            cutter.tmp_dir, cutter.cache_file = str(folder), "jieba.cache"
+            with cutter.get_dict_file() as handle:
+                digest = hashlib.sha256(handle.read())
+            if self.user_words:
+                digest.update(repr(self.user_words).encode())
+            found = digest.hexdigest()
+            if self.dictionary_sha256 not in (None, found):
+                raise VocabError(
+                    f"this jieba has another dictionary (sha256 {found[:12]}…) than the model was trained with "
+                    f"({str(self.dictionary_sha256)[:12]}…): words would be cut differently",
+                    hint="install the jieba version of the training, see `charlm run info`",
+                )
+            self.dictionary_sha256 = found
+            cutter.initialize()
+            for word, frequency, tag in self.user_words:
+                cutter.add_word(word, frequency, tag)
+            self._jieba = cutter
+        return self._jieba
+
+    def split(self, text: str) -> list[str]:
+        tokens: list[str] = []
+        for run in RUN.findall(text):
+            if STARTS_HAN.match(run):
+                tokens += self._cutter().lcut(run)
+            else:
+                tokens.append(run)
+        return tokens
+
+    def join(self, tokens: Sequence[str]) -> str:
+        return "".join(tokens)
+
+    def spec(self) -> dict[str, Any]:
+        self._cutter()
+        return {"user_words": [list(word) for word in self.user_words], "dictionary_sha256": self.dictionary_sha256}

@@ -1,0 +1,1 @@
+"""CHOICE: how a family of models learns."""

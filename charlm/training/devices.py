@@ -1,0 +1,56 @@
+"""Which device and which precision a training or an evaluation uses."""
+
+import time
+from contextlib import AbstractContextManager
+
+import torch
+
+from charlm.config import Precision
+from charlm.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; `auto` is the first GPU, or the CPU. Raises ConfigError where there is none."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise ConfigError(f"--device {name} cannot be used: {reason}", hint="try --device cpu, or auto") from error
+    return device
+
+
+def choose_precision(wanted: Precision, device: torch.device) -> Precision:
+    """float32 or bf16; `auto` is bf16 where the device multiplies matrices clearly faster in it.
+
+    bf16 keeps weights, cell arithmetic of the loss and the optimizer in float32; only the large products
+    are computed in it (mixed precision, Micikevicius et al. 2018).
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "float32"
+    if device.type != "cpu":
+        return "float32"
+    return "bf16" if _seconds(torch.bfloat16) < 0.75 * _seconds(torch.float32) else "float32"
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    """Time of one matrix product of a usual size: the best of a few, since others may use the machine too."""
+    left, right = torch.ones(256, 512, dtype=dtype), torch.ones(512, 2048, dtype=dtype)
+    torch.mm(left, right)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        torch.mm(left, right)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
+    """The context in which a model computes with this precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,0 +1,361 @@
+"""The loop that trains any model with a gradient: windows, clip, validate, stop, save.
+
+The loss is minus the mean of the model's `score`, unless the model offers `loss`; the loop knows nothing
+else about the model. A training that is stopped and resumed gives the same weights, to the last bit on a
+CPU, as one that never stopped: weights, optimizer, schedule, random numbers, hidden state and the place in
+the text are all part of a checkpoint.
+"""
+
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from charlm.batches import Batch, Buckets, Stripes
+from charlm.config import Precision, TrainingConfig
+from charlm.corpus import Corpus
+from charlm.errors import TrainingError
+from charlm.models.base import LanguageModel, detach
+from charlm.models.dropout import give_generator
+from charlm.scoring import evaluate_corpus
+from charlm.shapes import State
+from charlm.training.devices import autocast
+from charlm.training.journal import Checkpoint, Journal, Measured, Notice, Progress, Report
+from charlm.training.schedules import Budget, Place, learning_rate
+
+SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
+NEEDS_LESS = "try a smaller --batch-size or --window, or a smaller model"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is learned and what is measured. carried: the state goes on from document to document."""
+
+    train: Corpus
+    valid: Corpus | None
+    carried: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended. signal: the one that stopped it early, or None."""
+
+    place: Place
+    best: Measured | None
+    signal: int | None
+
+
+class _NotFinite(Exception):
+    """Weights, loss or gradient that are no numbers any more; carries the cause."""
+
+
+def fit(
+    model: nn.Module,
+    texts: Texts,
+    config: TrainingConfig,
+    *,
+    precision: Precision,
+    device: torch.device,
+    journal: Journal,
+    report: Report,
+) -> Outcome:
+    """Train `model`, a LanguageModel and an `nn.Module`, until its budget is used up or a signal comes.
+
+    Goes on from the journal's checkpoint where there is one. The best weights on the validation text, or
+    the last ones where there is none, are kept in the journal.
+    Raises TrainingError where the text is too short, memory runs out, or the numbers stay non-finite.
+    """
+    training = _Training(model, texts, config, precision=precision, device=device, journal=journal, report=report)
+    try:
+        return training.run()
+    except _NotFinite as error:
+        raise TrainingError(str(error), hint="the starting weights are damaged; begin anew") from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise TrainingError(
+            f"out of memory at step {training.place.step}: {_first_line(error)}", hint=NEEDS_LESS
+        ) from error
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"out of memory at step {training.place.step}: {_first_line(error)}", hint=NEEDS_LESS
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+
+
+class _Training:
+    """The state of one training. Everything that changes is either here and in `checkpoint`, or derived."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        texts: Texts,
+        config: TrainingConfig,
+        *,
+        precision: Precision,
+        device: torch.device,
+        journal: Journal,
+        report: Report,
+    ) -> None:
+        self.model, self.texts, self.config = model.to(device), texts, config
+        self.precision, self.device, self.journal, self.report = precision, device, journal, report
+        source = Stripes if texts.carried else Buckets
+        self.source = source(texts.train, config.batch_size, config.window, config.seed)
+        self.budget = Budget.of(config)
+        self.optimizer = _optimizer(model, config, device)
+        self.generator = torch.Generator(device).manual_seed(config.seed)
+        give_generator(model, self.generator)
+        self.state: State | None = None
+        self.place = Place()
+        self.best: Measured | None = None
+        self.stale = 0  # validations since the best one
+        self.skips = 0  # steps left out in a row
+        self.rollbacks = 0
+        self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0  # since the last validation
+        self.norm = math.nan
+        self.reserve = 0.0  # seconds that the last validation took
+
+    # ── the course of a training ────────────────────────────────────────────────────────────────
+
+    def run(self) -> Outcome:
+        if not self.restore():
+            self.save()  # from now on there is something to return to
+        self.clock = time.monotonic() - self.place.seconds
+        self.saved_at = time.monotonic()
+        signal = None
+        while self.share < 1 and signal is None and not self.is_stale:
+            try:
+                signal = self.epoch()
+            except _NotFinite as cause:
+                self.roll_back(str(cause))
+        if self.best is None:  # stopped before the first validation: what there is can be used all the same
+            self.keep(self.measured())
+        return Outcome(self.place, self.best, signal)
+
+    def epoch(self) -> int | None:
+        """Go through the rest of one epoch; a signal, if one asks to stop."""
+        self.model.train()
+        steps = 0
+        for batch in self.source.batches(self.place.epoch, skip=self.place.in_epoch):
+            self.step(batch)
+            steps += 1
+            if (signal := self.journal.stop_signal()) is not None:
+                self.save()
+                return signal
+            if self.validation_due():
+                self.validate()
+                if self.share >= 1 or self.is_stale:
+                    return None
+            elif time.monotonic() - self.saved_at > self.config.save_minutes * 60:
+                self.save()
+        if not steps and not self.place.in_epoch:
+            raise TrainingError("the text gives not even one step", hint="give more text, or a smaller --batch-size")
+        self.place = replace(self.place, epoch=self.place.epoch + 1, in_epoch=0, done=0.0)
+        return None
+
+    @property
+    def share(self) -> float:
+        return self.budget.share(self.place, self.reserve)
+
+    @property
+    def is_stale(self) -> bool:
+        return self.config.patience is not None and self.stale >= self.config.patience
+
+    # ── one step ────────────────────────────────────────────────────────────────────────────────
+
+    def step(self, batch: Batch) -> None:
+        """Read one window, and move the weights if the numbers are sound."""
+        started = time.monotonic()
+        rate = learning_rate(self.share, self.config) * 0.5**self.rollbacks
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        model = cast(LanguageModel, self.model)
+        before = model.initial_state(len(batch.inputs)) if batch.fresh or self.state is None else self.state
+        tokens = batch.tokens
+        with autocast(self.precision, self.device):
+            nats, after = self.nats(batch, before)
+        (nats / tokens).backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        loss, self.norm = float(nats.detach()) / tokens, float(norm)
+        if math.isfinite(loss) and math.isfinite(self.norm):
+            self.optimizer.step()
+            self.state, self.skips = detach(after), 0
+            self.sum_nats, self.sum_tokens = self.sum_nats + loss * tokens, self.sum_tokens + tokens
+        else:
+            self.skips += 1
+            self.state = detach(before)
+            cause = f"{'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {self.place.step + 1}"
+            if self.skips > SKIPS:
+                raise _NotFinite(cause)
+            self.report(Notice(f"{cause}: step left out ({self.skips} of at most {SKIPS} in a row)"))
+        now = time.monotonic()
+        self.sum_seconds += now - started
+        place = self.place
+        self.place = Place(place.step + 1, place.epoch, place.in_epoch + 1, batch.done, now - self.clock)
+        self.tell(loss)
+
+    def nats(self, batch: Batch, state: State) -> tuple[Tensor, State]:
+        """Total surprise of the batch's real targets, and the state after it."""
+        inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
+        own_loss = getattr(self.model, "loss", None)
+        if own_loss is not None:
+            nats, after = own_loss(inputs, targets, state)
+        else:
+            log_probs, after = self.model(inputs, targets, state)
+            nats = -log_probs
+        if batch.mask is not None:
+            nats = nats.masked_fill(~batch.mask.to(self.device), 0.0)
+        return nats.sum(), after
+
+    def tell(self, loss: float) -> None:
+        speed = self.sum_tokens / self.sum_seconds if self.sum_seconds else 0.0
+        share = self.share
+        left = self.place.seconds * (1 - share) / share if share > 0.001 else None
+        self.report(Progress(self.place, share, loss, speed, left))
+
+    # ── measuring ───────────────────────────────────────────────────────────────────────────────
+
+    def validation_due(self) -> bool:
+        """Whether the budget has passed one more of its equal parts since the last validation."""
+        times = self.config.validations or (math.ceil(self.budget.amount) if self.budget.unit == "epochs" else 8)
+        if self.share >= 1:
+            return True
+        due = math.floor(self.share * times + 1e-9)
+        due, self.measured_parts = due > self.measured_parts, max(due, self.measured_parts)
+        return due
+
+    measured_parts = 0
+
+    def measured(self) -> Measured:
+        """What is known now, without looking at the validation text."""
+        epoch = self.place.epoch + self.place.done
+        return Measured(
+            step=self.place.step,
+            epoch=round(epoch, 4),
+            seconds=round(self.place.seconds, 1),
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            train_nats=self.sum_nats / self.sum_tokens if self.sum_tokens else None,
+            tokens_per_second=round(self.sum_tokens / self.sum_seconds) if self.sum_seconds else None,
+            gradient_norm=self.norm if math.isfinite(self.norm) else None,
+        )
+
+    def validate(self) -> None:
+        """Measure, keep the weights if they are the best so far, record, save."""
+        measured = self.measured()
+        if self.texts.valid is not None:
+            started = time.monotonic()
+            self.model.eval()
+            with autocast(self.precision, self.device):
+                score = evaluate_corpus(cast(LanguageModel, self.model), self.texts.valid, carried=self.texts.carried)
+            self.model.train()
+            self.reserve = time.monotonic() - started
+            nats = score.nats / score.tokens
+            if not math.isfinite(nats):
+                raise _NotFinite(f"the validation loss is not finite at step {self.place.step}")
+            better = self.best is None or self.best.valid_nats is None or nats < self.best.valid_nats
+            measured = replace(measured, valid_nats=nats, valid_bits_per_char=score.bits_per_char, is_best=better)
+        else:
+            measured = replace(measured, is_best=True)
+        self.stale = 0 if measured.is_best else self.stale + 1
+        if measured.is_best:
+            self.keep(measured)
+        self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0
+        self.place = replace(self.place, seconds=time.monotonic() - self.clock)
+        self.journal.record(measured)
+        self.save()
+        self.report(measured)
+
+    # ── keeping and going back ──────────────────────────────────────────────────────────────────
+
+    def keep(self, measured: Measured) -> None:
+        self.journal.keep(self.weights(), measured)
+        self.best = measured
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights on the CPU; raises _NotFinite rather than give broken ones."""
+        weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
+        for name, tensor in weights.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise _NotFinite(f"the weights {name} are not finite at step {self.place.step}")
+        return weights
+
+    def save(self) -> None:
+        """Hand the journal everything that `restore` needs."""
+        tensors = {f"weights/{name}": tensor for name, tensor in self.weights().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": value.detach().cpu() for name, value in values.items()}
+        tensors |= {f"state/{index}": leaf.detach().cpu() for index, leaf in enumerate(self.state or ())}
+        tensors["generator"] = self.generator.get_state()
+        facts: dict[str, Any] = {
+            "place": asdict(self.place),
+            "best": asdict(self.best) if self.best else None,
+            **{name: getattr(self, name) for name in _COUNTERS},
+        }
+        self.journal.save(Checkpoint(tensors, facts))
+        self.saved_at = time.monotonic()
+
+    def restore(self) -> bool:
+        """Take up the journal's checkpoint; False where there is none."""
+        checkpoint = self.journal.restore()
+        if checkpoint is None:
+            return False
+        groups = _grouped(checkpoint.tensors)
+        self.model.load_state_dict(groups["weights"])
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in groups["optimizer"].items():
+            index, _, slot = name.partition("/")
+            slots.setdefault(int(index), {})[slot] = tensor
+        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        leaves = groups["state"]
+        self.state = tuple(leaves[str(index)].to(self.device) for index in range(len(leaves))) or None
+        try:
+            self.generator.set_state(checkpoint.tensors["generator"])
+        except RuntimeError:  # the checkpoint comes from another kind of device
+            self.report(Notice("another device than before: dropout draws new random numbers"))
+        facts = checkpoint.facts
+        self.place = Place(**facts["place"])
+        self.best = Measured(**facts["best"]) if facts["best"] else None
+        for name in _COUNTERS:
+            setattr(self, name, facts[name])
+        return True
+
+    def roll_back(self, cause: str) -> None:
+        """Return to the last checkpoint with half the learning rate, a few times; then give up."""
+        rollbacks, seconds = self.rollbacks + 1, time.monotonic() - self.clock
+        if rollbacks > ROLLBACKS:
+            raise TrainingError(
+                f"{cause}, and {ROLLBACKS} returns to the last good state with half the learning rate did not help",
+                hint="try a lower --learning-rate or --clip, or --precision float32; the best weights so far are kept",
+            )
+        self.restore()
+        self.rollbacks, self.skips = rollbacks, 0
+        self.place = replace(self.place, seconds=seconds)
+        self.report(Notice(f"{cause}: back to step {self.place.step} with half the learning rate"))
+
+
+_COUNTERS = ("stale", "skips", "rollbacks", "sum_nats", "sum_tokens", "reserve", "measured_parts")
+
+
+def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimizer": {}, "state": {}}
+    for name, tensor in tensors.items():
+        group, slash, rest = name.partition("/")
+        if slash:
+            groups[group][rest] = tensor
+    return groups
+
+
+def _optimizer(model: nn.Module, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019); decay for matrices, none for biases and starting states."""
+    matrices = [p for p in model.parameters() if p.dim() == 2]
+    others = [p for p in model.parameters() if p.dim() != 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    fused = device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=fused)

@@ -1,0 +1,108 @@
+"""What a training tells the world, and what it asks to be kept.
+
+A Journal keeps checkpoints, the best weights and the history; `runs.py` implements it with a run directory,
+tests with a dictionary. A Report is told what happens, for whoever watches. So the loop knows neither files
+nor terminals.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from torch import Tensor
+
+from charlm.training.schedules import Place
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that is needed to go on as if nothing had happened.
+
+    tensors  weights/…, optimizer/…, state/…, generator: on the CPU
+    facts    JSON: the place, the best so far, counters
+    """
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One validation. nats and bits are None where there is no validation text."""
+
+    step: int
+    epoch: float
+    seconds: float
+    learning_rate: float
+    train_nats: float | None
+    valid_nats: float | None = None
+    valid_bits_per_char: float | None = None
+    tokens_per_second: float | None = None
+    gradient_norm: float | None = None
+    is_best: bool = False
+
+
+class Journal(Protocol):
+    """Keeps what a training must not lose."""
+
+    def restore(self) -> Checkpoint | None:
+        """The last checkpoint, or None where there is none yet."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint in place of the one before."""
+
+    def keep(self, weights: dict[str, Tensor], measured: Measured) -> None:
+        """Keep these weights as the model."""
+
+    def record(self, measured: Measured) -> None:
+        """Add a line to the history."""
+
+    def stop_signal(self) -> int | None:
+        """The signal that asks the training to stop, if one came."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step is over."""
+
+    place: Place
+    share: float
+    loss: float
+    tokens_per_second: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a watcher should know."""
+
+    message: str
+
+
+Event: TypeAlias = Progress | Measured | Notice
+Report: TypeAlias = Callable[[Event], None]
+
+
+@dataclass
+class MemoryJournal:
+    """A Journal that keeps everything in memory: for tests, trials and `charlm.train` without a directory."""
+
+    checkpoint: Checkpoint | None = None
+    weights: dict[str, Tensor] | None = None
+    history: list[Measured] = field(default_factory=list)
+    signal: int | None = None
+
+    def restore(self) -> Checkpoint | None:
+        return self.checkpoint
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def keep(self, weights: dict[str, Tensor], measured: Measured) -> None:
+        self.weights = weights
+
+    def record(self, measured: Measured) -> None:
+        self.history.append(measured)
+
+    def stop_signal(self) -> int | None:
+        return self.signal
