@@ -24,7 +24,6 @@ def _need(entries: Entries) -> None:
 def picture(entries: Entries, path: Path, *, title: str) -> Path:
     """Write a PNG of training and validation loss by step; raises ImportError without matplotlib."""
     _need(entries)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.5), dpi=120, layout="constrained")
@@ -43,7 +42,7 @@ def picture(entries: Entries, path: Path, *, title: str) -> Path:
     axes.grid(alpha=0.3)
     axes.legend()
     with storage.whole_file(path) as temporary, temporary.open("wb") as handle:
-        FigureCanvasAgg(figure).print_png(handle)
+        figure.savefig(handle, format="png")
     return path
 
 

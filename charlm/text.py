@@ -200,12 +200,13 @@ def _text_of(record: Any, field: str, place: str) -> str:
     )
 
 
+def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(sys.stdin.buffer) if name == "-" else storage.open_bytes(Path(name))
+
+
 def _lines_of_file(name: str, config: TextConfig, note: Note) -> Iterator[str]:
-    opened: AbstractContextManager[IO[bytes]] = (
-        nullcontext(sys.stdin.buffer) if name == "-" else storage.open_bytes(Path(name))
-    )
     suffixes = {suffix.lower() for suffix in Path(name).suffixes}
-    with opened as raw:
+    with _opened(name) as raw:
         lines = _decoded_lines(raw, name, config.encoding, note)
         if suffixes & {".jsonl", ".ndjson"}:
             for number, line in enumerate(lines, 1):
@@ -237,6 +238,13 @@ def _simplifier() -> Callable[[str], str]:
 
 def _silent(_: str) -> None:
     """Say nothing."""
+
+
+def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
+    """The lines of one file or of stdin, normalized, with their ends, whatever format they are in."""
+    (name,) = source_files([source])
+    with _opened(name) as raw:
+        yield from _decoded_lines(raw, name, config.encoding, note)
 
 
 def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silent) -> Iterator[str]:

@@ -31,33 +31,27 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     best, corpus, valid = facts["best"], facts["corpus"], facts["valid"]
     knobs = facts["knobs"]
     family = ", ".join(f"{name} {value}" for name, value in knobs[facts["model"]].items())
+    reading = f"reading {facts['reading']}, context {facts['context']}"
+    learned = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}"
     rows = [
         ("run", facts["path"]),
         ("model", f"{facts['model']}: {family}"),
         ("parameters", f"{facts['parameters']:,}"),
-        (
-            "tokens are",
-            f"{facts['level']}, {facts['vocab_size']:,} of them; reading {facts['reading']}, context {facts['context']}",
-        ),
-        (
-            "learned from",
-            f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}",
-        ),
+        ("tokens", f"by {facts['level']}, {facts['vocab_size']:,} in the vocabulary; {reading}"),
+        ("learned from", learned),
     ]
     if valid:
         rows.append(("measured on", f"{valid['documents']:,} documents, {valid['tokens']:,} tokens, {valid['from']}"))
     if best.get("valid_nats") is not None:
-        figures = f"perplexity {figure(math.exp(min(best['valid_nats'], 700)))}, {figure(best['valid_bits_per_char'], 3)} bits/char"
-        rows.append(("best", f"{figures} at step {best['step']:,}, epoch {best['epoch']:.2f}"))
+        perplexity = figure(math.exp(min(best["valid_nats"], 700)))
+        bits = figure(best["valid_bits_per_char"], 3)
+        where = f"step {best['step']:,}, epoch {best['epoch']:.2f}"
+        rows.append(("best", f"perplexity {perplexity}, {bits} bits/char at {where}"))
+    made = f"{facts['created']} with charlm {facts['charlm']}, torch {facts['torch']}"
+    ended = f"{clock(facts.get('seconds'))}; ended because {facts['ended']}" if facts["ended"] else "not finished"
     rows += [
-        (
-            "made",
-            f"{facts['created']} with charlm {facts['charlm']}, torch {facts['torch']}, on {facts['device']} in {facts['precision']}",
-        ),
-        (
-            "time",
-            f"{clock(facts.get('seconds'))}; ended because {facts['ended']}" if facts["ended"] else "not finished",
-        ),
+        ("made", f"{made}, on {facts['device']} in {facts['precision']}"),
+        ("time", ended),
         ("command", facts["command"]),
     ]
     return rows

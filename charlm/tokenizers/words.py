@@ -29,7 +29,7 @@ def read_user_dict(path: Path) -> list[UserWord]:
         return VocabError(reason, hint="a user dictionary is UTF-8 text, one WORD [FREQUENCY] [TAG] a line")
 
     words: list[UserWord] = []
-    for number, line in enumerate(storage.read_text(path, error=problem).splitlines(), 1):
+    for number, line in enumerate(storage.read_text(path, error=problem).split("\n"), 1):
         fields = line.lstrip("\ufeff").split()
         if not fields or fields[0].startswith("#"):
             continue
@@ -69,10 +69,13 @@ class Words:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pkg_resources and invalid escapes inside jieba
                 import jieba
-            jieba.setLogLevel(logging.WARNING)
+            jieba.setLogLevel(logging.CRITICAL)  # a cache that cannot be written is only slower
             cutter = jieba.Tokenizer()
             folder = storage.cache_folder()
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage.write_error(folder, error) from error
             cutter.tmp_dir, cutter.cache_file = str(folder), "jieba.cache"
             with cutter.get_dict_file() as handle:
                 digest = hashlib.sha256(handle.read())

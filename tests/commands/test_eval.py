@@ -1,0 +1,120 @@
+"""`charlm eval`: figures, comparisons, and what they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import CORPORA, TINY
+
+EVERYDAY = CORPORA / "everyday.zh.txt"
+
+
+def test_figures_come_with_their_context_and_tokens(charlm, shared_run):
+    ended = charlm("eval", shared_run, EVERYDAY, "--part", "test")
+    for word in ("perplexity", "bits per character", "tokens with line ends", "fresh for every line", "unknown"):
+        assert word in ended.out
+
+
+def test_json_keys_are_stable(charlm, shared_run):
+    told = json.loads(charlm("eval", shared_run, EVERYDAY, "--json").out)
+    assert set(told) == {
+        "run",
+        "perplexity",
+        "perplexity_known",
+        "perplexity_charged",
+        "bits_per_char",
+        "nats_per_char",
+        "nats",
+        "tokens",
+        "characters",
+        "unknown",
+        "unknown_rate",
+        "context",
+        "reading",
+    }
+
+
+def test_every_line_end_counts_as_a_character_and_a_token(charlm, shared_run):
+    Path("two.txt").write_text("你好。\n再见。\n", "utf-8")
+    told = json.loads(charlm("eval", shared_run, "two.txt", "--json").out)
+    assert (told["tokens"], told["characters"]) == (8, 8)
+
+
+def test_parts_of_a_corpus_add_up(charlm, shared_run):
+    parts = [
+        json.loads(charlm("eval", shared_run, EVERYDAY, "--part", p, "--json").out) for p in ("train", "valid", "test")
+    ]
+    whole = json.loads(charlm("eval", shared_run, EVERYDAY, "--json").out)
+    assert sum(p["tokens"] for p in parts) == whole["tokens"]
+    assert sum(p["nats"] for p in parts) == pytest.approx(whole["nats"], rel=1e-5)
+
+
+def test_per_token_output_sums_to_the_total(charlm, shared_run):
+    Path("a.txt").write_text("他在做作业。\n", "utf-8")
+    records = [json.loads(line) for line in charlm("eval", shared_run, "a.txt", "--per-token").out.splitlines()]
+    told = json.loads(charlm("eval", shared_run, "a.txt", "--json").out)
+    assert "".join(r["token"] for r in records) == "他在做作业。<EOS>"
+    assert -sum(r["log_prob"] for r in records) == pytest.approx(told["nats"], rel=1e-6)
+
+
+def test_runs_with_other_vocabularies_are_ranked_by_bits_per_character_only(charlm, shared_run):
+    charlm("train", EVERYDAY, *TINY, "--steps", 1, "--level", "mixed", "--min-count", 2, "--run", "other")
+    ended = charlm("eval", shared_run, "other", EVERYDAY, "--part", "test")
+    assert "1. " in ended.out and "Not ranked by perplexity" in ended.out
+
+
+def test_the_context_can_be_changed_and_is_said(charlm, shared_run):
+    ended = charlm("eval", shared_run, EVERYDAY, "--part", "test", "--context", "carried")
+    assert "carried from line to line" in ended.out
+
+
+def test_stdin_is_a_text_too(charlm, shared_run):
+    assert json.loads(charlm("eval", shared_run, "-", "--json", stdin="你好。\n").out)["tokens"] == 4
+
+
+def test_text_of_unknown_characters_has_figures(charlm, shared_run):
+    Path("strange.txt").write_text("ЖЖЖ\n", "utf-8")
+    told = json.loads(charlm("eval", shared_run, "strange.txt", "--json").out)
+    assert told["unknown"] == 3 and told["perplexity_charged"] > told["perplexity"]
+
+
+def test_bad_requests_are_refused(charlm, shared_run):
+    Path("empty.txt").write_text("\n\n", "utf-8")
+    charlm("eval", shared_run, "empty.txt").refused("empty.txt")
+    charlm("eval", "nowhere", EVERYDAY).refused("no run directory")
+    charlm("eval", shared_run).refused("one run and one text", code=2)
+    charlm("eval", shared_run, EVERYDAY, "--part", "tst").refused("no part", code=2)
+
+
+@pytest.mark.parametrize("name", ["run.json", "config.json", "tokenizer.json", "vocab.tsv", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "half", "garbage"])
+def test_a_damaged_run_is_refused_whatever_the_damage(charlm, run_dir, name, damage):
+    file = run_dir / name
+    content = file.read_bytes()
+    file.unlink()
+    if damage != "gone":
+        file.write_bytes(
+            {"empty": b"", "half": content[: len(content) // 2], "garbage": b"\x80\x02garbage" * 9}[damage]
+        )
+    charlm("eval", run_dir, EVERYDAY).refused()
+    checked = charlm("run", "check", run_dir)
+    assert checked.code == 1 and "BAD" in checked.out
+
+
+def test_a_newer_format_asks_for_a_newer_charlm(charlm, run_dir):
+    facts = json.loads((run_dir / "run.json").read_text("utf-8"))
+    (run_dir / "run.json").write_text(json.dumps({**facts, "format": 2, "charlm": "9.0"}), "utf-8")
+    charlm("eval", run_dir, EVERYDAY).refused("format 2", "charlm 9.0", "upgrade")
+
+
+def test_an_edited_vocabulary_is_noticed(charlm, run_dir):
+    text = (run_dir / "vocab.tsv").read_text("utf-8")
+    (run_dir / "vocab.tsv").write_text(text.replace("业", "亚"), "utf-8")
+    charlm("eval", run_dir, EVERYDAY).refused("not the one that the weights were trained with")
+
+
+def test_pickles_are_never_opened(charlm, run_dir):
+    (run_dir / "model.safetensors").rename(run_dir / "model.pt")
+    charlm("eval", run_dir, EVERYDAY).refused("pickle")
+    charlm("eval", run_dir / "model.pt", EVERYDAY).refused("pickle")

@@ -1,0 +1,74 @@
+"""`charlm score`: lists in, lists out; text in, a number a line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import CORPORA
+
+LISTS = CORPORA / "homework.nbest.jsonl"
+
+
+def test_lists_come_back_reordered_with_every_part_shown(charlm, shared_run):
+    ended = charlm("score", shared_run, LISTS, "--am-weight", 0.5, "--lm-weight", 2, "--length-weight", 0.25)
+    lists = [json.loads(line) for line in ended.out.splitlines()]
+    assert [u["id"] for u in lists] == [json.loads(line)["id"] for line in LISTS.read_text("utf-8").splitlines()]
+    for utterance in lists:
+        totals = [hyp["total"] for hyp in utterance["hyps"]]
+        assert totals == sorted(totals, reverse=True)
+        for hyp in utterance["hyps"]:
+            scores = hyp["scores"]
+            sum_of_parts = 0.5 * scores.get("am", 0.0) + 2 * scores["lm"] + 0.25 * hyp["length"]
+            assert hyp["total"] == pytest.approx(sum_of_parts)
+    assert "CER of 20 lists: first" in ended.err and "oracle 0.00%" in ended.err
+
+
+def test_the_language_model_alone_ranks_as_the_texts_scored_one_by_one(charlm, shared_run):
+    ended = charlm("score", shared_run, LISTS, "--am-weight", 0)
+    for line in ended.out.splitlines():
+        hyps = json.loads(line)["hyps"]
+        alone = charlm("score", shared_run, "-", "--format", "text", "--json", stdin="\n".join(h["text"] for h in hyps))
+        charged = [json.loads(text)["charged"] for text in alone.out.splitlines()]
+        assert charged == pytest.approx([h["scores"]["lm"] for h in hyps], rel=1e-4)
+        assert charged == sorted(charged, reverse=True)
+
+
+def test_best_prints_one_text_a_list(charlm, shared_run):
+    assert len(charlm("score", shared_run, LISTS, "--best").out.splitlines()) == 20
+
+
+def test_plain_lists_are_told_by_their_blank_lines(charlm, shared_run):
+    Path("lists.txt").write_text("做做业\n做作业\n\n坐下\n做下\n", "utf-8")
+    ended = charlm("score", shared_run, "lists.txt")
+    first, second = ended.out.strip().split("\n\n")
+    assert {line.split("\t")[1] for line in first.splitlines()} == {"做做业", "做作业"}
+    assert len(second.splitlines()) == 2 and "n-best lists" in ended.err
+
+
+def test_plain_text_gives_a_log_probability_a_line(charlm, shared_run):
+    Path("t.txt").write_text("你好。\n再见。\n", "utf-8")
+    rows = [line.split("\t") for line in charlm("score", shared_run, "t.txt").out.splitlines()]
+    assert [text for _, text in rows] == ["你好。", "再见。"] and all(float(number) < 0 for number, _ in rows)
+
+
+def test_the_report_is_a_file_of_figures_and_the_formula(charlm, shared_run):
+    charlm("score", shared_run, LISTS, "--report", "r.json", "--quiet")
+    told = json.loads(Path("r.json").read_text("utf-8"))
+    assert told["metric"] == "cer" and told["utterances"] == 20 and told["formula"] == "1·am + 1·lm + 0·length"
+
+
+def test_unknown_characters_cost_more_when_charged(charlm, shared_run):
+    lines = "做Ж业\n"
+    charged = json.loads(charlm("score", shared_run, "-", "--format", "text", "--json", stdin=lines).out)
+    assert charged["unknown"] == ["Ж"] and charged["charged"] == pytest.approx(charged["log_prob"] - 11.0904, abs=1e-3)
+
+
+def test_bad_lists_are_named_by_line(charlm, shared_run):
+    Path("bad.jsonl").write_text('{"id": "a", "hyps": [{"text": "好"}]}\n{"id": "b", "hyps": []}\n', "utf-8")
+    ended = charlm("score", shared_run, "bad.jsonl")
+    assert ended.code == 1 and "bad.jsonl:2" in " ".join(ended.err.split())
+    Path("empty.jsonl").write_text("", "utf-8")
+    charlm("score", shared_run, "empty.jsonl").refused()
+    charlm("score", shared_run, LISTS, "--format", "jsnl").refused("did you mean jsonl?", code=2)
+    charlm("score", shared_run, LISTS, "--metric", "bleu").refused("metric", code=2)

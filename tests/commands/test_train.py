@@ -1,0 +1,213 @@
+"""`charlm train`: what a user gets, and what bad input gets."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.commands.conftest import CORPORA, TINY
+
+EVERYDAY = CORPORA / "everyday.zh.txt"
+
+
+def test_training_leaves_a_run_that_can_be_read_with_less(charlm):
+    ended = charlm("train", EVERYDAY, *TINY, "--epochs", 1, "--run", "runs/a")
+    assert ended.code == 0, ended.err
+    files = {str(p.relative_to("runs/a")) for p in Path("runs/a").rglob("*") if p.is_file()}
+    assert files == {
+        "run.json",
+        "config.json",
+        "tokenizer.json",
+        "vocab.tsv",
+        "model.safetensors",
+        "resume/checkpoint.safetensors",
+        "history.jsonl",
+    }
+    assert json.loads(Path("runs/a/run.json").read_text("utf-8"))["format"] == 1
+    assert "perplexity" in ended.out and ended.err == ""
+
+
+def test_json_is_one_object_with_stable_keys(charlm):
+    ended = charlm("train", EVERYDAY, *TINY, "--steps", 3, "--json")
+    assert set(json.loads(ended.out)) == {"run", "step", "nats", "perplexity", "bits_per_char", "seconds"}
+
+
+def test_without_a_name_the_run_is_called_after_the_text_and_never_overwrites(charlm):
+    charlm("train", EVERYDAY, *TINY, "--steps", 1)
+    charlm("train", EVERYDAY, *TINY, "--steps", 1)
+    assert sorted(p.name for p in Path("checkpoints").iterdir()) == ["everyday", "everyday-2"]
+
+
+def test_a_stream_learns_line_ends_as_tokens(charlm):
+    ended = charlm("train", CORPORA / "village.en.txt", *TINY, "--reading", "stream", "--steps", 2, "--run", "s")
+    assert ended.code == 0, ended.err
+    assert "\\u{a}\t" in Path("s/vocab.tsv").read_text("utf-8")
+    told = json.loads(charlm("eval", "s", CORPORA / "village.en.txt", "--json").out)
+    text = (CORPORA / "village.en.txt").read_text("utf-8")
+    assert (told["tokens"], told["characters"], told["context"]) == (len(text), len(text), "carried")
+
+
+def test_a_config_file_is_overridden_by_options_and_overrides_the_preset(charlm):
+    Path("knobs.toml").write_text("hidden = 24\n[training]\nbatch-size = 8\n", "utf-8")
+    options = ("--preset", "tiny", "--config", "knobs.toml", "--batch-size", 4, "--steps", 1, "--quiet", "--run", "c")
+    assert charlm("train", EVERYDAY, *options).code == 0
+    config = json.loads(Path("c/config.json").read_text("utf-8"))
+    assert (config["recurrent"]["hidden"], config["recurrent"]["embedding"]) == (24, 96)
+    assert config["training"]["batch_size"] == 4
+
+
+def test_a_runs_own_config_repeats_it(charlm):
+    charlm("train", EVERYDAY, *TINY, "--steps", 3, "--run", "one")
+    ended = charlm("train", "--config", "one/config.json", "--run", "two", "--quiet")
+    assert ended.code == 0, ended.err
+    one, two = (load_file(f"{name}/model.safetensors") for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_resuming_gives_the_weights_of_a_training_that_never_stopped(charlm):
+    whole = ("--steps", 6, "--precision", "float32")
+    charlm("train", EVERYDAY, *TINY, *whole, "--run", "whole")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "charlm", "train", str(EVERYDAY), *TINY, *map(str, whole), "--run", "cut"],
+        env={**os.environ, "CHARLM_TEST_SLOW": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not Path("cut/resume/checkpoint.safetensors").exists() and child.poll() is None:
+        time.sleep(0.005)
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate(timeout=60)
+    if child.returncode == 143:  # a fast machine may have finished before the signal came
+        assert "charlm train --resume cut" in said and "Traceback" not in said
+        assert charlm("train", "--resume", "cut", "--quiet").code == 0
+    one, two = (load_file(f"{name}/model.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_resuming_may_give_more_budget_but_nothing_else(charlm):
+    charlm("train", EVERYDAY, *TINY, "--steps", 2, "--run", "r")
+    assert charlm("train", "--resume", "r", "--steps", 4, "--quiet").code == 0
+    assert json.loads(Path("r/run.json").read_text("utf-8"))["step"] == 4
+    charlm("train", "--resume", "r", "--hidden", 8).refused("--hidden", "--init-from", code=2)
+
+
+def test_beginning_from_another_run_matches_tokens(charlm):
+    charlm("train", EVERYDAY, *TINY, "--steps", 2, "--run", "r")
+    options = [option for option in TINY if option != "--quiet"]
+    ended = charlm("train", CORPORA / "quatrains.txt", *options, "--steps", 1, "--run", "q", "--init-from", "r")
+    assert ended.code == 0 and "tokens kept" in ended.err
+    bigger = charlm("train", EVERYDAY, "--hidden", 8, "--init-from", "r", "--run", "x", "--quiet")
+    bigger.refused("another network", "--hidden 16")
+
+
+def test_a_dry_run_says_what_it_would_take_and_makes_nothing(charlm):
+    ended = charlm("train", EVERYDAY, *TINY, "--epochs", 2, "--dry-run", "--json")
+    told = json.loads(ended.out)
+    assert told["parameters"] > 0 and told["tokens_per_second"] > 0 and told["seconds"] > 0 and told["memory"] > 0
+    assert not Path("checkpoints").exists()
+
+
+def test_a_unigram_needs_no_gradient(charlm):
+    assert charlm("train", EVERYDAY, "--model", "unigram", "--run", "u", "--quiet").code == 0
+    assert charlm("sample", "u", "--max-tokens", 5).code == 0
+
+
+def test_a_vocabulary_made_before_is_used_as_it_is(charlm):
+    charlm("vocab", EVERYDAY, "-o", "v", "--min-count", 3)
+    charlm("train", EVERYDAY, *TINY, "--steps", 1, "--vocab", "v", "--run", "r")
+    assert Path("v/vocab.tsv").read_bytes() == Path("r/vocab.tsv").read_bytes()
+    other = charlm("train", EVERYDAY, *TINY, "--reading", "stream", "--vocab", "v", "--run", "s")
+    other.refused("made for --reading lines", code=2)
+
+
+def test_validation_text_that_stands_in_the_training_text_is_reported(charlm):
+    Path("valid.txt").write_text("\n".join(EVERYDAY.read_text("utf-8").splitlines()[:5]), "utf-8")
+    options = [option for option in TINY if option != "--quiet"]
+    ended = charlm("train", EVERYDAY, *options, "--steps", 1, "--valid", "valid.txt", "--run", "r")
+    assert "5 validation documents also stand in the training text" in ended.err
+
+
+def test_one_line_is_enough_to_train_on_but_not_to_measure(charlm):
+    Path("one.txt").write_text("春眠不觉晓。\n", "utf-8")
+    options = [option for option in TINY if option != "--quiet"]
+    ended = charlm("train", "one.txt", *options, "--steps", 2, "--run", "r")
+    assert ended.code == 0 and "too short to hold a part back" in ended.err
+    assert charlm("sample", "r", "--max-tokens", 3).code == 0
+
+
+BAD = {
+    "no text": ([], ["no text was given"], 2),
+    "missing": (["nothing.txt"], ["nothing.txt"], 1),
+    "hidden 0": ([EVERYDAY, "--hidden", "0"], ["--hidden must be at least 1"], 2),
+    "dropout 1": ([EVERYDAY, "--dropout", "1"], ["--dropout"], 2),
+    "two budgets": ([EVERYDAY, "--epochs", "1", "--steps", "2"], ["rival budgets"], 2),
+    "a cell that is none": ([EVERYDAY, "--cell", "lsmt"], ["did you mean lstm?"], 2),
+    "a preset that is none": ([EVERYDAY, "--preset", "bse"], ["did you mean base?"], 2),
+    "a model that is none": ([EVERYDAY, "--model", "ngrm"], ["no model is called"], 2),
+    "a device that is none": ([EVERYDAY, "--device", "cuda:99"], ["--device cuda:99"], 2),
+    "stdin": (["-"], ["several times"], 1),
+    "nothing frequent": ([EVERYDAY, "--min-count", "99999"], ["vocabulary would be empty"], 1),
+    "batch larger than the stream": (
+        [CORPORA / "village.en.txt", "--reading", "stream", "--batch-size", "9999"],
+        ["too few for 9999 stripes", "--batch-size"],
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_impossible_requests_are_refused_and_leave_nothing(charlm, name):
+    arguments, words, code = BAD[name]
+    charlm("train", *arguments, "--quiet").refused(*words, code=code)
+    assert not Path("checkpoints").exists()
+
+
+def test_all_mistakes_are_reported_together(charlm):
+    ended = charlm("train", EVERYDAY, "--hidden", 0, "--layers", 0, "--dropout", 2)
+    ended.refused("--hidden", "--layers", "--dropout", code=2)
+
+
+def test_empty_binary_and_wrongly_encoded_texts_are_refused_with_their_place(charlm):
+    Path("empty.txt").write_bytes(b"")
+    Path("binary.txt").write_bytes(b"good line\n\x00\x01\x02\xff\xfe")
+    Path("cut.txt").write_bytes("好\n好的".encode()[:-1] + b"\nend\n")
+    charlm("train", "empty.txt", "--quiet").refused("empty")
+    charlm("train", "binary.txt", "--quiet").refused("binary.txt:2")
+    charlm("train", "cut.txt", "--quiet").refused("cut.txt:2")
+
+
+def test_an_existing_run_is_refused_and_untouched(charlm):
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("years of work", "utf-8")
+    charlm("train", EVERYDAY, *TINY, "--run", "mine").refused("exists already", "--resume mine")
+    assert [p.name for p in Path("mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_full_disk_loses_nothing(charlm, monkeypatch):
+    charlm("train", EVERYDAY, *TINY, "--steps", 2, "--run", "r")
+    before = Path("r/model.safetensors").read_bytes()
+    replace = Path.replace
+
+    def full(self: Path, target: object) -> Path:
+        if str(target).endswith("safetensors"):
+            raise OSError(28, "No space left on device")
+        return replace(self, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "replace", full)
+    charlm("train", "--resume", "r", "--steps", 4, "--quiet").refused("No space left on device", "r/")
+    monkeypatch.setattr(Path, "replace", replace)
+    assert Path("r/model.safetensors").read_bytes() == before
+    assert not [p for p in Path("r").rglob("*.tmp")]
+    assert charlm("train", "--resume", "r", "--steps", 4, "--quiet").code == 0
+
+
+def test_a_target_that_cannot_be_written_is_refused(charlm):
+    Path("file").write_text("a file where a folder should be", "utf-8")
+    charlm("train", EVERYDAY, *TINY, "--steps", 1, "--run", "file/run").refused("cannot write file/run")

@@ -1,0 +1,290 @@
+"""What every format of n-best lists promises, and what each refuses.
+
+A new format is held to the laws the moment it is listed in NBEST_FORMATS; it says in HOLDS what it can hold.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charlm.errors import CharlmError, ConfigError, NBestError
+from charlm.nbest import NBEST_FORMATS, Hypothesis, Utterance
+
+HOMEWORK = Path(__file__).parents[2] / "corpora" / "homework.nbest.jsonl"
+
+LISTS = [
+    Utterance("a", (Hypothesis("做做业", {"am": -12.5}), Hypothesis("做作业", {"am": -13.0})), "做作业"),
+    Utterance("b", (Hypothesis("he  said"), Hypothesis(" he sat "), Hypothesis("he set"))),
+    Utterance("c", (Hypothesis("只有一个"),), "", {"speaker": 7}),
+]
+
+
+def only_texts(utterances: Iterable[Utterance]) -> list[Utterance]:
+    return [
+        Utterance(str(number), tuple(Hypothesis(h.text) for h in utterance.hypotheses))
+        for number, utterance in enumerate(utterances, 1)
+    ]
+
+
+@dataclass(frozen=True)
+class Holds:
+    """What a format gives back of some utterances, and the texts it can hold."""
+
+    kept: Callable[[Iterable[Utterance]], list[Utterance]]
+    texts: st.SearchStrategy[str]
+    malformed: tuple[str, ...]  # single lines; a format of free text has none
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+HOLDS = {
+    "jsonl": Holds(list, ANY_TEXT, ("{", "[]", '{"id": "x"}')),
+    "plain": Holds(
+        only_texts,
+        ANY_TEXT.filter(lambda text: text.strip() and not set(text) & set("\r\n") and text[0] != "\ufeff"),
+        (),
+    ),
+}
+
+
+class Source:
+    """Gives items one by one and knows how many were asked for."""
+
+    def __init__(self, items: Iterable[object]) -> None:
+        self.items, self.taken = list(items), 0
+
+    def __iter__(self) -> Iterator:
+        for item in self.items:
+            self.taken += 1
+            yield item
+
+
+@pytest.fixture(params=NBEST_FORMATS)
+def name(request):
+    return request.param
+
+
+def round_trip(name: str, utterances: Iterable[Utterance]) -> list[Utterance]:
+    return list(NBEST_FORMATS[name].parse(NBEST_FORMATS[name].render(utterances), "x"))
+
+
+def test_every_format_says_what_it_can_hold():
+    assert set(HOLDS) == set(NBEST_FORMATS)
+
+
+def test_what_was_rendered_parses_to_the_same_utterances(name):
+    assert round_trip(name, LISTS) == HOLDS[name].kept(LISTS)
+
+
+@pytest.mark.parametrize("name", NBEST_FORMATS)
+@given(data=st.data())
+def test_any_text_comes_back_untouched(name, data):
+    lists = st.lists(HOLDS[name].texts.map(Hypothesis), min_size=1, max_size=3)
+    utterances = [Utterance("u", tuple(found)) for found in data.draw(st.lists(lists, max_size=3))]
+    assert round_trip(name, utterances) == HOLDS[name].kept(utterances)
+
+
+def test_rendered_lines_survive_a_file(name, tmp_path):
+    path = tmp_path / "lists"
+    odd = [Utterance("1", (Hypothesis("a\u2028b"), Hypothesis("c\x85d"), Hypothesis("\x0be")))]
+    path.write_text("".join(line + "\n" for line in NBEST_FORMATS[name].render(odd)), encoding="utf-8")
+    with path.open(encoding="utf-8") as lines:
+        assert list(NBEST_FORMATS[name].parse(lines, "x")) == odd
+
+
+def test_line_ends_and_a_byte_order_mark_are_no_part_of_a_text(name):
+    lines = [line + "\r\n" for line in NBEST_FORMATS[name].render(LISTS)]
+    lines[0] = "\ufeff" + lines[0]
+    assert list(NBEST_FORMATS[name].parse(lines, "x")) == HOLDS[name].kept(LISTS)
+
+
+def test_parsing_keeps_one_utterance_in_memory(name):
+    lines = list(NBEST_FORMATS[name].render(LISTS[:1]))
+    source = Source([*lines, "", *NBEST_FORMATS[name].render(LISTS[1:])])
+    found = NBEST_FORMATS[name].parse(source, "x")
+    assert source.taken == 0
+    next(found)
+    assert source.taken <= len(lines) + 1
+
+
+def test_rendering_takes_an_utterance_only_when_the_last_is_written(name):
+    source = Source(LISTS)
+    lines = NBEST_FORMATS[name].render(source)
+    assert source.taken == 0
+    next(lines)
+    assert source.taken == 1
+
+
+def test_a_malformed_line_is_named_by_its_number(name):
+    good = list(NBEST_FORMATS[name].render(LISTS[:1]))
+    for bad in HOLDS[name].malformed:
+        found = NBEST_FORMATS[name].parse([*good, "", bad], "lists.txt")
+        next(found)
+        with pytest.raises(NBestError, match=rf"lists\.txt:{len(good) + 2}: "):
+            next(found)
+
+
+def test_nothing_is_no_list(name):
+    assert list(NBEST_FORMATS[name].parse([], "x")) == []
+    assert list(NBEST_FORMATS[name].parse(["\n", "  \n"], "x")) == []
+    assert list(NBEST_FORMATS[name].render([])) == []
+
+
+def test_an_unknown_format_is_refused_with_a_hint():
+    with pytest.raises(ConfigError) as caught:
+        NBEST_FORMATS["josnl"]
+    assert "jsonl" in caught.value.hint
+
+
+def test_an_utterance_has_a_hypothesis():
+    with pytest.raises(ValueError, match="'u' has no hypotheses"):
+        Utterance("u", ())
+
+
+# JSON lines
+
+
+def parse(*lines: str) -> list[Utterance]:
+    return list(NBEST_FORMATS["jsonl"].parse(lines, "lists.jsonl"))
+
+
+def rendered(utterance: Utterance) -> dict:
+    (line,) = NBEST_FORMATS["jsonl"].render([utterance])
+    return json.loads(line)
+
+
+def test_a_line_of_json_becomes_an_utterance():
+    line = '{"id": "u1", "ref": "做作业", "hyps": [{"text": "做做业", "scores": {"am": -12, "ctc": -3.5}}]}'
+    assert parse(line) == [Utterance("u1", (Hypothesis("做做业", {"am": -12.0, "ctc": -3.5}),), "做作业")]
+
+
+def test_am_score_is_another_name_of_scores_am():
+    assert parse('{"id": "u", "hyps": [{"text": "a", "am_score": -1.5, "scores": {"ctc": -2}}]}') == [
+        Utterance("u", (Hypothesis("a", {"ctc": -2.0, "am": -1.5}),))
+    ]
+    assert parse('{"id": "u", "hyps": [{"text": "a", "am_score": -1, "scores": {"am": -1}}]}') == [
+        Utterance("u", (Hypothesis("a", {"am": -1.0}),))
+    ]
+
+
+def test_null_means_absent():
+    first, second = '{"text": "a", "am_score": null, "scores": {"am": null}}', '{"text": "b", "scores": null}'
+    line = f'{{"id": null, "ref": null, "hyps": [{first}, {second}]}}'
+    assert parse(line) == [Utterance("1", (Hypothesis("a"), Hypothesis("b")))]
+
+
+def test_without_an_id_the_number_of_the_line_serves():
+    assert [u.id for u in parse("", '{"hyps": [{"text": "a"}]}', " \n", '{"hyps": [{"text": "b"}]}')] == ["2", "4"]
+
+
+def test_unknown_fields_are_passed_through():
+    line = '{"id": "u", "hyps": [{"text": "a", "tokens": [1, 2]}], "source": {"file": "a.wav", "gain": 1e-3}}'
+    (utterance,) = parse(line)
+    assert utterance.extra == {"source": {"file": "a.wav", "gain": 0.001}}
+    assert utterance.hypotheses[0].extra == {"tokens": [1, 2]}
+    assert rendered(utterance) == json.loads(line)
+
+
+def test_a_field_of_ours_cannot_be_overwritten_from_extra():
+    utterance = Utterance("u", (Hypothesis("a", {}, {"text": "b", "am_score": 1}),), None, {"id": "v", "hyps": []})
+    assert rendered(utterance) == {"id": "u", "hyps": [{"text": "a"}]}
+
+
+def test_an_empty_text_and_an_empty_reference_are_not_missing():
+    (utterance,) = parse('{"id": "u", "ref": "", "hyps": [{"text": ""}]}')
+    assert utterance == Utterance("u", (Hypothesis(""),), "")
+    assert rendered(utterance)["ref"] == ""
+
+
+def test_what_utf8_cannot_hold_is_escaped_in_unknown_fields():
+    (utterance,) = parse('{"id": "u", "hyps": [{"text": "a"}], "note": "\\ud800"}')
+    (line,) = NBEST_FORMATS["jsonl"].render([utterance])
+    assert line.encode("utf-8")
+    assert parse(line) == [utterance]
+
+
+@given(st.dictionaries(st.text(max_size=4), st.floats(allow_nan=False, allow_infinity=False), max_size=3))
+def test_any_finite_scores_come_back(scores):
+    utterance = Utterance("u", (Hypothesis("a", scores),))
+    assert round_trip("jsonl", [utterance]) == [utterance]
+
+
+def test_an_infinite_score_is_not_written():
+    with pytest.raises(ValueError, match="JSON"):
+        rendered(Utterance("u", (Hypothesis("a", {"lm": float("-inf")}),)))
+
+
+def of(candidate: str) -> str:
+    return f'{{"id": "u", "hyps": [{{"text": "a"}}, {candidate}]}}'
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("做作业", "one JSON object a line"),
+        ('{"id": "u", "hyps": [{"text": "a"}]} {}', "one JSON object a line"),
+        ("[" * 100_000, "one JSON object a line"),
+        ('{"id": "u", "n": ' + "9" * 5000 + "}", "one JSON object a line"),
+        ('"做作业"', "an object like"),
+        ('{"id": 7, "hyps": [{"text": "a"}]}', "a string as id, not a number"),
+        ('{"id": "u", "ref": ["a"], "hyps": [{"text": "a"}]}', "a string as ref, not an array"),
+        ('{"id": "u"}', "an array of candidates as hyps, not null or nothing"),
+        ('{"id": "u", "hyps": {"text": "a"}}', "an array of candidates as hyps, not an object"),
+        ('{"id": "u", "hyps": []}', "at least one candidate in hyps"),
+        (of('"b"'), "as hyps[1], not a string"),
+        (of("{}"), "a string as hyps[1].text, not null or nothing"),
+        (of('{"text": 3}'), "a string as hyps[1].text, not a number"),
+        (of('{"text": "\\ud800"}'), "text as hyps[1].text, not half of a surrogate pair"),
+        (of('{"text": "b", "scores": [1]}'), "as hyps[1].scores, not an array"),
+        (of('{"text": "b", "scores": {"am": "-1"}}'), "a number or null as hyps[1].scores.am, not a string"),
+        (of('{"text": "b", "scores": {"am": true}}'), "a number or null as hyps[1].scores.am, not true or false"),
+        (of('{"text": "b", "scores": {"am": NaN}}'), "finite numbers, and null where there is none, not NaN"),
+        (of('{"text": "b", "scores": {"am": -Infinity}}'), "finite numbers"),
+        (of('{"text": "b", "am_score": 1e999}'), "finite numbers"),
+        (of('{"text": "b", "am_score": 1' + "0" * 400 + "}"), "a finite number as hyps[1].am_score"),
+        (of('{"text": "b", "am_score": -1, "scores": {"am": -2}}'), "one acoustic score in hyps[1]"),
+        ('{"id": "u", "hyps": [{"text": "a"}], "confidence": NaN}', "finite numbers"),
+    ],
+)
+def test_a_line_that_does_not_fit_is_refused_with_what_was_expected(line, expected):
+    with pytest.raises(NBestError) as caught:
+        parse('{"hyps": [{"text": "a"}]}', "", line)
+    assert str(caught.value).startswith("lists.jsonl:3: cannot read ")
+    assert expected in caught.value.hint
+
+
+def test_the_homework_lists_come_back():
+    with HOMEWORK.open(encoding="utf-8") as lines:
+        found = list(NBEST_FORMATS["jsonl"].parse(lines, HOMEWORK.name))
+    assert len(found) == 20
+    assert found[0] == Utterance("hw-0", tuple(map(Hypothesis, ("做做业", "坐坐业", "做作业"))), "做作业")
+    assert round_trip("jsonl", found) == found
+
+
+# Plain text
+
+
+def test_a_blank_line_ends_a_list_and_several_end_it_once():
+    lines = ["", "做做业\n", "坐坐业\n", "\n", " \t\n", "做作业"]
+    assert list(NBEST_FORMATS["plain"].parse(lines, "x")) == [
+        Utterance("1", (Hypothesis("做做业"), Hypothesis("坐坐业"))),
+        Utterance("2", (Hypothesis("做作业"),)),
+    ]
+
+
+def test_plain_lists_are_written_with_a_blank_line_between_them():
+    assert list(NBEST_FORMATS["plain"].render(LISTS)) == [
+        "做做业", "做作业", "", "he  said", " he sat ", "he set", "", "只有一个",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", " ", "　", "a\nb", "a\r"])
+def test_a_plain_list_refuses_a_text_that_would_not_come_back(text):
+    spoilt = replace(LISTS[0], hypotheses=(Hypothesis("a"), Hypothesis(text)))
+    with pytest.raises(CharlmError, match="of utterance 'a'") as caught:
+        list(NBEST_FORMATS["plain"].render([spoilt]))
+    assert "JSON lines" in caught.value.hint

@@ -1,0 +1,349 @@
+import gzip
+import io
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from charlm import text
+from charlm.config import TextConfig
+from charlm.errors import TextError
+from charlm.text import documents, one_line, part, part_of
+from tests.tiny import LINES
+
+LINE_READING, STREAM = TextConfig(), TextConfig(reading="stream")
+SIMPLIFIED = "春天来了，山里的花都开了。我们在江边看月亮，听见鸟的声音，心里很高兴。"
+TRADITIONAL = "春天來了，山裡的花都開了。我們在江邊看月亮，聽見鳥的聲音，心裡很高興。"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write some bytes, or text in UTF-8, and give the path as a string."""
+
+    def written(content: bytes | str, name: str = "a.txt") -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return written
+
+
+def read(*sources: str, **knobs) -> list[str]:
+    return list(documents(sources, TextConfig(**knobs)))
+
+
+def stream(*sources: str) -> str:
+    return "".join(documents(sources, STREAM))
+
+
+def refused(*sources: str, **knobs) -> str:
+    with pytest.raises(TextError) as caught:
+        read(*sources, **knobs)
+    assert caught.value.hint
+    return str(caught.value)
+
+
+# ── laws ────────────────────────────────────────────────────────────────────────────────────────
+
+PIECES = st.sampled_from(["\r", "\n", "\r\n", "a", "春", "𠮷", "e\u0301", "\u200b", "\ufeff", " ", "\u2028", ""])
+
+
+def lines_in_blocks(data: bytes, size: int, encoding: str) -> list[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text, "BLOCK_BYTES", size)
+        return list(text._decoded_lines(io.BytesIO(data), "x", encoding, print))
+
+
+@given(
+    st.lists(PIECES, max_size=12).map("".join),
+    st.integers(1, 9),
+    st.sampled_from(["utf-8", "gb18030", "utf-16", "utf-16-be"]),
+)
+@example("a\r\nb\r\rc\n\r\n", 2, "utf-8")
+@example("\r\u200b\n", 1, "utf-8")
+def test_a_text_reads_the_same_in_blocks_of_any_size(content, size, encoding):
+    whole = lines_in_blocks(content.encode(encoding), 1 << 20, encoding)
+    assert lines_in_blocks(content.encode(encoding), size, encoding) == whole
+    assert "".join(whole) == text.normalize(content.replace("\r\n", "\n").replace("\r", "\n"))
+    assert all(line.endswith("\n") and line.count("\n") == 1 for line in whole[:-1])
+
+
+@given(st.text(max_size=20))
+def test_normalizing_twice_changes_nothing(content):
+    assert text.normalize(text.normalize(content)) == text.normalize(content)
+
+
+@given(st.lists(st.text("春江花月夜", max_size=4), max_size=30))
+def test_the_parts_of_a_corpus_are_disjoint_and_complete(lines):
+    parts = {wanted: {line for line in lines if part_of(line) == wanted} for wanted in ("train", "valid", "test")}
+    assert sum(map(len, parts.values())) == len(set(lines))
+
+
+# ── sources ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_document_is_a_line_without_white_space_at_its_edges(write):
+    assert read(write("春风\n\n \u3000\n\t月夜 \n花 落")) == ["春风", "月夜", "花 落"]
+
+
+def test_a_folder_is_read_file_by_file_in_the_order_of_names(write, tmp_path):
+    write("二\n", "b/2.txt")
+    write("一\n", "a.txt")
+    write("三\n", "b/3.TXT")
+    write("no text", "b/picture.png")
+    assert read(str(tmp_path)) == ["一", "二", "三"]
+
+
+def test_several_sources_keep_their_order(write):
+    assert read(write("二", "b"), write("一", "a")) == ["二", "一"]
+
+
+@pytest.mark.parametrize("name", ["a.txt.gz", "a.txt", "a.gz"])
+def test_gzip_is_known_by_its_first_bytes(write, name):
+    assert read(write(gzip.compress("春风\n月夜\n".encode()), name)) == ["春风", "月夜"]
+
+
+def test_standard_input_is_a_dash(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("春风\n月夜".encode())))
+    assert read("-") == ["春风", "月夜"]
+    assert not text.can_be_read_twice(["-"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_can_be_read_once(tmp_path, pack):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(pack("春风\n月夜".encode()),))
+    writer.start()
+    assert not text.can_be_read_twice([str(tmp_path / "pipe")])
+    assert read(str(tmp_path / "pipe")) == ["春风", "月夜"]
+    writer.join()
+
+
+def test_a_missing_file_an_empty_folder_and_no_source_are_refused(tmp_path):
+    assert refused(str(tmp_path / "none.txt")) == f"no such file: {tmp_path / 'none.txt'}"
+    assert refused(str(tmp_path)) == f"no text files in the folder {tmp_path}"
+    assert refused() == "no text was given"
+
+
+def test_a_name_too_long_for_a_file_is_refused():
+    assert "File name too long" in refused("春" * 200)
+
+
+def test_an_empty_file_has_no_documents(write):
+    assert read(write("")) == []
+    assert read(write("\ufeff\n \n")) == []
+
+
+# ── JSON ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_json_lines_give_the_text_of_a_field(write):
+    path = write('{"poem": "春风\\n月夜", "text": 1}\n\n{"poem": "a\\nb"}\n', "a.jsonl")
+    assert read(path, field="poem") == ["春风月夜", "a b"]
+
+
+def test_json_lines_may_be_packed(write):
+    assert read(write(gzip.compress(b'{"text": "ok"}'), "a.ndjson.gz")) == ["ok"]
+
+
+def test_a_json_collection_gives_the_paragraphs_of_each_poem(write):
+    poems = [{"title": "春晓", "paragraphs": ["春眠不觉晓，", "处处闻啼鸟。"]}, {"text": "月落乌啼"}]
+    assert read(write(json.dumps(poems), "poems.json")) == ["春眠不觉晓，处处闻啼鸟。", "月落乌啼"]
+    assert read(write(json.dumps(poems[1]), "one.json")) == ["月落乌啼"]
+
+
+def test_line_ends_inside_json_are_line_ends_like_any_other(write):
+    assert read(write(json.dumps({"text": "春风\r\n月夜\r花落\u200b"}), "a.jsonl")) == ["春风月夜花落"]
+
+
+@pytest.mark.parametrize("bad", ["{", "春", '{"text": "x"} {', "[" * 99999, '{"text": ' + "1" * 5000 + "}"])
+def test_a_line_that_is_no_json_is_named(write, bad):
+    path = write('{"text": "ok"}\n\n' + bad + "\n", "a.jsonl")
+    assert refused(path).startswith(f"{path}:3: not JSON")
+
+
+def test_a_record_without_the_field_is_named_with_what_it_has(write):
+    lines = write('{"text": "ok"}\n{"poem": "春", "by": "x"}\n', "a.jsonl")
+    assert refused(lines) == f"{lines}:2: no text in the field 'text' (found: poem, by)"
+    collection = write('[{"text": "ok"}, 7, {"text": ["a", 1]}]', "a.json")
+    assert refused(collection) == f"{collection}, object 2: no text in the field 'text' (found: int)"
+
+
+# ── encodings ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_unicode_is_known_by_its_mark_or_by_decoding(write, encoding):
+    assert read(write("\n".join(LINES).encode(encoding))) == LINES
+
+
+def test_big_endian_utf_16_is_known_by_its_mark(write):
+    assert read(write(("\ufeff" + SIMPLIFIED).encode("utf-16-be"))) == [SIMPLIFIED]
+
+
+@pytest.mark.parametrize(("encoding", "sentence"), [("gb18030", SIMPLIFIED), ("big5", TRADITIONAL)])
+def test_old_chinese_encodings_are_guessed_and_noted(write, encoding, sentence):
+    path, notes = write(sentence.encode(encoding)), []
+    assert list(documents([path], LINE_READING, note=notes.append)) == [sentence]
+    assert notes == [f"{path}: read as {encoding}; give --encoding if that is wrong"]
+
+
+def test_utf_8_and_a_named_encoding_are_not_worth_a_note(write):
+    notes = []
+    list(documents([write(SIMPLIFIED)], LINE_READING, note=notes.append))
+    list(documents([write(SIMPLIFIED.encode("gbk"), "b")], TextConfig(encoding="gbk"), note=notes.append))
+    assert notes == []
+
+
+def test_a_wrong_encoding_is_refused_with_line_and_byte(write):
+    path = write("ok\n春".encode("gb18030"))
+    assert refused(path, encoding="utf-8") == f"{path}:2: byte 3 (0xb4) is not utf-8"
+    path = write("ok\n春\n".encode())
+    assert refused(path, encoding="ascii") == f"{path}:2: byte 3 (0xe6) is not ascii"
+
+
+def test_utf_16_without_its_mark_is_refused(write):
+    path = write("春风".encode("utf-16-be"))
+    assert "does not start with BOM" in refused(path, encoding="utf-16")
+    assert read(path, encoding="utf-16-be") == ["春风"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13", "base64"])
+def test_an_encoding_that_does_not_exist_or_is_none_of_text_is_refused(write, encoding):
+    assert refused(write("ok"), encoding=encoding) == f"no encoding of text is called {encoding!r}"
+
+
+def test_a_binary_file_is_refused(write):
+    path = write(b"\x7fELF\x02\n\x00\x01")
+    assert refused(path) == f"{path}:2: a zero byte: this is not text"
+    path = write(b"\x89PNG\r\n\x1a\n\x00\x00\xff\xd8")
+    assert refused(path).startswith(f"{path}:1: byte 0 (0x89) is not UTF-8")
+
+
+def test_a_bad_byte_deep_in_utf_8_is_named(write):
+    good = (SIMPLIFIED + "\n").encode()
+    path = write(good * 40 + b"ok \xff\n" + good * 40)
+    assert refused(path).startswith(f"{path}:41: byte {len(good) * 40 + 3} (0xff) is not UTF-8")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("size", [5, 64, 100])
+def test_a_bad_byte_beyond_the_first_block_is_named(write, monkeypatch, size, end):
+    monkeypatch.setattr(text, "BLOCK_BYTES", size)
+    good = ("春江" + end).encode()
+    path = write(b"\xef\xbb\xbf" + good * 40 + b"ok \xff\n" + good)
+    assert refused(path).startswith(f"{path}:41: byte {len(good) * 40 + 6} (0xff) is not utf-8")
+
+
+def test_a_text_that_ends_inside_a_character_is_refused(write):
+    path = write("春风\n月".encode()[:-1])
+    assert refused(path) == f"{path}:2: byte 7 (0xe6) is not utf-8"
+
+
+def test_a_damaged_gzip_file_is_refused(write):
+    packed = gzip.compress("".join(f"{n} {SIMPLIFIED}\n" for n in range(200)).encode())
+    for damaged in (packed[:-9], packed[:30], packed[:-8] + b"\0" * 8, packed[:300] + b"\xff" * 90 + packed[390:]):
+        path = write(damaged, "a.gz")
+        assert refused(path).startswith(f"{path} is a damaged gzip file: ")
+
+
+# ── normalizing ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_invisible_characters_go_and_joiners_stay():
+    assert text.normalize("\ufeff春\u200b风\u00ad\u2060\u200e") == "春风"
+    assert text.normalize("👩\u200d🚀") == "👩\u200d🚀"
+    assert text.normalize("春\u200b") == "春"
+
+
+def test_nfc_joins_marks_and_leaves_chinese_punctuation_alone():
+    assert text.normalize("e\u0301，！ａ") == "é，！ａ"
+
+
+def test_line_ends_of_every_system_end_a_line(write):
+    assert stream(write("a\r\nb\rc\n\r\rd")) == "a\nb\nc\n\n\nd"
+
+
+def test_a_line_without_end_is_cut_so_that_memory_stays_bounded(write, monkeypatch):
+    monkeypatch.setattr(text, "BLOCK_BYTES", 4)
+    monkeypatch.setattr(text, "LONGEST_LINE", 8)
+    path = write("abcdefghijklmnopqrst\nu")
+    assert read(path) == ["abcdefghijkl", "mnopqrst", "u"]
+    assert stream(path) == "abcdefghijklmnopqrst\nu"
+
+
+@pytest.mark.parametrize(
+    ("lines", "joined"),
+    [
+        ("春眠不觉晓，\n处处闻啼鸟。", "春眠不觉晓，处处闻啼鸟。"),
+        ("  the moon \n\n is up", "the moon is up"),
+        ("他说\nhello\n世界", "他说 hello 世界"),
+        ("他问：“何处？”\n“江南。”她答……\n无人", "他问：“何处？”“江南。”她答……无人"),
+        ("“Yes.”\n“No.”", "“Yes.” “No.”"),
+        ("", ""),
+    ],
+)
+def test_lines_are_joined_without_a_gap_in_chinese_and_with_one_elsewhere(lines, joined):
+    assert one_line(lines) == joined
+
+
+# ── readings and parts ──────────────────────────────────────────────────────────────────────────
+
+
+def test_the_pieces_of_a_stream_joined_are_the_text(write):
+    assert stream(write(" a\r\n\r\n\t春\u200b风 \nend")) == " a\n\n\t春风 \nend"
+
+
+def test_two_files_of_a_stream_do_not_run_into_one_line(write):
+    assert stream(write("春风", "1"), write("月夜\n", "2"), write("", "3"), write("花落", "4")) == "春风\n月夜\n花落"
+
+
+def test_simplifying_converts_every_line(write):
+    pytest.importorskip("opencc")
+    assert read(write("漢語\n"), simplify=True) == ["汉语"]
+
+
+def test_where_a_document_goes_never_changes():
+    numbered = [str(number) for number in range(200)]
+    assert [n for n in numbered if part_of(n) == "valid"] == VALID
+    assert [n for n in numbered if part_of(n) == "test"] == TEST
+    assert [part_of(line) for line in LINES] == ["train", "train", "train", "train"]
+
+
+def test_about_nine_tenths_of_many_lines_are_for_training():
+    parts = [part_of(str(number)) for number in range(10_000)]
+    assert parts.count("train") == pytest.approx(9000, abs=100)
+    assert parts.count("valid") == pytest.approx(500, abs=75)
+
+
+def test_lines_are_parted_by_their_own_hash(write):
+    path = write("".join(f"{number}\n" for number in range(200)))
+    assert list(part([path], LINE_READING, "valid")) == VALID
+    assert list(part([path], LINE_READING, "test")) == TEST
+
+
+def test_the_last_tenth_of_a_stream_is_for_validation(write):
+    path, second = write("一二三四五\n六七八\n"), write("九十一二三四五六七八\n", "b")
+    assert "".join(part([path, second], STREAM, "train")) == "一二三四五\n六七八\n九十一二三四五六"  # 18 of 21
+    assert "".join(part([path, second], STREAM, "valid")) == "七八\n"
+    assert list(part([path, second], STREAM, "test")) == []
+
+
+def test_the_guess_is_noted_once_however_often_a_stream_is_read(write):
+    path, notes = write((SIMPLIFIED + "\n").encode("gb18030")), []
+    list(part([path], STREAM, "train", note=notes.append))
+    assert len(notes) == 1
+
+
+def test_a_folder_may_hold_a_folder_that_looks_like_a_text(tmp_path, write):
+    (tmp_path / "folder.txt").mkdir()
+    write("春风", "folder.txt/a.txt")
+    assert read(str(tmp_path)) == ["春风"]
+    assert text.can_be_read_twice([str(Path(tmp_path, "folder.txt", "a.txt"))])
