@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import CORPORA, TINY
+from commands.conftest import CORPORA, TINY
 
 EVERYDAY = CORPORA / "everyday.zh.txt"
 

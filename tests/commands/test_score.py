@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import CORPORA
+from commands.conftest import CORPORA
 
 LISTS = CORPORA / "homework.nbest.jsonl"
 

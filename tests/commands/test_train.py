@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.commands.conftest import CORPORA, TINY
+from commands.conftest import CORPORA, TINY
 
 EVERYDAY = CORPORA / "everyday.zh.txt"
 

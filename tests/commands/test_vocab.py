@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.commands.conftest import CORPORA
+from commands.conftest import CORPORA
 
 EVERYDAY = CORPORA / "everyday.zh.txt"
 
