@@ -57,7 +57,7 @@ def of_files(sources: list[str], config: TextConfig, *, shard: tuple[int, int] =
 
     shard  (K, N): every N-th document, from the K-th
     """
-    if all((Path(source) / VOCAB_FILE).is_file() for source in sources):
+    if sources and all((Path(source) / VOCAB_FILE).is_file() for source in sources):
         return _sum([Path(source) for source in sources], config, note)
     first, of = shard
     return take(islice(text.documents(sources, config, note=note), first - 1, None, of), config, Survey())

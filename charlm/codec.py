@@ -105,7 +105,7 @@ class Codec:
         level: Any = spec.get("level")
         reading: Any = spec.get("reading")
         options = spec.get("options")
-        if level not in TOKENIZERS or reading not in ("lines", "stream") or not isinstance(options, dict):
+        if level not in list(TOKENIZERS) or reading not in ("lines", "stream") or not isinstance(options, dict):
             raise problem(f"{folder / TOKENIZER_FILE}: level, reading or options are missing or unknown")
         try:
             tokenizer = TOKENIZERS[level](**options)

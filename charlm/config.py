@@ -107,8 +107,8 @@ class UnigramConfig:
     add_k: float = knob(1.0, "Added to every count, so that no token is impossible.")
 
     def __post_init__(self) -> None:
-        if not self.add_k > 0:
-            raise ConfigError(f"--add-k must be above 0, not {self.add_k}", hint="try --add-k 0.5")
+        if not 0 < self.add_k < math.inf:
+            raise ConfigError(f"--add-k must be above 0 and finite, not {self.add_k}", hint="try --add-k 0.5")
 
 
 @dataclass(frozen=True)
@@ -141,22 +141,26 @@ class TrainingConfig:
         mistakes = []
         if len(given) > 1:
             mistakes.append(f"{' and '.join(given)} are rival budgets; give one")
-        mistakes += [f"{name} must be above 0, not {value}" for name, value in given.items() if not value > 0]
+        mistakes += [
+            f"{name} must be above 0 and finite, not {value}"
+            for name, value in given.items()
+            if not 0 < value < math.inf
+        ]
         for name, count in (("batch-size", self.batch_size), ("window", self.window)):
             if count < 1:
                 mistakes.append(f"--{name} must be at least 1, not {count}")
-        for name, above in (
-            ("learning-rate", self.learning_rate),
-            ("clip", self.clip),
-            ("save-minutes", self.save_minutes),
-        ):
+        if not 0 < self.learning_rate < math.inf:
+            mistakes.append(f"--learning-rate must be above 0 and finite, not {self.learning_rate}")
+        for name, above in (("clip", self.clip), ("save-minutes", self.save_minutes)):  # inf is never
             if not above > 0:
                 mistakes.append(f"--{name} must be above 0, not {above}")
         for name, share in (("warmup", self.warmup), ("final-rate", self.final_rate), ("beta2", self.beta2)):
             if not 0 <= share < 1:
                 mistakes.append(f"--{name} must be at least 0 and below 1, not {share}")
-        if self.weight_decay < 0:
-            mistakes.append(f"--weight-decay must not be negative, not {self.weight_decay}")
+        if not 0 <= self.weight_decay < math.inf:
+            mistakes.append(f"--weight-decay must be 0 or more and finite, not {self.weight_decay}")
+        if not 0 <= self.seed < 1 << 63:
+            mistakes.append(f"--seed must be at least 0 and below 2^63, not {self.seed}")
         for name, times in (("validations", self.validations), ("patience", self.patience)):
             if times is not None and times < 1:
                 mistakes.append(f"--{name} must be at least 1, not {times}")
@@ -197,7 +201,14 @@ PRESETS: Choices[Mapping[str, Any]] = Choices(
     {
         "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "batch_size": 32, "window": 32},
         "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.2},
-        "base": {"hidden": 512, "embedding": 384, "layers": 2, "dropout": 0.3},
+        "base": {
+            "hidden": 512,
+            "embedding": 384,
+            "layers": 2,
+            "dropout": 0.1,
+            "batch_size": 32,
+            "learning_rate": 4e-3,
+        },
     },
 )
 
@@ -277,4 +288,11 @@ def read_file(path: Path, configs: list[type]) -> dict[str, Any]:
     unknown = [f"{name!r}: {closest(name, sorted(known))}" for name in settings if name not in known]
     if unknown:
         raise ConfigError(f"{path}: unknown settings: {'; '.join(unknown)}", hint="`charlm train --help` lists them")
+    for name in settings.keys() & {"texts", "valid"}:
+        names = [settings[name]] if isinstance(settings[name], str) else settings[name]
+        if not isinstance(names, list) or not all(isinstance(file, str) for file in names):
+            raise problem(f"{path}: {name} = {names!r}: expected a file name or a list of them")
+        settings[name] = names
+    if not isinstance(settings.get("model", ""), str):
+        raise problem(f"{path}: model = {settings['model']!r}: expected a name")
     return settings

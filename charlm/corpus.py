@@ -21,6 +21,7 @@ import numpy.typing as npt
 from charlm import storage
 from charlm.codec import Codec
 from charlm.errors import TextError
+from charlm.text import kind_of
 from charlm.vocab import EOS
 
 CACHE_BYTES = 16 << 30  # older corpora are dropped beyond this; they can be made again
@@ -73,10 +74,10 @@ class Corpus:
 
 
 def key_of(files: Iterable[str], settings: object, codec: Codec) -> str:
-    """A name for this text under this codec: the files' contents, how they are read, and the codec."""
+    """A name for this text under this codec: the files' contents and kinds, how they are read, and the codec."""
     digest = hashlib.sha256(repr(settings).encode())
     for name in files:
-        digest.update(storage.sha256_of(Path(name)).encode())
+        digest.update(f"{kind_of(name)} {storage.sha256_of(Path(name))}\n".encode())
     digest.update(codec.fingerprint().encode())
     return digest.hexdigest()
 
@@ -91,6 +92,7 @@ def encode(
     """
     folder = storage.cache_folder() / "corpora" / key[:32]
     if not (folder / "facts.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)  # without its facts it is of no use and only stands in the way
         with storage.whole_folder(folder) as temporary:
             _write(documents(), codec, temporary, report)
         _drop_old(folder.parent, keep=folder)

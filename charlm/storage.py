@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
@@ -137,7 +138,7 @@ def read_json(path: Path, *, error: Callable[[str], CharlmError]) -> Any:
     text = read_text(path, error=error)
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as cause:
+    except (ValueError, RecursionError) as cause:  # besides bad syntax: numbers of thousands of digits
         place = f":{cause.lineno}" if isinstance(cause, json.JSONDecodeError) else ""
         raise error(f"{path}{place} is not JSON: {cause}") from cause
 
@@ -147,14 +148,12 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacking `.gz`; raises TextError with the reason."""
     try:
         with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if zipped:
+            if raw.peek(2)[:2] == b"\x1f\x8b":  # a look ahead, since a pipe cannot go back
                 with gzip.open(raw, "rb") as unpacked:
                     yield cast(IO[bytes], unpacked)
             else:
                 yield raw
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise TextError(
             f"{path} is a damaged gzip file: {error}", hint=f"try `gzip -t {path}`, or fetch it again"
         ) from error

@@ -69,7 +69,7 @@ class Survey:
         if document.strip():  # the blank lines of a stream are no repeats
             self.repeats.add(document)
         if len(document) > LONG_LINE:
-            self._note("longer than 1,000 characters", document)
+            self._note("more than 1,000 characters", document)
         if document.isascii():
             return
         if LOST.search(document):

@@ -14,6 +14,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -23,6 +24,7 @@ from charlm.errors import MissingExtra, TextError
 
 Note = Callable[[str], None]  # receives one sentence about what was chosen or found
 Part = Literal["train", "valid", "test"]
+Kind = Literal["plain", "lines", "collection"]
 
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
 BLOCK_BYTES = 1 << 20
@@ -31,6 +33,7 @@ LONGEST_LINE = 1 << 24  # characters; what is longer is cut, so that memory stay
 # non-joiner stay: emoji and Persian need them.
 INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x00AD])
 INVISIBLE_PATTERN = re.compile("[\u200b\u2060\ufeff\u200e\u200f\u00ad]")
+SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
 # Very common characters, simplified, traditional and classical: real text has them, mojibake has not.
 COMMON = frozenset(
     "的一是了我不人在他有这這个們们來来到时時大地为為子中你说說生国國年着就那和要她出也得里后後自以会會家可下而过過天去能"
@@ -57,11 +60,12 @@ def one_line(text: str) -> str:
     >>> one_line("春眠不觉晓，\\n处处闻啼鸟。"), one_line("a\\nb")
     ('春眠不觉晓，处处闻啼鸟。', 'a b')
     """
-    joined = ""
-    for line in filter(None, (piece.strip() for piece in text.split("\n"))):
-        gap = " " if joined and (joined[-1] < "\u2e80" or line[0] < "\u2e80") else ""
-        joined += gap + line
-    return joined
+    lines = [line for piece in text.replace("\r", "\n").split("\n") if (line := piece.strip())]
+    joined = lines[:1]
+    for before, line in pairwise(lines):
+        sides = before.rstrip(SHARED_MARKS)[-1:], line.lstrip(SHARED_MARKS)[:1]
+        joined += ["" if min(sides) >= "\u2e80" else " ", line]
+    return "".join(joined)
 
 
 def part_of(document: str) -> Part:
@@ -79,15 +83,19 @@ def source_files(sources: Iterable[str]) -> list[str]:
     files: list[str] = []
     for source in sources:
         path = Path(source)
+        try:
+            is_there, is_folder = path.exists(), path.is_dir()
+        except OSError as error:  # too long a name, or a folder that may not be entered
+            raise TextError(f"cannot read {source}: {error.strerror}", hint="check the spelling") from error
         if source == "-":
             files.append(source)
-        elif path.is_dir():
+        elif is_folder:
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file())
             if not inside:
                 endings = ", ".join(sorted(TEXT_SUFFIXES))
                 raise TextError(f"no text files in the folder {source}", hint=f"known endings: {endings}")
             files += [str(p) for p in inside]
-        elif path.exists():
+        elif is_there:
             files.append(source)
         else:
             raise TextError(f"no such file: {source}", hint="check the spelling, or give `-` to read from stdin")
@@ -136,10 +144,11 @@ def guess_encoding(head: bytes, name: str) -> str:
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     try:
+        "a".encode(encoding)  # says of hex and rot13, as the next line does not, that they are no encodings of text
         return codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         hint = "for example utf-8, gb18030, big5, utf-16"
-        raise TextError(f"no encoding is called {encoding!r}", hint=hint) from error
+        raise TextError(f"no encoding of text is called {encoding!r}", hint=hint) from error
 
 
 def _decoded_lines(raw: IO[bytes], name: str, encoding: str | None, note: Note) -> Iterator[str]:
@@ -161,6 +170,9 @@ def _decoded_lines(raw: IO[bytes], name: str, encoding: str | None, note: Note) 
                 f"{name}:{line}: byte {byte} ({error.object[error.start]:#04x}) is not {chosen}",
                 hint="name the encoding with --encoding, or repair the file with `iconv -c`",
             ) from error
+        except UnicodeError as error:
+            hint = "name its byte order: --encoding utf-16-le or utf-16-be"
+            raise TextError(f"{name}: cannot be read as {chosen}: {error}", hint=hint) from error
         waiting += text
         # A block may end between \r and \n: that \r waits for the next block.
         held = "\r" if block and waiting.endswith("\r") else ""
@@ -204,15 +216,27 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
     return nullcontext(sys.stdin.buffer) if name == "-" else storage.open_bytes(Path(name))
 
 
+def kind_of(name: str) -> Kind:
+    """How a file is read: as plain text, as JSON lines, or as a JSON collection.
+
+    >>> kind_of("poems.jsonl.gz"), kind_of("poems.json"), kind_of("poems.txt")
+    ('lines', 'collection', 'plain')
+    """
+    endings = {ending.lower() for ending in Path(name).suffixes}
+    if endings & {".jsonl", ".ndjson"}:
+        return "lines"
+    return "collection" if ".json" in endings else "plain"
+
+
 def _lines_of_file(name: str, config: TextConfig, note: Note) -> Iterator[str]:
-    suffixes = {suffix.lower() for suffix in Path(name).suffixes}
+    kind = kind_of(name)
     with _opened(name) as raw:
         lines = _decoded_lines(raw, name, config.encoding, note)
-        if suffixes & {".jsonl", ".ndjson"}:
+        if kind == "lines":
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _text_of(_json(line, f"{name}:{number}"), config.field, f"{name}:{number}") + "\n"
-        elif ".json" in suffixes:
+        elif kind == "collection":
             records = _json("".join(lines), name)
             for number, record in enumerate(records if isinstance(records, list) else [records], 1):
                 yield _text_of(record, config.field, f"{name}, object {number}") + "\n"
@@ -223,7 +247,7 @@ def _lines_of_file(name: str, config: TextConfig, note: Note) -> Iterator[str]:
 def _json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # besides bad syntax: numbers of thousands of digits
         raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
 
 
@@ -242,7 +266,9 @@ def _silent(_: str) -> None:
 
 def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
     """The lines of one file or of stdin, normalized, with their ends, whatever format they are in."""
-    (name,) = source_files([source])
+    name, *others = source_files([source])
+    if others:
+        raise TextError(f"{source} holds {1 + len(others)} text files, and one is wanted", hint="name one of them")
     with _opened(name) as raw:
         yield from _decoded_lines(raw, name, config.encoding, note)
 

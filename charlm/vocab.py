@@ -43,6 +43,8 @@ def count(documents: Iterable[str], tokenizer: Tokenizer, *, closing: bool = Tru
     number = 0
     for number, document in enumerate(documents, 1):  # noqa: B007
         counts.update(tokenizer.split(document))
+    if spelled := counts.pop("<EOS>", 0):  # a word of the text, not the end of a document
+        counts["<UNK>"] += spelled
     if closing and number:
         counts["<EOS>"] += number
     return counts
@@ -139,12 +141,21 @@ class Vocab:
             return VocabError(reason, hint="vocab.tsv holds TOKEN<tab>COUNT lines; make it with `charlm vocab`")
 
         tokens, counts = [], []
-        for number, line in enumerate(storage.read_text(path, error=problem).split("\n")[:-1], 1):
+        *lines, rest = storage.read_text(path, error=problem).split("\n")
+        for number, line in enumerate(lines, 1):
             token, tab, n = line.rpartition("\t")
-            if not tab or not token or not (n.isascii() and n.isdecimal()):
-                raise problem(f"{path}:{number}: cannot read {line[:60]!r}")
-            tokens.append(unescape(token))
-            counts.append(int(n))
+            try:
+                if not tab or not token or not (n.isascii() and n.isdecimal()):
+                    raise ValueError
+                tokens.append(unescape(token))
+                counts.append(int(n))
+            except (ValueError, OverflowError):  # also escapes beyond Unicode and endless numbers
+                raise problem(f"{path}:{number}: cannot read {line[:60]!r}") from None
+        if rest:
+            raise problem(f"{path}:{len(lines) + 1}: the last line has no end: was the file cut short?")
         if len(tokens) < len(SPECIALS):
             raise problem(f"{path} holds no vocabulary")
-        return cls(tokens, counts)
+        try:
+            return cls(tokens, counts)
+        except VocabError as error:
+            raise problem(f"{path}: {error}") from None

@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tiny import LINES
 
 from charlm import text
 from charlm.config import TextConfig
 from charlm.errors import TextError
 from charlm.text import documents, one_line, part, part_of
-from tests.tiny import LINES
 
 LINE_READING, STREAM = TextConfig(), TextConfig(reading="stream")
 SIMPLIFIED = "春天来了，山里的花都开了。我们在江边看月亮，听见鸟的声音，心里很高兴。"
 TRADITIONAL = "春天來了，山裡的花都開了。我們在江邊看月亮，聽見鳥的聲音，心裡很高興。"
+
+# Where some of the numbers from 0 to 199 go, for all time.
+VALID = ["24", "32", "66", "69", "74", "95", "160", "170"]
+TEST = ["27", "55", "59", "67", "88", "150", "181"]
 
 
 @pytest.fixture
@@ -227,6 +231,14 @@ def test_a_binary_file_is_refused(write):
     assert refused(path).startswith(f"{path}:1: byte 0 (0x89) is not UTF-8")
 
 
+def test_a_text_in_an_encoding_of_western_europe_is_not_taken_for_chinese(write):
+    path = write(
+        "naïve mêlée élan".encode("latin-1")
+    )  # each accent and the letter behind it are a character of GB18030
+    assert refused(path).startswith(f"{path}:1: byte 2 (0xef) is not UTF-8, and the file does not look like")
+    assert read(path, encoding="latin-1") == ["naïve mêlée élan"]
+
+
 def test_a_bad_byte_deep_in_utf_8_is_named(write):
     good = (SIMPLIFIED + "\n").encode()
     path = write(good * 40 + b"ok \xff\n" + good * 40)
@@ -347,3 +359,11 @@ def test_a_folder_may_hold_a_folder_that_looks_like_a_text(tmp_path, write):
     write("春风", "folder.txt/a.txt")
     assert read(str(tmp_path)) == ["春风"]
     assert text.can_be_read_twice([str(Path(tmp_path, "folder.txt", "a.txt"))])
+
+
+def test_the_lines_of_one_file_come_whatever_its_format(write, tmp_path):
+    path = write('{"text": "春"}\r\n\nend', "a.jsonl")
+    assert list(text.lines_of(path, LINE_READING)) == ['{"text": "春"}\n', "\n", "end"]
+    write("春", "b.txt")
+    with pytest.raises(TextError, match="holds 2 text files, and one is wanted"):
+        list(text.lines_of(str(tmp_path), LINE_READING))

@@ -162,7 +162,7 @@ def test_lines_of_a_user_dictionary_are_counted_as_editors_count_them(user_dict)
 
 
 def test_a_user_dictionary_that_is_missing_or_no_text_is_refused(tmp_path):
-    with pytest.raises(VocabError, match="cannot read .*No such file"):
+    with pytest.raises(VocabError, match=r"cannot read .*No such file"):
         Words(path=str(tmp_path / "none.txt"))
     (tmp_path / "gb.txt").write_bytes("春江".encode("gb18030"))
     with pytest.raises(VocabError, match="is not UTF-8 text: byte 0 is 0xb4"):
@@ -174,6 +174,12 @@ def test_another_dictionary_than_that_of_the_training_is_refused():
     with pytest.raises(VocabError, match="another dictionary") as caught:
         trained_elsewhere.split("春江")
     assert "jieba version" in caught.value.hint
+
+
+def test_other_user_words_than_those_of_the_training_are_refused(user_dict):
+    spec = Words(path=user_dict("春江词 100")).spec()
+    with pytest.raises(VocabError, match="another dictionary"):
+        Words(**spec | {"user_words": []}).split("春江")
 
 
 def test_the_dictionary_is_only_asked_where_there_is_chinese():

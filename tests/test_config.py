@@ -1,0 +1,246 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from charlm.config import (
+    PRESETS,
+    RecurrentConfig,
+    SamplingConfig,
+    TextConfig,
+    TrainingConfig,
+    UnigramConfig,
+    build,
+    help_of,
+    read_file,
+)
+from charlm.errors import ConfigError
+
+PAGES = [TextConfig, RecurrentConfig, UnigramConfig, TrainingConfig, SamplingConfig]
+NAN, INF = math.nan, math.inf
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Read the settings of a file with this content."""
+
+    def read(content: str, name: str = "a.toml") -> dict:
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        return read_file(tmp_path / name, PAGES)
+
+    return read
+
+
+# ── laws ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("page", "name"), [(page, field.name) for page in PAGES for field in dataclasses.fields(page)])
+def test_every_knob_has_a_sentence_of_help(page, name):
+    assert help_of(page, name)[-1] in ".]"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_defaults_are_possible_and_cannot_be_changed(page):
+    made = build(page)
+    assert made == page()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.seed = 7
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_run_keeps_of_a_page_builds_it_again(page):
+    kept = json.loads(json.dumps(dataclasses.asdict(page())))
+    assert build(page, kept) == page()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_made_of_knobs_and_possible(preset):
+    known = {field.name for page in (RecurrentConfig, TrainingConfig) for field in dataclasses.fields(page)}
+    assert PRESETS[preset].keys() <= known
+    build(RecurrentConfig, PRESETS[preset])
+    build(TrainingConfig, PRESETS[preset])
+
+
+# ── layers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_later_layers_win_and_none_is_not_asked_for():
+    made = build(RecurrentConfig, {"hidden": 8, "layers": 3}, {"hidden": 16, "layers": None}, {"embedding": 4})
+    assert (made.hidden, made.layers, made.embedding, made.cell) == (16, 3, 4, "lstm")
+
+
+def test_settings_of_other_pages_are_passed_over():
+    assert build(RecurrentConfig, {"window": 8, "hidden": 4}).hidden == 4
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "value", "problem"),
+    [
+        (RecurrentConfig, "hidden", "64", "expected int"),
+        (RecurrentConfig, "hidden", 64.0, "expected int"),
+        (RecurrentConfig, "hidden", True, "expected int"),
+        (RecurrentConfig, "dropout", "0.1", "expected float"),
+        (RecurrentConfig, "dropout", False, "expected float"),
+        (RecurrentConfig, "tied", 1, "expected bool"),
+        (RecurrentConfig, "cell", "lsmt", "did you mean lstm?"),
+        (RecurrentConfig, "cell", ["lstm"], "did you mean lstm?"),
+        (TextConfig, "max_size", [9], "expected int"),
+        (TextConfig, "encoding", 8, "expected str"),
+        (TextConfig, "context", "lines", "did you mean line?"),
+        (TrainingConfig, "epochs", {}, "expected float"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named(page, name, value, problem):
+    with pytest.raises(ConfigError) as caught:
+        build(page, {name: value})
+    assert str(caught.value) == f"{name} = {value!r}: {problem}"
+
+
+def test_a_whole_number_will_do_for_a_fraction():
+    assert build(TrainingConfig, {"epochs": 3, "clip": 2}).epochs == 3
+
+
+def test_all_wrong_types_are_told_together():
+    with pytest.raises(ConfigError, match=r"hidden = '64': expected int; dropout = 'x': expected float"):
+        build(RecurrentConfig, {"hidden": "64"}, {"dropout": "x"})
+
+
+# ── impossible options ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("page", "options", "named"),
+    [
+        (TextConfig, {"reading": "stream", "context": "line"}, ["--reading stream", "--context line"]),
+        (TextConfig, {"min_count": 0}, ["--min-count"]),
+        (TextConfig, {"max_size": 2}, ["--max-size"]),
+        (TextConfig, {"coverage": 0.0}, ["--coverage"]),
+        (TextConfig, {"coverage": 1.1}, ["--coverage"]),
+        (TextConfig, {"coverage": NAN}, ["--coverage"]),
+        (TextConfig, {"user_dict": "words.txt"}, ["--user-dict", "--level word"]),
+        (RecurrentConfig, {"layers": 0}, ["--layers"]),
+        (RecurrentConfig, {"hidden": 0}, ["--hidden"]),
+        (RecurrentConfig, {"embedding": -1}, ["--embedding"]),
+        (RecurrentConfig, {"dropout": 1.0}, ["--dropout"]),
+        (RecurrentConfig, {"dropout": -0.1}, ["--dropout"]),
+        (RecurrentConfig, {"dropout": NAN}, ["--dropout"]),
+        (UnigramConfig, {"add_k": 0.0}, ["--add-k"]),
+        (UnigramConfig, {"add_k": NAN}, ["--add-k"]),
+        (UnigramConfig, {"add_k": INF}, ["--add-k"]),
+        (TrainingConfig, {"epochs": 1.0, "steps": 5}, ["--epochs and --steps"]),
+        (TrainingConfig, {"epochs": 0.0}, ["--epochs"]),
+        (TrainingConfig, {"epochs": INF}, ["--epochs"]),
+        (TrainingConfig, {"steps": -1}, ["--steps"]),
+        (TrainingConfig, {"minutes": NAN}, ["--minutes"]),
+        (TrainingConfig, {"minutes": INF}, ["--minutes"]),
+        (TrainingConfig, {"batch_size": 0}, ["--batch-size"]),
+        (TrainingConfig, {"window": 0}, ["--window"]),
+        (TrainingConfig, {"learning_rate": 0.0}, ["--learning-rate"]),
+        (TrainingConfig, {"learning_rate": INF}, ["--learning-rate"]),
+        (TrainingConfig, {"warmup": 1.0}, ["--warmup"]),
+        (TrainingConfig, {"final_rate": -0.1}, ["--final-rate"]),
+        (TrainingConfig, {"beta2": 1.0}, ["--beta2"]),
+        (TrainingConfig, {"weight_decay": -0.1}, ["--weight-decay"]),
+        (TrainingConfig, {"weight_decay": NAN}, ["--weight-decay"]),
+        (TrainingConfig, {"clip": 0.0}, ["--clip"]),
+        (TrainingConfig, {"clip": NAN}, ["--clip"]),
+        (TrainingConfig, {"save_minutes": 0.0}, ["--save-minutes"]),
+        (TrainingConfig, {"validations": 0}, ["--validations"]),
+        (TrainingConfig, {"patience": 0}, ["--patience"]),
+        (TrainingConfig, {"seed": -1}, ["--seed"]),
+        (TrainingConfig, {"seed": 1 << 63}, ["--seed"]),
+        (SamplingConfig, {"temperature": -0.1}, ["--temperature"]),
+        (SamplingConfig, {"temperature": INF}, ["--temperature"]),
+        (SamplingConfig, {"temperature": NAN}, ["--temperature"]),
+        (SamplingConfig, {"top_k": 0}, ["--top-k"]),
+        (SamplingConfig, {"top_p": 0.0}, ["--top-p"]),
+        (SamplingConfig, {"min_p": 1.1}, ["--min-p"]),
+        (SamplingConfig, {"repetition": 0.9}, ["--repetition"]),
+        (SamplingConfig, {"max_tokens": 0}, ["--max-tokens"]),
+    ],
+)
+def test_an_impossible_option_is_named(page, options, named):
+    with pytest.raises(ConfigError) as caught:
+        build(page, options)
+    assert all(option in str(caught.value) for option in named)
+    assert str(caught.value).startswith("--")
+    assert (caught.value.exit_code, bool(caught.value.hint)) == (2, True)
+
+
+def test_all_impossible_options_are_told_together():
+    with pytest.raises(ConfigError) as caught:
+        TrainingConfig(batch_size=0, clip=-1.0, patience=0)
+    assert all(option in str(caught.value) for option in ("--batch-size", "--clip", "--patience"))
+
+
+@pytest.mark.parametrize(
+    ("page", "options"),
+    [
+        (TextConfig, {"coverage": 1.0, "max_size": 3, "level": "word", "user_dict": "words.txt"}),
+        (RecurrentConfig, {"dropout": 0.0, "layers": 1, "hidden": 1, "embedding": 1}),
+        (TrainingConfig, {"warmup": 0.0, "final_rate": 0.0, "weight_decay": 0.0, "seed": 0, "clip": INF}),
+        (SamplingConfig, {"temperature": 0.0, "top_k": 1, "top_p": 1.0, "min_p": 1.0, "max_tokens": 1}),
+    ],
+)
+def test_the_edges_of_what_is_possible_are_possible(page, options):
+    assert dataclasses.asdict(build(page, options)).items() >= options.items()
+
+
+def test_the_state_is_carried_where_the_text_goes_on():
+    assert not TextConfig().carries
+    assert TextConfig(reading="stream").carries
+    assert TextConfig(context="carried").carries
+
+
+# ── files ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_dashes_are_underscores_and_tables_only_group(settings):
+    assert settings("batch-size = 8\n[model]\nhidden = 4\n[training]\nmin_count = 2") == {
+        "batch_size": 8,
+        "hidden": 4,
+        "min_count": 2,
+    }
+
+
+def test_the_json_of_a_run_is_read_too(settings):
+    content = {"format": 1, "model": "recurrent", "texts": ["a"], "text": {"level": "word"}, "training": {"seed": 2}}
+    assert settings(json.dumps(content), "config.json") == {
+        "format": 1,
+        "model": "recurrent",
+        "texts": ["a"],
+        "level": "word",
+        "seed": 2,
+    }
+
+
+def test_all_unknown_names_of_a_file_are_told_together(settings):
+    with pytest.raises(ConfigError) as caught:
+        settings("hiden = 4\n[training]\nbatchsize = 8\nclip = 1.0")
+    assert "unknown settings: 'hiden': did you mean hidden?; 'batchsize': did you mean batch_size?" in str(caught.value)
+    assert "clip" not in str(caught.value)
+
+
+def test_one_text_need_not_be_a_list(settings):
+    assert settings('texts = "a.txt"\nvalid = ["b.txt"]') == {"texts": ["a.txt"], "valid": ["b.txt"]}
+
+
+@pytest.mark.parametrize("content", ["texts = 7", 'texts = ["a", 7]', "valid = false", "model = 3"])
+def test_texts_and_model_of_the_wrong_type_are_named(settings, content):
+    with pytest.raises(ConfigError, match=rf"a\.toml: {content.split()[0]} = .*: expected a"):
+        settings(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [("hidden 4", "a.toml"), ("[", "a.toml"), ("{", "a.json"), ("[1]", "a.json"), ("7", "a.json")]
+)
+def test_a_file_that_holds_no_settings_is_refused_by_name(settings, content, name):
+    with pytest.raises(ConfigError, match=rf"{name}(:1)? (is not|holds no)") as caught:
+        settings(content, name)
+    assert "TOML" in caught.value.hint
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml: No such file"):
+        read_file(tmp_path / "none.toml", PAGES)
