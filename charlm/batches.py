@@ -101,26 +101,26 @@ class Buckets:
             for index in _generator(self.seed, epoch, number).permutation(len(groups)):
                 members = order[groups[index]]
                 longest = int(lengths[members].max())
-                windows = self._windows(longest)
-                tokens_done += int(lengths[members].sum())
+                windows = -(-longest // self._width(longest))
                 if step + windows > skip:
                     rows = self._read(chosen[members], lengths[members], longest)
-                    for batch in self._cut(rows, windows, tokens_done):
+                    for batch in self._cut(rows, tokens_done):
                         if step >= skip:
                             yield batch
                         step += 1
                 else:
                     step += windows
+                tokens_done += int(lengths[members].sum())
 
-    def _windows(self, length: int) -> int:
-        return max(1, round(length / self.window))
+    def _width(self, longest: int) -> int:
+        """Tokens of each window but perhaps the last: about `window`, in even parts."""
+        return -(-longest // max(1, round(longest / self.window)))
 
     def _groups(self, lengths: Numbers) -> Iterator[slice]:
         """Cut ascending lengths into batches of about `step_tokens` tokens a window."""
         end = len(lengths)
         while end:
-            width = -(-int(lengths[end - 1]) // self._windows(int(lengths[end - 1])))
-            start = max(0, end - max(1, self.step_tokens // width))
+            start = max(0, end - max(1, self.step_tokens // self._width(int(lengths[end - 1]))))
             yield slice(start, end)
             end = start
 
@@ -132,20 +132,20 @@ class Buckets:
         ids[:, 1:][real] = self.corpus.ids[places[real]]
         return ids, real
 
-    def _cut(self, rows: tuple[Numbers, npt.NDArray[np.bool_]], windows: int, tokens_done: int) -> Iterator[Batch]:
+    def _cut(self, rows: tuple[Numbers, npt.NDArray[np.bool_]], tokens_done: int) -> Iterator[Batch]:
         ids, real = rows
         longest = real.shape[1]
-        width = -(-longest // windows)
-        done = tokens_done / self.corpus.facts.tokens
-        for start in range(0, windows * width, width):
+        width = self._width(longest)
+        for start in range(0, longest, width):
             end = min(start + width, longest)
             mask = real[:, start:end]
+            tokens_done += int(mask.sum())
             yield Batch(
                 torch.from_numpy(ids[:, start:end]),
                 torch.from_numpy(ids[:, start + 1 : end + 1]),
                 None if mask.all() else torch.from_numpy(mask),
                 fresh=start == 0,
-                done=done,
+                done=tokens_done / self.corpus.facts.tokens,
             )
 
 

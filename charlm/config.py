@@ -195,6 +195,8 @@ class SamplingConfig:
         _refuse(mistakes, "sample")
 
 
+BUDGETS = ("epochs", "steps", "minutes")
+
 # One preset is a set of knobs; what it costs and reaches on a named corpus stands in the README and docs/log.md.
 PRESETS: Choices[Mapping[str, Any]] = Choices(
     "preset",
@@ -211,6 +213,16 @@ PRESETS: Choices[Mapping[str, Any]] = Choices(
         },
     },
 )
+
+
+def refuse_unknown(knobs: Mapping[str, Any]) -> None:
+    """Raise ConfigError for names that no page of knobs has."""
+    known = sorted(
+        {name for page in (TextConfig, RecurrentConfig, UnigramConfig, TrainingConfig) for name in _fields(page)}
+    )
+    unknown = [f"{name!r}: {closest(name, known)}" for name in knobs if name not in known]
+    if unknown:
+        raise ConfigError(f"unknown knobs: {'; '.join(unknown)}", hint="`charlm train --help` lists them")
 
 
 def help_of(config: type, name: str) -> str:

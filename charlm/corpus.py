@@ -99,8 +99,8 @@ def encode(
     facts = Facts(**json.loads((folder / "facts.json").read_text("utf-8")))
     with contextlib.suppress(OSError):
         folder.touch()  # a sign of use, for _drop_old
-    ids = storage.map_array(folder / "ids.bin", _dtype(len(codec.vocab)))
-    return Corpus(ids, storage.map_array(folder / "starts.bin", np.int64), facts, key)
+    ids = map_array(folder / "ids.bin", _dtype(len(codec.vocab)))
+    return Corpus(ids, map_array(folder / "starts.bin", np.int64), facts, key)
 
 
 def _dtype(vocab_size: int) -> npt.DTypeLike:
@@ -134,6 +134,13 @@ def _write(documents: Iterable[str], codec: Codec, folder: Path, report: Callabl
         raise TextError("the text holds nothing to learn from", hint="is the file empty, or every line blank?")
     facts = Facts(documents_seen, tokens, characters, unknown, units, longest)
     storage.write_json(folder / "facts.json", asdict(facts))
+
+
+def map_array(path: Path, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Map a file of numbers into memory, read-only; an empty file is an empty array."""
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r")
 
 
 def utf16_units(token: str) -> int:

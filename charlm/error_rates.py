@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from rapidfuzz.distance import Levenshtein
-
 from charlm.choices import Choices
 
 Metric = Literal["cer", "wer", "mer"]
@@ -152,6 +150,8 @@ def errors(reference: str, hypothesis: str, metric: Metric) -> Errors:
     >>> errors("做作业", "做做业", "cer").rate
     0.3333333333333333
     """
+    from rapidfuzz.distance import Levenshtein  # here, not above: it loads numpy, and --help must not wait
+
     said, heard = units(reference, metric), units(hypothesis, metric)
     edits = Counter(edit.tag for edit in Levenshtein.editops(said, heard))
     return Errors(

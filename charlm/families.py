@@ -11,7 +11,7 @@ from torch import Tensor
 from charlm import tensorfiles
 from charlm.choices import Choices
 from charlm.config import Precision, RecurrentConfig, TrainingConfig, UnigramConfig
-from charlm.errors import RunError
+from charlm.errors import ConfigError, RunError
 from charlm.models.base import LanguageModel
 from charlm.models.recurrent import Recurrent
 from charlm.models.unigram import Unigram
@@ -72,10 +72,23 @@ def _checked(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path
 # ── recurrent ───────────────────────────────────────────────────────────────────────────────────
 
 
+def _built(config: RecurrentConfig, vocab_size: int) -> Recurrent:
+    """A network of this shape; raises ConfigError where no memory can hold it."""
+    try:
+        return Recurrent(config, vocab_size)
+    except (RuntimeError, TypeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("alloc", "verflow")):
+            raise
+        raise ConfigError(
+            f"a network with --hidden {config.hidden} and --embedding {config.embedding} does not fit into memory",
+            hint="try smaller ones; `charlm train --dry-run` tells what a network takes",
+        ) from error
+
+
 def _fresh_recurrent(config: RecurrentConfig, vocab: Vocab, seed: int) -> Recurrent:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Recurrent(config, len(vocab))
+        model = _built(config, len(vocab))
     counts = torch.tensor(vocab.counts, dtype=torch.float64) + 1
     model.set_prior((counts / counts.sum()).log())
     return model
@@ -95,8 +108,11 @@ def _fit_recurrent(model: Recurrent, job: Job) -> Outcome:
 
 def _load_recurrent(config: RecurrentConfig, vocab_size: int, folder: Path) -> Recurrent:
     tensors, _ = tensorfiles.read(folder / WEIGHTS_FILE)
-    with torch.device("meta"):
-        expected = Recurrent(config, vocab_size).state_dict()
+    try:
+        with torch.device("meta"):
+            expected = _built(config, vocab_size).state_dict()
+    except ConfigError as error:
+        raise RunError(f"{folder}: {error}", hint="config.json was edited; restore it") from error
     _checked(tensors, expected, folder / WEIGHTS_FILE)
     with torch.random.fork_rng(devices=[]):
         model = Recurrent(config, vocab_size)
@@ -150,6 +166,8 @@ def _fit_unigram(model: Unigram, job: Job) -> Outcome:
 def _load_unigram(config: UnigramConfig, vocab_size: int, folder: Path) -> Unigram:
     tensors, _ = tensorfiles.read(folder / WEIGHTS_FILE)
     _checked(tensors, {"counts": torch.empty(vocab_size)}, folder / WEIGHTS_FILE)
+    if bool((tensors["counts"] < 0).any()):
+        raise RunError(f"{folder / WEIGHTS_FILE} holds counts below zero", hint="restore it from a copy of the run")
     return Unigram.from_counts(tensors["counts"].tolist(), config)
 
 

@@ -255,7 +255,12 @@ class RunJournal:
         if not (self.path / CHECKPOINT_FILE).is_file():
             return None
         tensors, facts = tensorfiles.read(self.path / CHECKPOINT_FILE)
-        self._forget_after(facts["place"]["step"])
+        place = facts.get("place")
+        if not isinstance(place, dict) or not isinstance(place.get("step"), int):
+            raise problem(self.path)(f"{self.path / CHECKPOINT_FILE} does not say where the training stood")
+        self._forget_after(place["step"])
+        if not (self.path / WEIGHTS_FILE).is_file():
+            facts["best"] = None  # so that the next weights are kept, however good the lost ones were
         return Checkpoint(tensors, facts)
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -280,10 +285,9 @@ class RunJournal:
         storage.write_json(self.path / RUN_FILE, self.facts)
 
     def _forget_after(self, step: int) -> None:
-        """Leave out what the history says of steps that will be taken again."""
-        lines = history(self.path)
-        kept = [entry for entry in lines if entry["step"] <= step]
-        if len(kept) < len(lines):
+        """Leave out what the history says of steps that will be taken again, and a line cut short by a crash."""
+        kept = [entry for entry in history(self.path) if entry["step"] <= step]
+        if (self.path / HISTORY_FILE).is_file():
             storage.write_text(self.path / HISTORY_FILE, "".join(json.dumps(entry) + "\n" for entry in kept))
 
 
@@ -307,7 +311,7 @@ def history(path: Path) -> list[dict[str, Any]]:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if isinstance(entry, dict) and names <= entry.keys():
+        if isinstance(entry, dict) and names <= entry.keys() and isinstance(entry["step"], int):
             entries.append(entry)
     return entries
 

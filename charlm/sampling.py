@@ -31,7 +31,9 @@ def temperature(value: float) -> Filter:
         if value == 0:
             best = log_probs.argmax(-1, keepdim=True)
             return torch.full_like(log_probs, NEVER).scatter(-1, best, 0.0)
-        return torch.log_softmax(log_probs / value, dim=-1)
+        # Relative to the best, and in float64: else a very small temperature makes every token impossible.
+        behind = log_probs.double() - log_probs.max(-1, keepdim=True).values.double()
+        return torch.log_softmax(behind / value, dim=-1)
 
     return apply
 
@@ -133,8 +135,9 @@ def draw(log_probs: LogProbs, generators: Sequence[torch.Generator]) -> Tensor:
     throws = throws.to(totals)[:, None] * totals[:, -1:]
     # `right` skips tokens of probability zero even where the throw is exactly 0.
     drawn = torch.searchsorted(totals, throws, right=True)[:, 0]
-    likely = totals.shape[1] - 1 - (log_probs.flip(-1) > NEVER).int().argmax(-1)  # the last possible token
-    return torch.minimum(drawn, likely)
+    # A throw that rounding carries to the very top takes the last token that adds anything.
+    last = torch.searchsorted(totals, totals[:, -1:].contiguous())[:, 0]
+    return torch.minimum(drawn, last)
 
 
 @torch.no_grad()

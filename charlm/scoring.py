@@ -151,7 +151,7 @@ def _read(model: LanguageModel, ids: torch.Tensor, state: State) -> tuple[LogPro
     for start in range(0, ids.shape[1] - 1, WINDOW):
         window = ids[:, start : start + WINDOW + 1]
         log_probs, state = model.score(window[:, :-1], window[:, 1:], state)
-        columns.append(log_probs.double().cpu().numpy())
+        columns.append(log_probs.cpu().double().numpy())
     return np.concatenate(columns, axis=1) if columns else np.empty((len(ids), 0)), state
 
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, memory maps, and the user's cache folder.
+"""Files that appear whole or not at all, and the user's cache folder.
 
 Everything is written beside its target, flushed to the disk, and renamed into place; the folder is
 flushed too, since on ext4 and XFS a rename may otherwise reach the disk before the data. A failure
@@ -17,9 +17,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
-
-import numpy as np
-import numpy.typing as npt
 
 from charlm.errors import CharlmError, StorageError, TextError
 
@@ -179,13 +176,6 @@ def sha256_of(path: Path) -> str:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def map_array(path: Path, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Map a file of numbers into memory, read-only; an empty file is an empty array."""
-    if path.stat().st_size == 0:
-        return np.empty(0, dtype=dtype)
-    return np.memmap(path, dtype=dtype, mode="r")
 
 
 def cache_folder() -> Path:

@@ -66,7 +66,7 @@ class Survey:
         self.documents += 1
         self.characters += len(document)
         self.longest = max(self.longest, len(document))
-        if document.strip():  # the blank lines of a stream are no repeats
+        if not document.endswith("\n"):  # the lines of a stream repeat by nature: blank ones, refrains, names
             self.repeats.add(document)
         if len(document) > LONG_LINE:
             self._note("more than 1,000 characters", document)

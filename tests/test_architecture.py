@@ -11,7 +11,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "charlm"
 LAYERS = """
 __main__
 cli
-pipeline evaluation rescoring
+estimating
+pipeline
+preparing evaluation rescoring
 runs
 families
 training curves
@@ -31,7 +33,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 MAY_IMPORT = {
     "torch": {
         *("shapes", "tensorfiles", "batches", "models", "scoring", "sampling", "training", "families", "runs"),
-        "pipeline",
+        *("pipeline", "estimating"),
     },
     "jieba": {"tokenizers"},
     "typer": {"cli"},

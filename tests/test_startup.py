@@ -13,7 +13,7 @@ try:
     app(sys.argv[1:], standalone_mode=True)
 except SystemExit as end:
     assert end.code == 0, end.code
-heavy = {"torch", "jieba", "matplotlib", "safetensors"} & set(sys.modules)
+heavy = {"torch", "jieba", "matplotlib", "safetensors", "numpy", "rapidfuzz"} & set(sys.modules)
 assert not heavy, heavy
 """
 

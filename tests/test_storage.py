@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charlm import storage
+from charlm import corpus, storage
 from charlm.errors import RunError, StorageError, TextError
 
 
@@ -226,9 +226,9 @@ def test_the_hash_is_that_of_the_bytes(old):
 def test_an_array_is_mapped_and_an_empty_file_is_an_empty_array(tmp_path):
     path = tmp_path / "ids"
     path.write_bytes(np.array([1, 2, 3], np.uint16).tobytes())
-    assert storage.map_array(path, np.uint16).tolist() == [1, 2, 3]
+    assert corpus.map_array(path, np.uint16).tolist() == [1, 2, 3]
     path.write_bytes(b"")
-    empty = storage.map_array(path, np.int64)
+    empty = corpus.map_array(path, np.int64)
     assert (empty.shape, empty.dtype) == ((0,), np.int64)
 
 

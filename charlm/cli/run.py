@@ -80,14 +80,19 @@ def plot(
     run: RunPath,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file. [default: RUN/curve.png]")] = None,
     as_text: Annotated[bool, typer.Option("--text", help="Draw in the terminal instead.")] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the learning curve: a PNG with matplotlib, or text without it."""
+    """Draw the learning curve: a PNG with matplotlib, text without it, or the figures with --json."""
     from charlm import curves, runs
 
     runs.read_facts(run)
     entries = runs.history(run)
     talk = Talk(quiet)
+    if as_json:
+        for entry in entries:
+            emit_json(entry)
+        return
     if not as_text:
         try:
             emit(str(curves.picture(entries, output or run / "curve.png", title=run.name)))

@@ -1,5 +1,6 @@
 """`charlm score`: how likely is a text, and which candidate of a list is the likeliest?"""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path

@@ -1,21 +1,22 @@
 """`charlm train`: from raw text to a trained run."""
 
+import math
 import shlex
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charlm import config as configs
 from charlm.cli.console import Talk, clock, emit_json, figure, table
 from charlm.cli.options import AsJson, Quiet, given, knob
-from charlm.config import PRESETS, RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
+from charlm.config import BUDGETS, PRESETS, RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
 from charlm.errors import ConfigError, Interrupted
 
-BUDGETS = ("epochs", "steps", "minutes")
+if TYPE_CHECKING:
+    from charlm.runs import Run
 
 
 class Signals:
@@ -102,7 +103,7 @@ def train(
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
     asked = given(**{name: value for name, value in locals().items() if name not in _NOT_KNOBS})
-    from charlm import pipeline, runs
+    from charlm import estimating, pipeline, runs
 
     talk = Talk(quiet)
     with Signals() as signals, talk:
@@ -118,9 +119,9 @@ def train(
                 )
             outcome = pipeline.resume(resume, budget, tuple(texts or ()), watcher)
         else:
-            settled = _config(tuple(texts or ()), tuple(valid or ()), model, preset, config, asked)
+            settled = pipeline.settle(texts or (), valid or (), model=model, preset=preset, file=config, knobs=asked)
             if dry_run:
-                _show_estimate(pipeline.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
+                _show_estimate(estimating.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
                 return
             path = run or _free_name(settled.texts[0])
             outcome = pipeline.train(
@@ -133,9 +134,7 @@ def train(
             )
     if outcome.signal is not None:
         raise Interrupted(outcome.signal, outcome.place.step, f"charlm train --resume {shlex.quote(str(path))}")
-    facts = runs.read_facts(path)
-    best = runs.load(path).best
-    _show_outcome(path, facts, best, as_json)
+    _show_outcome(runs.load(path), as_json)
 
 
 _NOT_KNOBS = frozenset(
@@ -154,39 +153,6 @@ _NOT_KNOBS = frozenset(
         "quiet",
     }
 )
-
-
-def _config(
-    texts: tuple[str, ...],
-    valid: tuple[str, ...],
-    model: str | None,
-    preset: str | None,
-    file: Path | None,
-    asked: dict[str, Any],
-) -> Any:
-    """Preset, then file, then options."""
-    from charlm.families import FAMILIES
-    from charlm.runs import RunConfig
-
-    pages = [TextConfig, RecurrentConfig, UnigramConfig, TrainingConfig]
-    from_file = configs.read_file(file, pages) if file is not None else {}
-    texts = texts or tuple(from_file.get("texts", ()))
-    valid = valid or tuple(from_file.get("valid", ()))
-    if not texts:
-        raise ConfigError("no text was given", hint="charlm train poems.txt, or --resume RUN")
-    name = model or from_file.get("model", "recurrent")
-    family = FAMILIES[name]
-    if any(budget in asked for budget in BUDGETS):  # an option replaces the file's budget, of whatever kind
-        from_file = {key: value for key, value in from_file.items() if key not in BUDGETS}
-    layers = (PRESETS[preset] if preset else {}, from_file, asked)
-    return RunConfig(
-        texts=tuple(str(Path(t).resolve()) if t != "-" else t for t in texts),
-        valid=tuple(str(Path(t).resolve()) if t != "-" else t for t in valid),
-        model=name,
-        text=configs.build(TextConfig, *layers),
-        family=configs.build(family.config, *layers),
-        training=configs.build(TrainingConfig, *layers),
-    )
 
 
 def _free_name(text: str) -> Path:
@@ -213,26 +179,28 @@ def _show_estimate(estimate: Any, as_json: bool) -> None:
     )
 
 
-def _show_outcome(path: Path, facts: dict[str, Any], best: dict[str, Any], as_json: bool) -> None:
-    import math
-
+def _show_outcome(run: "Run", as_json: bool) -> None:
+    best, seconds = run.best, run.facts.get("seconds")
     nats = best.get("valid_nats")
-    record = {
-        "run": str(path),
-        "step": best["step"],
-        "nats": nats,
-        "perplexity": math.exp(nats) if nats is not None and nats < 700 else None,
-        "bits_per_char": best.get("valid_bits_per_char"),
-        "seconds": facts.get("seconds"),
-    }
+    perplexity = math.exp(nats) if nats is not None and nats < 700 else None
     if as_json:
-        emit_json(record)
-        return
-    rows = [("run", str(path))]
-    if nats is not None:
-        rows.append(
-            ("perplexity", f"{figure(record['perplexity'])} on the validation text, best at step {best['step']:,}")
+        emit_json(
+            {
+                "run": str(run.path),
+                "step": best["step"],
+                "nats": nats,
+                "perplexity": perplexity,
+                "bits_per_char": best.get("valid_bits_per_char"),
+                "context": "carried" if run.carried else "line",
+                "seconds": seconds,
+            }
         )
-        rows.append(("bits per character", figure(record["bits_per_char"], 3)))
-    rows.append(("time", clock(facts.get("seconds"))))
+        return
+    rows = [("run", str(run.path))]
+    if nats is not None:
+        context = "carried" if run.carried else "fresh for every line"
+        where = f"on the validation text, context {context}; best at step {best['step']:,}"
+        rows.append(("perplexity", f"{figure(perplexity)} {where}"))
+        rows.append(("bits per character", figure(best["valid_bits_per_char"], 3)))
+    rows.append(("time", clock(seconds)))
     table(rows)

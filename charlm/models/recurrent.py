@@ -4,6 +4,8 @@ Mikolov et al. 2010 with the cells of the table, stacked (Graves 2013), the outp
 embedding (Press & Wolf 2017; Inan et al. 2017) and locked dropout before, between and after the layers.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,9 @@ class Recurrent(nn.Module):
         self.start = (
             nn.Parameter(torch.zeros(self.leaves, config.layers, config.hidden)) if config.learned_start else None
         )
+        # As rows of the output, vectors want to be short; as input, of unit size (Vaswani et al. 2017, §3.4).
         nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
+        self.input_scale: float = config.embedding**0.5
 
     @property
     def output_weight(self) -> Tensor:
@@ -56,9 +60,13 @@ class Recurrent(nn.Module):
         shape = (batch_size, self.config.layers, self.config.hidden)
         return tuple(self.bias.new_zeros(shape) for _ in range(self.leaves))
 
+    def embed(self, inputs: Ids) -> Tensor:
+        """The vectors that the first layer reads: inputs (B, T)  ->  (B, T, E)"""
+        return cast(Tensor, self.embedding(inputs)) * self.input_scale
+
     def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
         """inputs (B, T)  ->  the vectors that the vocabulary is compared with (B, T, E or H), state after"""
-        x = self.dropout(self.embedding(inputs))
+        x = self.dropout(self.embed(inputs))
         after = []
         for layer, cell in enumerate(self.cells):
             x, leaves = cell(x, tuple(leaf[:, layer] for leaf in state))
@@ -82,7 +90,7 @@ class Recurrent(nn.Module):
 
     def trace(self, inputs: Ids, state: State) -> dict[str, Tensor]:
         """The hidden vectors of every layer: {"hidden": (B, T, L, H)}."""
-        x, layers = self.embedding(inputs), []
+        x, layers = self.embed(inputs), []
         for layer, cell in enumerate(self.cells):
             x, _ = cell(x, tuple(leaf[:, layer] for leaf in state))
             layers.append(x)

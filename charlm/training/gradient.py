@@ -107,6 +107,8 @@ class _Training:
         self.precision, self.device, self.journal, self.report = precision, device, journal, report
         source = Stripes if texts.carried else Buckets
         self.source = source(texts.train, config.batch_size, config.window, config.seed)
+        # What decides which batch comes next: a checkpoint's place means nothing without it.
+        self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
         self.budget = Budget.of(config)
         self.optimizer = _optimizer(model, config, device)
         self.generator = torch.Generator(device).manual_seed(config.seed)
@@ -118,7 +120,8 @@ class _Training:
         self.skips = 0  # steps left out in a row
         self.rollbacks = 0
         self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0  # since the last validation
-        self.norm = math.nan
+        self.norm, self.rate = math.nan, 0.0  # of the last step
+        self.measured_at = Place()
         self.reserve = 0.0  # seconds that the last validation took
 
     # ── the course of a training ────────────────────────────────────────────────────────────────
@@ -129,9 +132,12 @@ class _Training:
         self.clock = time.monotonic() - self.place.seconds
         self.saved_at = time.monotonic()
         signal = None
-        while self.share < 1 and signal is None and not self.is_stale:
+        while signal is None and not self.is_over:
             try:
-                signal = self.epoch()
+                if self.validation_due():  # a signal came between the step and its validation
+                    self.validate()
+                else:
+                    signal = self.epoch()
             except _NotFinite as cause:
                 self.roll_back(str(cause))
         if self.best is None:  # stopped before the first validation: what there is can be used all the same
@@ -150,7 +156,7 @@ class _Training:
                 return signal
             if self.validation_due():
                 self.validate()
-                if self.share >= 1 or self.is_stale:
+                if self.is_over:
                     return None
             elif time.monotonic() - self.saved_at > self.config.save_minutes * 60:
                 self.save()
@@ -164,17 +170,19 @@ class _Training:
         return self.budget.share(self.place, self.reserve)
 
     @property
-    def is_stale(self) -> bool:
-        return self.config.patience is not None and self.stale >= self.config.patience
+    def is_over(self) -> bool:
+        if self.config.patience is not None and self.stale >= self.config.patience:
+            return True
+        return self.share >= 1 and not self.validation_due()
 
     # ── one step ────────────────────────────────────────────────────────────────────────────────
 
     def step(self, batch: Batch) -> None:
         """Read one window, and move the weights if the numbers are sound."""
         started = time.monotonic()
-        rate = learning_rate(self.share, self.config) * 0.5**self.rollbacks
+        self.rate = learning_rate(self.share, self.config) * 0.5**self.rollbacks
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate
         self.optimizer.zero_grad(set_to_none=True)
         model = cast(LanguageModel, self.model)
         before = model.initial_state(len(batch.inputs)) if batch.fresh or self.state is None else self.state
@@ -225,13 +233,11 @@ class _Training:
     def validation_due(self) -> bool:
         """Whether the budget has passed one more of its equal parts since the last validation."""
         times = self.config.validations or (math.ceil(self.budget.amount) if self.budget.unit == "epochs" else 8)
-        if self.share >= 1:
-            return True
-        due = math.floor(self.share * times + 1e-9)
-        due, self.measured_parts = due > self.measured_parts, max(due, self.measured_parts)
-        return due
 
-    measured_parts = 0
+        def parts(place: Place) -> int:
+            return math.floor(self.budget.share(place, self.reserve) * times + 1e-9)
+
+        return parts(self.place) > parts(self.measured_at)
 
     def measured(self) -> Measured:
         """What is known now, without looking at the validation text."""
@@ -240,7 +246,7 @@ class _Training:
             step=self.place.step,
             epoch=round(epoch, 4),
             seconds=round(self.place.seconds, 1),
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=self.rate,
             train_nats=self.sum_nats / self.sum_tokens if self.sum_tokens else None,
             tokens_per_second=round(self.sum_tokens / self.sum_seconds) if self.sum_seconds else None,
             gradient_norm=self.norm if math.isfinite(self.norm) else None,
@@ -267,7 +273,7 @@ class _Training:
         if measured.is_best:
             self.keep(measured)
         self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0
-        self.place = replace(self.place, seconds=time.monotonic() - self.clock)
+        self.place = self.measured_at = replace(self.place, seconds=time.monotonic() - self.clock)
         self.journal.record(measured)
         self.save()
         self.report(measured)
@@ -280,7 +286,7 @@ class _Training:
 
     def weights(self) -> dict[str, Tensor]:
         """The weights on the CPU; raises _NotFinite rather than give broken ones."""
-        weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
+        weights = {name: _kept(tensor) for name, tensor in self.model.state_dict().items()}
         for name, tensor in weights.items():
             if not bool(torch.isfinite(tensor).all()):
                 raise _NotFinite(f"the weights {name} are not finite at step {self.place.step}")
@@ -290,11 +296,13 @@ class _Training:
         """Hand the journal everything that `restore` needs."""
         tensors = {f"weights/{name}": tensor for name, tensor in self.weights().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": value.detach().cpu() for name, value in values.items()}
-        tensors |= {f"state/{index}": leaf.detach().cpu() for index, leaf in enumerate(self.state or ())}
+            tensors |= {f"optimizer/{index}/{name}": _kept(value) for name, value in values.items()}
+        tensors |= {f"state/{index}": _kept(leaf) for index, leaf in enumerate(self.state or ())}
         tensors["generator"] = self.generator.get_state()
         facts: dict[str, Any] = {
             "place": asdict(self.place),
+            "measured_at": asdict(self.measured_at),
+            "order": self.order,
             "best": asdict(self.best) if self.best else None,
             **{name: getattr(self, name) for name in _COUNTERS},
         }
@@ -302,16 +310,28 @@ class _Training:
         self.saved_at = time.monotonic()
 
     def restore(self) -> bool:
-        """Take up the journal's checkpoint; False where there is none."""
+        """Take up the journal's checkpoint; False where there is none, TrainingError where it does not fit."""
         checkpoint = self.journal.restore()
         if checkpoint is None:
             return False
+        try:
+            self.take_up(checkpoint)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise TrainingError(
+                f"the checkpoint does not fit this training: {_first_line(error)}",
+                hint="was its configuration edited? restore it, or begin anew from the weights: --init-from",
+            ) from error
+        return True
+
+    def take_up(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.facts["order"] != self.order:
+            raise ValueError(f"it reads the text by {checkpoint.facts['order']}, not by {self.order}")
         groups = _grouped(checkpoint.tensors)
         self.model.load_state_dict(groups["weights"])
         slots: dict[int, dict[str, Tensor]] = {}
         for name, tensor in groups["optimizer"].items():
             index, _, slot = name.partition("/")
-            slots.setdefault(int(index), {})[slot] = tensor
+            slots.setdefault(int(index), {})[slot] = tensor.clone()  # which the optimizer will change in place
         self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
         leaves = groups["state"]
         self.state = tuple(leaves[str(index)].to(self.device) for index in range(len(leaves))) or None
@@ -320,11 +340,10 @@ class _Training:
         except RuntimeError:  # the checkpoint comes from another kind of device
             self.report(Notice("another device than before: dropout draws new random numbers"))
         facts = checkpoint.facts
-        self.place = Place(**facts["place"])
+        self.place, self.measured_at = Place(**facts["place"]), Place(**facts["measured_at"])
         self.best = Measured(**facts["best"]) if facts["best"] else None
         for name in _COUNTERS:
             setattr(self, name, facts[name])
-        return True
 
     def roll_back(self, cause: str) -> None:
         """Return to the last checkpoint with half the learning rate, a few times; then give up."""
@@ -340,7 +359,12 @@ class _Training:
         self.report(Notice(f"{cause}: back to step {self.place.step} with half the learning rate"))
 
 
-_COUNTERS = ("stale", "skips", "rollbacks", "sum_nats", "sum_tokens", "reserve", "measured_parts")
+_COUNTERS = ("stale", "skips", "rollbacks", "sum_nats", "sum_tokens", "sum_seconds", "norm", "rate", "reserve")
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    """A copy on the CPU that later steps do not change."""
+    return tensor.detach().to("cpu", copy=True)
 
 
 def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -36,7 +36,7 @@ def test_training_leaves_a_run_that_can_be_read_with_less(charlm):
 
 def test_json_is_one_object_with_stable_keys(charlm):
     ended = charlm("train", EVERYDAY, *TINY, "--steps", 3, "--json")
-    assert set(json.loads(ended.out)) == {"run", "step", "nats", "perplexity", "bits_per_char", "seconds"}
+    assert set(json.loads(ended.out)) == {"run", "step", "nats", "perplexity", "bits_per_char", "context", "seconds"}
 
 
 def test_without_a_name_the_run_is_called_after_the_text_and_never_overwrites(charlm):
