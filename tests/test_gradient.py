@@ -11,7 +11,7 @@ from charlm.config import RecurrentConfig, TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models.recurrent import Recurrent
 from charlm.scoring import Score
-from charlm.training import gradient
+from charlm.training import gradient, learner
 from charlm.training.gradient import Outcome, Texts, fit
 from charlm.training.journal import Measured, MemoryJournal, Notice, Progress
 
@@ -451,7 +451,7 @@ def test_padding_is_not_learned():
 
 def test_matrices_decay_and_biases_do_not():
     model = network()
-    matrices, others = gradient._optimizer(model, TrainingConfig(weight_decay=0.1), torch.device("cpu")).param_groups
+    matrices, others = learner.make_optimizer(model, TrainingConfig(weight_decay=0.1), torch.device("cpu")).param_groups
     assert matrices["weight_decay"] == 0.1 and all(parameter.dim() == 2 for parameter in matrices["params"])
     assert others["weight_decay"] == 0 and len(matrices["params"]) + len(others["params"]) == len(
         list(model.parameters())

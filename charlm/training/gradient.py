@@ -19,11 +19,11 @@ from charlm.config import Precision, TrainingConfig
 from charlm.corpus import Corpus
 from charlm.errors import TrainingError
 from charlm.models.base import LanguageModel, detach
-from charlm.models.dropout import give_generator
 from charlm.scoring import evaluate_corpus
 from charlm.shapes import State
 from charlm.training.devices import autocast
 from charlm.training.journal import Checkpoint, Journal, Measured, Notice, Progress, Report
+from charlm.training.learner import Learner, broken
 from charlm.training.schedules import Budget, Place, learning_rate
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
@@ -103,17 +103,14 @@ class _Training:
         journal: Journal,
         report: Report,
     ) -> None:
-        self.model, self.texts, self.config = model.to(device), texts, config
-        self.precision, self.device, self.journal, self.report = precision, device, journal, report
+        self.learner = Learner.of(model, config, device)
+        self.model, self.device, self.precision = self.learner.model, device, precision
+        self.texts, self.config, self.journal, self.report = texts, config, journal, report
         source = Stripes if texts.carried else Buckets
         self.source = source(texts.train, config.batch_size, config.window, config.seed)
         # What decides which batch comes next: a checkpoint's place means nothing without it.
         self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
         self.budget = Budget.of(config)
-        self.optimizer = _optimizer(model, config, device)
-        self.generator = torch.Generator(device).manual_seed(config.seed)
-        give_generator(model, self.generator)
-        self.state: State | None = None
         self.place = Place()
         self.best: Measured | None = None
         self.stale = 0  # validations since the best one
@@ -181,11 +178,12 @@ class _Training:
         """Read one window, and move the weights if the numbers are sound."""
         started = time.monotonic()
         self.rate = learning_rate(self.share, self.config) * 0.5**self.rollbacks
-        for group in self.optimizer.param_groups:
+        for group in self.learner.optimizer.param_groups:
             group["lr"] = self.rate
-        self.optimizer.zero_grad(set_to_none=True)
+        self.learner.optimizer.zero_grad(set_to_none=True)
         model = cast(LanguageModel, self.model)
-        before = model.initial_state(len(batch.inputs)) if batch.fresh or self.state is None else self.state
+        carried = None if batch.fresh else self.learner.state
+        before = model.initial_state(len(batch.inputs)) if carried is None else carried
         tokens = batch.tokens
         with autocast(self.precision, self.device):
             nats, after = self.nats(batch, before)
@@ -193,12 +191,12 @@ class _Training:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         loss, self.norm = float(nats.detach()) / tokens, float(norm)
         if math.isfinite(loss) and math.isfinite(self.norm):
-            self.optimizer.step()
-            self.state, self.skips = detach(after), 0
+            self.learner.optimizer.step()
+            self.learner.state, self.skips = detach(after), 0
             self.sum_nats, self.sum_tokens = self.sum_nats + loss * tokens, self.sum_tokens + tokens
         else:
             self.skips += 1
-            self.state = detach(before)
+            self.learner.state = detach(before)
             cause = f"{'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {self.place.step + 1}"
             if self.skips > SKIPS:
                 raise _NotFinite(cause)
@@ -286,19 +284,14 @@ class _Training:
 
     def weights(self) -> dict[str, Tensor]:
         """The weights on the CPU; raises _NotFinite rather than give broken ones."""
-        weights = {name: _kept(tensor) for name, tensor in self.model.state_dict().items()}
-        for name, tensor in weights.items():
-            if not bool(torch.isfinite(tensor).all()):
-                raise _NotFinite(f"the weights {name} are not finite at step {self.place.step}")
+        weights = self.learner.weights()
+        if (name := broken(weights)) is not None:
+            raise _NotFinite(f"the weights {name} are not finite at step {self.place.step}")
         return weights
 
     def save(self) -> None:
         """Hand the journal everything that `restore` needs."""
-        tensors = {f"weights/{name}": tensor for name, tensor in self.weights().items()}
-        for index, values in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{name}": _kept(value) for name, value in values.items()}
-        tensors |= {f"state/{index}": _kept(leaf) for index, leaf in enumerate(self.state or ())}
-        tensors["generator"] = self.generator.get_state()
+        self.weights()
         facts: dict[str, Any] = {
             "place": asdict(self.place),
             "measured_at": asdict(self.measured_at),
@@ -306,7 +299,7 @@ class _Training:
             "best": asdict(self.best) if self.best else None,
             **{name: getattr(self, name) for name in _COUNTERS},
         }
-        self.journal.save(Checkpoint(tensors, facts))
+        self.journal.save(Checkpoint(self.learner.tensors(), facts))
         self.saved_at = time.monotonic()
 
     def restore(self) -> bool:
@@ -326,19 +319,8 @@ class _Training:
     def take_up(self, checkpoint: Checkpoint) -> None:
         if checkpoint.facts["order"] != self.order:
             raise ValueError(f"it reads the text by {checkpoint.facts['order']}, not by {self.order}")
-        groups = _grouped(checkpoint.tensors)
-        self.model.load_state_dict(groups["weights"])
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in groups["optimizer"].items():
-            index, _, slot = name.partition("/")
-            slots.setdefault(int(index), {})[slot] = tensor.clone()  # which the optimizer will change in place
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        leaves = groups["state"]
-        self.state = tuple(leaves[str(index)].to(self.device) for index in range(len(leaves))) or None
-        try:
-            self.generator.set_state(checkpoint.tensors["generator"])
-        except RuntimeError:  # the checkpoint comes from another kind of device
-            self.report(Notice("another device than before: dropout draws new random numbers"))
+        if not self.learner.take_up(checkpoint.tensors):
+            self.report(Notice("another kind of device than before: dropout draws new random numbers"))
         facts = checkpoint.facts
         self.place, self.measured_at = Place(**facts["place"]), Place(**facts["measured_at"])
         self.best = Measured(**facts["best"]) if facts["best"] else None
@@ -359,27 +341,5 @@ class _Training:
         self.report(Notice(f"{cause}: back to step {self.place.step} with half the learning rate"))
 
 
+# Numbers of a training that stand in a checkpoint as they are.
 _COUNTERS = ("stale", "skips", "rollbacks", "sum_nats", "sum_tokens", "sum_seconds", "norm", "rate", "reserve")
-
-
-def _kept(tensor: Tensor) -> Tensor:
-    """A copy on the CPU that later steps do not change."""
-    return tensor.detach().to("cpu", copy=True)
-
-
-def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimizer": {}, "state": {}}
-    for name, tensor in tensors.items():
-        group, slash, rest = name.partition("/")
-        if slash:
-            groups[group][rest] = tensor
-    return groups
-
-
-def _optimizer(model: nn.Module, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019); decay for matrices, none for biases and starting states."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    others = [p for p in model.parameters() if p.dim() != 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=fused)
