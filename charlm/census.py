@@ -1,7 +1,7 @@
 """Text to vocabulary: count, keep what is frequent enough, and say what is lost and what is odd. No torch."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -9,9 +9,9 @@ from pathlib import Path
 from charlm import text, vocab
 from charlm.codec import VOCAB_FILE, Codec
 from charlm.config import TextConfig
+from charlm.decoding import Note
 from charlm.errors import TextError, VocabError
 from charlm.survey import Survey
-from charlm.text import Note
 from charlm.tokenizers import TOKENIZERS, Tokenizer
 from charlm.vocab import Loss, Vocab
 
@@ -87,20 +87,12 @@ def unknown_of(folder: Path, sources: list[str], config: TextConfig, *, note: No
     """What the vocabulary in `folder` does not know of a text: in all, and by script."""
     codec = Codec.load(folder)
     reading = TextConfig(reading=codec.reading, encoding=config.encoding, field=config.field, simplify=config.simplify)
-    counts = vocab.count(_some(text.documents(sources, reading, note=note), sources), codec.tokenizer, closing=False)
+    documents = text.some(text.documents(sources, reading, note=note), ", ".join(sources))
+    counts = vocab.count(documents, codec.tokenizer, closing=False)
     scripts: dict[str, Counter[str]] = {}
     for token, n in counts.items():
         scripts.setdefault(script_of(token), Counter())[token] += n
     return codec.vocab.unknown(counts), {name: codec.vocab.unknown(part) for name, part in sorted(scripts.items())}
-
-
-def _some(documents: Iterable[str], sources: list[str]) -> Iterator[str]:
-    empty = True
-    for document in documents:
-        empty = False
-        yield document
-    if empty:
-        raise TextError(f"{', '.join(sources)} holds no text", hint="is it empty, or every line blank?")
 
 
 def script_of(token: str) -> str:

@@ -159,8 +159,8 @@ class TrainingConfig:
                 mistakes.append(f"--{name} must be at least 0 and below 1, not {share}")
         if not 0 <= self.weight_decay < math.inf:
             mistakes.append(f"--weight-decay must be 0 or more and finite, not {self.weight_decay}")
-        if not 0 <= self.seed < 1 << 63:
-            mistakes.append(f"--seed must be at least 0 and below 2^63, not {self.seed}")
+        if not 0 <= self.seed < 1 << 32:  # torch's generator on the CPU reads 32 bits of a seed
+            mistakes.append(f"--seed must be at least 0 and below 2^32, not {self.seed}")
         for name, times in (("validations", self.validations), ("patience", self.patience)):
             if times is not None and times < 1:
                 mistakes.append(f"--{name} must be at least 1, not {times}")

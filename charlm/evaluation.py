@@ -1,16 +1,17 @@
 """Runs against a text: what `charlm eval` shows, and what may be compared with what."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from charlm import runs, scoring, text
 from charlm.config import TextConfig
-from charlm.errors import ConfigError, TextError
+from charlm.decoding import Note
+from charlm.errors import ConfigError
 from charlm.runs import Run
 from charlm.scoring import Report, Score
-from charlm.text import Note, Part
+from charlm.text import Part
 from charlm.vocab import EOS, UNK
 
 
@@ -90,12 +91,7 @@ class Evaluation:
             if self.part is None
             else text.part([self.source], config, cast(Part, self.part), note=self.note)
         )
-        empty = True
-        for document in found:
-            empty = False
-            yield document
-        if empty:
-            raise TextError(f"{self.source} holds no text to measure", hint="is it empty, or every line blank?")
+        return text.some(found, self.source)
 
     def carried(self, run: Run) -> bool:
         """Whether the state goes on from line to line; a stream has no lines, so there it always does."""
@@ -107,11 +103,8 @@ class Evaluation:
         """The Score of the text under the run at `path`."""
         run = runs.load(path, device)
         carried = self.carried(run)
-        score = scoring.evaluate(run.model, run.codec, self._once(run), carried=carried, report=report)
+        score = scoring.evaluate(run.model, run.codec, self.documents(run), carried=carried, report=report)
         return Result(str(path), score, "carried" if carried else "line", run.codec.reading, run.codec.fingerprint())
-
-    def _once(self, run: Run) -> Iterable[str]:
-        return self.documents(run)
 
     def tokens(self, path: Path, device: str) -> Iterator[dict[str, Any]]:
         """A record for each token: document, place, token, log_prob (nats)."""

@@ -15,12 +15,13 @@ from charlm import config as configs
 from charlm import runs, storage
 from charlm.codec import Codec
 from charlm.config import PRESETS, Precision, RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
+from charlm.decoding import Note
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import FAMILIES, WEIGHTS_FILE, Job
+from charlm.journaling import RunJournal, name_taken
 from charlm.models.recurrent import Recurrent
 from charlm.preparing import Prepared, prepare
-from charlm.runs import Run, RunConfig, RunJournal
-from charlm.text import Note
+from charlm.runs import Run, RunConfig
 from charlm.training.devices import choose_device, choose_precision
 from charlm.training.gradient import Outcome
 from charlm.training.journal import Journal, Report
@@ -108,7 +109,7 @@ def train(
     Raises RunError where `path` exists; nothing is ever overwritten.
     """
     if path.exists():
-        raise runs.name_taken(path)
+        raise name_taken(path)
     prepared = prepare(config, vocab_folder, watcher.note)
     family = FAMILIES[config.model]
     model = family.fresh(config.family, prepared.codec.vocab, config.training.seed)
@@ -134,11 +135,11 @@ def train(
     return _fit(model, config, prepared, journal, device, precision, watcher)
 
 
-def resume(path: Path, budget: dict[str, Any], texts: tuple[str, ...] = (), watcher: Watcher = UNWATCHED) -> Outcome:
+def resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...] = (), watcher: Watcher = UNWATCHED) -> Outcome:
     """Go on with a run where it stopped.
 
-    budget  {"epochs" | "steps" | "minutes": amount} to give it more, or nothing
-    texts   where the text is now, if it was moved; it must be the same text
+    changes  {"epochs" | "steps" | "minutes": amount} to give it more, {"device": name} to go on elsewhere
+    texts    where the text is now, if it was moved; it must be the same text
     Raises RunError where the run cannot go on, TrainingError where the text has changed.
     """
     facts = runs.read_facts(path)
@@ -151,9 +152,9 @@ def resume(path: Path, budget: dict[str, Any], texts: tuple[str, ...] = (), watc
         raise runs.problem(path)(f"{path / runs.CONFIG_FILE} is for another kind of model than {runs.RUN_FILE}")
     if texts:
         config = replace(config, texts=tuple(str(Path(name).resolve()) for name in texts))
-    if budget:
-        training = replace(config.training, epochs=None, steps=None, minutes=None)
-        config = replace(config, training=replace(training, **budget))
+    if changes:
+        others: dict[str, Any] = {} if changes.keys() == {"device"} else dict.fromkeys(configs.BUDGETS)
+        config = replace(config, training=replace(config.training, **(others | changes)))
     if not (path / runs.CHECKPOINT_FILE).is_file():
         raise RunError(
             f"{path} has no {runs.CHECKPOINT_FILE}, so it cannot go on",
@@ -170,7 +171,7 @@ def resume(path: Path, budget: dict[str, Any], texts: tuple[str, ...] = (), watc
     model = FAMILIES[config.model].fresh(config.family, prepared.codec.vocab, config.training.seed)
     device = choose_device(config.training.device)
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
-    if budget:
+    if changes:
         storage.write_json(path / runs.CONFIG_FILE, config.to_json())
     return _fit(model, config, prepared, journal, device, precision, watcher)
 

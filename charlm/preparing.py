@@ -8,10 +8,11 @@ from typing import Any
 from charlm import census, corpus, text
 from charlm.codec import Codec
 from charlm.corpus import Corpus
+from charlm.decoding import Note
 from charlm.errors import ConfigError, TextError
 from charlm.runs import RunConfig
 from charlm.survey import Overlap, Survey
-from charlm.text import Note, Part
+from charlm.text import Part
 from charlm.training.gradient import Texts
 
 

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from charlm import runs
 from charlm.choices import Choices
+from charlm.decoding import normalize
 from charlm.error_rates import Metric, metric_for, units
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.weighing import Ranked, Weighed, Weights, rank
 from charlm.runs import Run, TextScore
-from charlm.text import normalize
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096

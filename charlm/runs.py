@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from charlm import config as configs
 from charlm import sampling, scoring, storage, tensorfiles
@@ -30,7 +30,7 @@ from charlm.errors import CharlmError, RunError
 from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel
 from charlm.training.devices import choose_device
-from charlm.training.journal import Checkpoint, Measured
+from charlm.training.journal import Measured
 
 FORMAT = 1
 RUN_FILE, CONFIG_FILE, HISTORY_FILE = "run.json", "config.json", "history.jsonl"
@@ -228,75 +228,6 @@ def check_vocab(path: Path, codec: Codec) -> dict[str, Any]:
             hint="restore both from a copy of the run; edited, they would give every token another meaning",
         )
     return best
-
-
-class RunJournal:
-    """Keeps a training in its run directory. The directory comes into being with the first checkpoint.
-
-    signal  says which signal, if any, has asked to stop
-    """
-
-    def __init__(
-        self, path: Path, config: RunConfig, codec: Codec, facts: dict[str, Any], signal: Callable[[], int | None]
-    ) -> None:
-        self.path, self.config, self.codec, self.facts, self.signal = path, config, codec, facts, signal
-        self.codec_hash = codec.fingerprint()
-
-    def create(self) -> None:
-        """Make the directory with everything but weights; raises RunError where it exists."""
-        if self.path.exists():
-            raise name_taken(self.path)
-        with storage.whole_folder(self.path) as folder:
-            self.codec.save(folder)
-            storage.write_json(folder / CONFIG_FILE, self.config.to_json())
-            storage.write_json(folder / RUN_FILE, self.facts)
-
-    def restore(self) -> Checkpoint | None:
-        if not (self.path / CHECKPOINT_FILE).is_file():
-            return None
-        tensors, facts = tensorfiles.read(self.path / CHECKPOINT_FILE)
-        place = facts.get("place")
-        if not isinstance(place, dict) or not isinstance(place.get("step"), int):
-            raise problem(self.path)(f"{self.path / CHECKPOINT_FILE} does not say where the training stood")
-        self._forget_after(place["step"])
-        if not (self.path / WEIGHTS_FILE).is_file():
-            facts["best"] = None  # so that the next weights are kept, however good the lost ones were
-        return Checkpoint(tensors, facts)
-
-    def save(self, checkpoint: Checkpoint) -> None:
-        if not self.path.is_dir():
-            self.create()
-        tensorfiles.write(self.path / CHECKPOINT_FILE, checkpoint.tensors, checkpoint.facts)
-
-    def keep(self, weights: dict[str, Tensor], measured: Measured) -> None:
-        if not self.path.is_dir():
-            self.create()
-        tensorfiles.write(self.path / WEIGHTS_FILE, weights, {**asdict(measured), "codec": self.codec_hash})
-
-    def record(self, measured: Measured) -> None:
-        storage.append_line(self.path / HISTORY_FILE, json.dumps(asdict(measured)))
-
-    def stop_signal(self) -> int | None:
-        return self.signal()
-
-    def finish(self, changes: dict[str, Any]) -> None:
-        """Note how the training ended in run.json."""
-        self.facts |= changes
-        storage.write_json(self.path / RUN_FILE, self.facts)
-
-    def _forget_after(self, step: int) -> None:
-        """Leave out what the history says of steps that will be taken again, and a line cut short by a crash."""
-        kept = [entry for entry in history(self.path) if entry["step"] <= step]
-        if (self.path / HISTORY_FILE).is_file():
-            storage.write_text(self.path / HISTORY_FILE, "".join(json.dumps(entry) + "\n" for entry in kept))
-
-
-def name_taken(path: Path) -> RunError:
-    """The error for a run that exists: nothing is ever overwritten."""
-    return RunError(
-        f"{path} exists already; nothing was changed",
-        hint=f"choose another --run, or go on with it: charlm train --resume {path}",
-    )
 
 
 def history(path: Path) -> list[dict[str, Any]]:

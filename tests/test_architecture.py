@@ -13,7 +13,7 @@ __main__
 cli
 estimating
 pipeline
-preparing evaluation rescoring
+journaling preparing evaluation rescoring
 runs
 families
 training curves
@@ -25,7 +25,7 @@ corpus census
 codec survey
 vocab
 tokenizers text nbest error_rates
-config tensorfiles
+config tensorfiles decoding
 storage choices shapes
 errors
 """
@@ -33,6 +33,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 MAY_IMPORT = {
     "torch": {
         *("shapes", "tensorfiles", "batches", "models", "scoring", "sampling", "training", "families", "runs"),
+        "journaling",
         *("pipeline", "estimating"),
     },
     "jieba": {"tokenizers"},

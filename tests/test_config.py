@@ -149,7 +149,7 @@ def test_all_wrong_types_are_told_together():
         (TrainingConfig, {"validations": 0}, ["--validations"]),
         (TrainingConfig, {"patience": 0}, ["--patience"]),
         (TrainingConfig, {"seed": -1}, ["--seed"]),
-        (TrainingConfig, {"seed": 1 << 63}, ["--seed"]),
+        (TrainingConfig, {"seed": 1 << 32}, ["--seed"]),
         (SamplingConfig, {"temperature": -0.1}, ["--temperature"]),
         (SamplingConfig, {"temperature": INF}, ["--temperature"]),
         (SamplingConfig, {"temperature": NAN}, ["--temperature"]),

@@ -131,7 +131,7 @@ def test_parts_of_a_text_add_up_to_the_whole(runs_of_both_kinds, tmp_path):
 
 def test_an_empty_text_is_refused(runs_of_both_kinds, tmp_path):
     (tmp_path / "empty.txt").write_text("\n\n", "utf-8")
-    with pytest.raises(TextError, match="holds no text to measure"):
+    with pytest.raises(TextError, match="holds no text"):
         evaluation_of(tmp_path / "empty.txt").measure(runs_of_both_kinds["counts"], "cpu")
 
 

@@ -17,8 +17,9 @@ from charlm import estimating, pipeline, runs, tensorfiles
 from charlm.config import RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TrainingError, VocabError
 from charlm.families import FAMILIES
+from charlm.journaling import RunJournal
 from charlm.pipeline import Watcher
-from charlm.runs import RunConfig, RunJournal
+from charlm.runs import RunConfig
 from charlm.training.journal import Measured
 
 NETWORK = RecurrentConfig(layers=1, hidden=8, embedding=6)

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny import LINES
 
-from charlm import text
+from charlm import decoding, text
 from charlm.config import TextConfig
-from charlm.errors import TextError
+from charlm.errors import MissingExtra, TextError
 from charlm.text import documents, one_line, part, part_of
 
 LINE_READING, STREAM = TextConfig(), TextConfig(reading="stream")
@@ -60,8 +60,8 @@ PIECES = st.sampled_from(["\r", "\n", "\r\n", "a", "春", "𠮷", "e\u0301", "\u
 
 def lines_in_blocks(data: bytes, size: int, encoding: str) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "BLOCK_BYTES", size)
-        return list(text._decoded_lines(io.BytesIO(data), "x", encoding, print))
+        patch.setattr(decoding, "BLOCK_BYTES", size)
+        return list(decoding.decoded_lines(io.BytesIO(data), "x", encoding, print))
 
 
 @given(
@@ -248,7 +248,7 @@ def test_a_bad_byte_deep_in_utf_8_is_named(write):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("size", [5, 64, 100])
 def test_a_bad_byte_beyond_the_first_block_is_named(write, monkeypatch, size, end):
-    monkeypatch.setattr(text, "BLOCK_BYTES", size)
+    monkeypatch.setattr(decoding, "BLOCK_BYTES", size)
     good = ("春江" + end).encode()
     path = write(b"\xef\xbb\xbf" + good * 40 + b"ok \xff\n" + good)
     assert refused(path).startswith(f"{path}:41: byte {len(good) * 40 + 6} (0xff) is not utf-8")
@@ -284,8 +284,8 @@ def test_line_ends_of_every_system_end_a_line(write):
 
 
 def test_a_line_without_end_is_cut_so_that_memory_stays_bounded(write, monkeypatch):
-    monkeypatch.setattr(text, "BLOCK_BYTES", 4)
-    monkeypatch.setattr(text, "LONGEST_LINE", 8)
+    monkeypatch.setattr(decoding, "BLOCK_BYTES", 4)
+    monkeypatch.setattr(decoding, "LONGEST_LINE", 8)
     path = write("abcdefghijklmnopqrst\nu")
     assert read(path) == ["abcdefghijkl", "mnopqrst", "u"]
     assert stream(path) == "abcdefghijklmnopqrst\nu"
@@ -367,3 +367,17 @@ def test_the_lines_of_one_file_come_whatever_its_format(write, tmp_path):
     write("春", "b.txt")
     with pytest.raises(TextError, match="holds 2 text files, and one is wanted"):
         list(text.lines_of(str(tmp_path), LINE_READING))
+
+
+def test_traditional_characters_are_simplified_when_asked(tmp_path):
+    pytest.importorskip("opencc")
+    (tmp_path / "poem.txt").write_text("葉落風聲遠。\n", "utf-8")
+    assert list(documents([str(tmp_path / "poem.txt")], TextConfig(simplify=True))) == ["叶落风声远。"]
+
+
+def test_simplifying_without_opencc_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "opencc", None)
+    (tmp_path / "poem.txt").write_text("葉落風聲遠。\n", "utf-8")
+    with pytest.raises(MissingExtra, match="OpenCC") as caught:
+        list(documents([str(tmp_path / "poem.txt")], TextConfig(simplify=True)))
+    assert "charlm[simplify]" in caught.value.hint

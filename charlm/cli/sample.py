@@ -11,8 +11,8 @@ from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
 from charlm.cli.options import AsJson, Device, Quiet, given, knob
 from charlm.config import SamplingConfig
+from charlm.decoding import normalize
 from charlm.errors import ConfigError, TextError
-from charlm.text import normalize
 
 if TYPE_CHECKING:
     from charlm.runs import Run

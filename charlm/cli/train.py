@@ -110,14 +110,23 @@ def train(
         watcher = pipeline.Watcher(report=talk.training, note=talk.note, signal=signals)
         if resume is not None:
             path = resume
-            budget = {name: value for name, value in asked.items() if name in BUDGETS}
-            if others := sorted(asked.keys() - {*BUDGETS, "device"}):
+            elsewhere = given(
+                run=run,
+                valid=valid,
+                vocab=vocab,
+                init_from=init_from,
+                preset=preset,
+                config=config,
+                model=model,
+                dry_run=dry_run or None,
+            )
+            if others := sorted((asked | elsewhere).keys() - {*BUDGETS, "device"}):
                 options = ", ".join("--" + name.replace("_", "-") for name in others)
                 raise ConfigError(
                     f"--resume goes on with a run as it was; it cannot change {options}",
                     hint=f"begin a new run from its weights: --init-from {resume}",
                 )
-            outcome = pipeline.resume(resume, budget, tuple(texts or ()), watcher)
+            outcome = pipeline.resume(resume, asked, tuple(texts or ()), watcher)
         else:
             settled = pipeline.settle(texts or (), valid or (), model=model, preset=preset, file=config, knobs=asked)
             if dry_run:

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from charlm import text
+from charlm import decoding
 from charlm.errors import StorageError, VocabError
 from charlm.tokenizers import TOKENIZERS
 from charlm.tokenizers.words import Words, read_user_dict
 
 ALPHABET = "春风又绿江南岸，。「」〇𠮷aZé'’_-1½ \t\n\u00a0\u2028\u3000\u0302\u0301👩\u200d🚀🏽かガ한нет\U0003fffd"
 AWKWARD = st.one_of(st.text(ALPHABET, max_size=20), st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
-AWKWARD_TEXTS = AWKWARD.map(text.normalize)
+AWKWARD_TEXTS = AWKWARD.map(decoding.normalize)
 MIXED = "我用Python 3写诗，don't panic！"
 
 

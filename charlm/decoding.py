@@ -1,0 +1,128 @@
+"""Bytes to lines of text: guess the encoding, decode in blocks, normalize, and name the place of what is no text.
+
+Normalizing is NFC, line ends as `\\n`, and no byte-order mark or invisible character; NFKC would fold
+，and ！ into ASCII, so it is not used.
+"""
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from charlm.errors import TextError
+
+Note = Callable[[str], None]  # receives one sentence about what was chosen or found
+
+BLOCK_BYTES = 1 << 20
+LONGEST_LINE = 1 << 24  # characters; what is longer is cut, so that memory stays bounded
+# Zero-width space, word joiner, byte-order mark, direction marks, soft hyphen. The zero-width joiner and
+# non-joiner stay: emoji and Persian need them.
+INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x00AD])
+INVISIBLE_PATTERN = re.compile("[\u200b\u2060\ufeff\u200e\u200f\u00ad]")
+# Very common characters, simplified, traditional and classical: real text has them, mojibake has not.
+COMMON = frozenset(
+    "的一是了我不人在他有这這个們们來来到时時大地为為子中你说說生国國年着就那和要她出也得里后後自以会會家可下而过過天去能"
+    "对對小多然于於心学學么麼之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開美春花月山风風水云雲日夜秋江"
+)
+
+
+def normalize(text: str) -> str:
+    """NFC without invisible characters.
+
+    >>> normalize("e\\u0301\\u200b")
+    'é'
+    """
+    if text.isascii():
+        return text
+    if INVISIBLE_PATTERN.search(text):
+        text = text.translate(INVISIBLE)
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+def guess_encoding(head: bytes, name: str) -> str:
+    """UTF-8 if it decodes, else the likelier of GB18030 and Big5 by how common its characters are.
+
+    Raises TextError where none of them gives text.
+    """
+    marks = (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
+    for mark, encoding in marks:
+        if head.startswith(mark):
+            return encoding
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+        return "utf-8"
+    except UnicodeDecodeError as error:
+        place = error.start
+    if b"\0" not in head:
+        likeness = {}
+        for encoding in ("gb18030", "big5"):
+            try:
+                characters = codecs.getincrementaldecoder(encoding)().decode(head)
+            except UnicodeDecodeError:
+                continue
+            foreign = [c for c in characters if c > "\x7f"]
+            likeness[encoding] = sum(c in COMMON for c in foreign) / max(len(foreign), 1)
+        best = max(likeness, key=lambda encoding: likeness[encoding], default=None)
+        if best is not None and likeness[best] > 0.04:
+            return best
+    raise TextError(
+        f"{name}:{head.count(10, 0, place) + 1}: byte {place} ({head[place]:#04x}) is not UTF-8, "
+        "and the file does not look like GB18030 or Big5 text either",
+        hint="name its encoding with --encoding, or convert it with iconv; a binary file cannot be read",
+    )
+
+
+def _decoder(encoding: str) -> codecs.IncrementalDecoder:
+    try:
+        "a".encode(encoding)  # says of hex and rot13, as the next line does not, that they are no encodings of text
+        return codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+    except (LookupError, ValueError) as error:
+        hint = "for example utf-8, gb18030, big5, utf-16"
+        raise TextError(f"no encoding of text is called {encoding!r}", hint=hint) from error
+
+
+def decoded_lines(raw: IO[bytes], name: str, encoding: str | None, note: Note) -> Iterator[str]:
+    """Normalized lines, each with its `\\n`; raises TextError with file, line and byte."""
+    block = raw.read(BLOCK_BYTES)
+    chosen = encoding or guess_encoding(block, name)
+    if encoding is None and chosen != "utf-8":
+        note(f"{name}: read as {chosen}; give --encoding if that is wrong")
+    decoder = _decoder(chosen)
+    waiting, bytes_read, lines_read = "", 0, 0
+    while True:
+        bytes_read += len(block)
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            line = lines_read + (waiting.count("\n")) + bytes(error.object[: error.start]).count(b"\n") + 1
+            byte = bytes_read - len(error.object) + error.start
+            raise TextError(
+                f"{name}:{line}: byte {byte} ({error.object[error.start]:#04x}) is not {chosen}",
+                hint="name the encoding with --encoding, or repair the file with `iconv -c`",
+            ) from error
+        except UnicodeError as error:
+            hint = "name its byte order: --encoding utf-16-le or utf-16-be"
+            raise TextError(f"{name}: cannot be read as {chosen}: {error}", hint=hint) from error
+        waiting += text
+        # A block may end between \r and \n: that \r waits for the next block.
+        held = "\r" if block and waiting.endswith("\r") else ""
+        whole = waiting[: len(waiting) - len(held)]
+        if "\r" in whole:
+            whole = whole.replace("\r\n", "\n").replace("\r", "\n")
+        cut = whole.rfind("\n") + 1
+        if not block or (cut == 0 and len(whole) > LONGEST_LINE):
+            cut = len(whole)
+        waiting, whole = whole[cut:] + held, whole[:cut]
+        if "\0" in whole:
+            line = lines_read + whole[: whole.index("\0")].count("\n") + 1
+            raise TextError(f"{name}:{line}: a zero byte: this is not text", hint="name a text file, not a binary one")
+        *ended, rest = normalize(whole).split("\n")
+        for line_text in ended:
+            yield line_text + "\n"
+        if rest:
+            yield rest
+        lines_read += len(ended)
+        if not block:
+            return
+        block = raw.read(BLOCK_BYTES)
