@@ -91,9 +91,15 @@ class Survey:
 
     def findings(self) -> list[str]:
         """One sentence for each kind of oddity."""
-        about = "" if self.repeats.is_exact else "about "
-        found = [f"{about}{self.repeats.count:,} documents repeat an earlier one"] if self.repeats.count else []
-        return found + [f"{n:,} documents with {kind}, e.g. {self.examples[kind]!r}" for kind, n in self.counts.items()]
+        found = [f"{_documents(n)} with {kind}, e.g. {self.examples[kind]!r}" for kind, n in self.counts.items()]
+        if repeats := self.repeats.count:
+            about = "" if self.repeats.is_exact else "about "
+            found.insert(0, f"{about}{_documents(repeats)} that stood there before")
+        return found
+
+
+def _documents(number: int) -> str:
+    return f"{number:,} document{'' if number == 1 else 's'}"
 
 
 class Overlap:

@@ -55,7 +55,7 @@ def test_a_document_may_be_odd_in_several_ways():
 
 def test_repeats_stand_first_among_the_findings():
     found = surveyed("春（", LINES[0], "春（", LINES[0], "春（")
-    assert found.findings()[0] == "3 documents repeat an earlier one"
+    assert found.findings()[0] == "3 documents that stood there before"
 
 
 def test_blank_lines_of_a_stream_are_no_repeats():
