@@ -22,10 +22,11 @@ from charlm import storage
 from charlm.codec import Codec
 from charlm.errors import TextError
 from charlm.text import kind_of
-from charlm.vocab import EOS
+from charlm.vocab import EOS, SPELLED_UNKNOWN
 
 CACHE_BYTES = 16 << 30  # older corpora are dropped beyond this; they can be made again
 FLUSH_IDS = 1 << 20
+LAYOUT = 1  # of the cached files; another one makes them anew
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Facts:
     tokens      ids, each of which a model predicts
     characters  code points that those ids spell, one for each predicted line end included
     unknown     how many ids are `<UNK>`
-    units       UTF-16 units of the unknown tokens
+    units       UTF-16 units of the unknown tokens, `<unk>` of the text itself left out
     longest     tokens of the longest document
     """
 
@@ -75,7 +76,7 @@ class Corpus:
 
 def key_of(files: Iterable[str], settings: object, codec: Codec) -> str:
     """A name for this text under this codec: the files' contents and kinds, how they are read, and the codec."""
-    digest = hashlib.sha256(repr(settings).encode())
+    digest = hashlib.sha256(f"{LAYOUT} {settings!r}".encode())
     for name in files:
         digest.update(f"{kind_of(name)} {storage.sha256_of(Path(name))}\n".encode())
     digest.update(codec.fingerprint().encode())
@@ -120,7 +121,7 @@ def _write(documents: Iterable[str], codec: Codec, folder: Path, report: Callabl
             characters += encoded.characters
             longest = max(longest, len(encoded.ids))
             unknown += len(encoded.unknown)
-            units += sum(map(utf16_units, encoded.unknown))
+            units += charged_units(encoded.unknown)
             starts.append(tokens)
             if len(ids) >= FLUSH_IDS:
                 ids.tofile(ids_file)
@@ -150,6 +151,15 @@ def utf16_units(token: str) -> int:
     (1, 2)
     """
     return len(token) + sum(character > "\uffff" for character in token)
+
+
+def charged_units(unknown: Iterable[str]) -> int:
+    """UTF-16 units of unknown tokens that nobody spelled out; where the text itself says `<unk>`, nothing is lost.
+
+    >>> charged_units(["字", "<unk>"])
+    1
+    """
+    return sum(utf16_units(token) for token in unknown if token not in SPELLED_UNKNOWN)
 
 
 def _drop_old(folder: Path, keep: Path) -> None:

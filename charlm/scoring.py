@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from charlm.codec import Codec, Encoded
-from charlm.corpus import Corpus, utf16_units
+from charlm.corpus import Corpus, charged_units
 from charlm.models.base import LanguageModel, device_of
 from charlm.shapes import State
 from charlm.vocab import EOS, UNK
@@ -101,7 +101,7 @@ def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
         characters=encoded.characters,
         unknown=int(unknown.sum()),
         unknown_nats=float(-log_probs[unknown].sum()),
-        units=sum(map(utf16_units, encoded.unknown)),
+        units=charged_units(encoded.unknown),
     )
 
 

@@ -17,7 +17,8 @@ from charlm.tokenizers import Tokenizer
 EOS, UNK = 0, 1
 SPECIALS = ("<EOS>", "<UNK>")
 # How a corpus may spell an unknown word itself (the Penn Treebank does); these are read as <UNK>.
-SPELLED_SPECIALS = frozenset({"<EOS>", "<UNK>", "<unk>"})
+SPELLED_UNKNOWN = frozenset({"<UNK>", "<unk>"})
+SPELLED_SPECIALS = SPELLED_UNKNOWN | {"<EOS>"}
 
 _HIDDEN = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}")
