@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +48,28 @@ def peak(command: list[str], cache: Path) -> tuple[float, float]:
 def main() -> None:
     """Print the table."""
     charlm = [sys.executable, "-m", "charlm"]
-    network = ["--hidden", "32", "--embedding", "16", "--layers", "1", "--steps", "2", "--precision", "float32"]
+    network = [
+        "--hidden",
+        "32",
+        "--embedding",
+        "16",
+        "--layers",
+        "1",
+        "--steps",
+        "2",
+        "--validations",
+        "1",
+        "--precision",
+        "float32",
+    ]
     print(f"{'corpus':>10}{'vocab':>18}{'train, 2 steps':>22}{'again, encoded':>22}")
     for megabytes in [int(argument) for argument in sys.argv[1:]] or [10, 100]:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             text, small = folder / "text.txt", folder / "valid.txt"
             generate(text, megabytes)
-            generate(small, 1)
+            with text.open(encoding="utf-8") as lines:
+                small.write_text("".join(islice(lines, 500)), "utf-8")
             cells = [peak([*charlm, "vocab", str(text), "-o", str(folder / "v")], folder / "cache")]
             for run in ("a", "b"):
                 train = [*charlm, "train", str(text), "--valid", str(small), "--vocab", str(folder / "v")]

@@ -118,9 +118,9 @@ class TrainingConfig:
     epochs: float | None = knob(None, "Budget: passes over the text. [default: 10, if no other budget is given]")
     steps: int | None = knob(None, "Budget: steps of the optimizer.")
     minutes: float | None = knob(None, "Budget: minutes on this machine; the schedule follows the clock.")
-    batch_size: int = knob(64, "Texts or stripes read side by side; a step reads about batch size × window tokens.")
+    batch_size: int = knob(32, "Texts or stripes read side by side; a step reads about batch size × window tokens.")
     window: int = knob(64, "Tokens that a gradient travels back (truncated back-propagation through time).")
-    learning_rate: float = knob(3e-3, "Highest learning rate, after the warm-up.")
+    learning_rate: float = knob(4e-3, "Highest learning rate, after the warm-up.")
     warmup: float = knob(0.02, "Share of the budget in which the learning rate rises.")
     final_rate: float = knob(0.01, "Share of the highest learning rate that is left at the end of the cosine.")
     weight_decay: float = knob(0.01, "Decoupled weight decay of AdamW, on matrices only.")
@@ -201,16 +201,9 @@ BUDGETS = ("epochs", "steps", "minutes")
 PRESETS: Choices[Mapping[str, Any]] = Choices(
     "preset",
     {
-        "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "batch_size": 32, "window": 32},
-        "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.2},
-        "base": {
-            "hidden": 512,
-            "embedding": 384,
-            "layers": 2,
-            "dropout": 0.1,
-            "batch_size": 32,
-            "learning_rate": 4e-3,
-        },
+        "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "window": 32},
+        "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.1},
+        "base": {"hidden": 512, "embedding": 384, "layers": 2, "dropout": 0.1},
     },
 )
 
