@@ -7,6 +7,7 @@ configuration are reported together.
 
 import dataclasses
 import math
+import re
 import tomllib
 import types
 import typing
@@ -24,6 +25,8 @@ Context = Literal["line", "carried"]
 Level = Literal["char", "word", "spaced", "mixed"]
 CellName = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
 Precision = Literal["auto", "float32", "bf16"]
+# The entries of ngrams/smoothing.py; "arpa" is whatever made the ARPA file that a model was imported from.
+Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
 
 C = TypeVar("C")
 
@@ -109,6 +112,52 @@ class UnigramConfig:
     def __post_init__(self) -> None:
         if not 0 < self.add_k < math.inf:
             raise ConfigError(f"--add-k must be above 0 and finite, not {self.add_k}", hint="try --add-k 0.5")
+
+
+@dataclass(frozen=True)
+class NgramConfig:
+    """Counts of token sequences, smoothed."""
+
+    order: int = knob(5, "Tokens of the longest sequences that are counted.")
+    smoothing: Smoothing = knob(
+        "modified-kneser-ney", "modified-kneser-ney, kneser-ney, absolute, witten-bell, add-k or ml (count ratios)."
+    )
+    add_k: float = knob(1.0, "What add-k adds to every count.")
+    cutoffs: str = knob("0", "Leave out n-grams seen so often or less, for orders 1,2,…; the last holds on: 0,0,1.")
+    prune: float = knob(0.0, "Leave out n-grams whose loss raises the perplexity by less than this share: 1e-8.")
+    quantize: int | None = knob(None, "Store probabilities in 8 or 16 bits. [default: 32, exact]")
+    memory: str = knob("1G", "Memory for sorting counts, with K, M or G; what does not fit goes to the disk.")
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if not 1 <= self.order <= 20:
+            mistakes.append(f"--order must be from 1 to 20, not {self.order}")
+        if not 0 < self.add_k < math.inf:
+            mistakes.append(f"--add-k must be above 0 and finite, not {self.add_k}")
+        if not 0 <= self.prune < math.inf:
+            mistakes.append(f"--prune must be 0 or more and finite, not {self.prune}")
+        if self.quantize not in (None, 8, 16):
+            mistakes.append(f"--quantize must be 8 or 16, not {self.quantize}")
+        if not re.fullmatch(r"\d{1,4}(,\d{1,4})*", self.cutoffs, re.ASCII):
+            mistakes.append(f"--cutoffs must be whole numbers with commas between them, not {self.cutoffs!r}")
+        elif self.cutoff_counts[0] or list(self.cutoff_counts) != sorted(self.cutoff_counts):
+            mistakes.append(f"--cutoffs must begin with 0, since every token stays, and never fall: {self.cutoffs!r}")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,3})?[KMG]?", self.memory, re.ASCII):
+            mistakes.append(f"--memory must be a number with K, M or G, not {self.memory!r}")
+        if self.prune and self.smoothing == "add-k":
+            mistakes.append("--prune does not go with --smoothing add-k, which never asks the shorter context")
+        _refuse(mistakes)
+
+    @property
+    def cutoff_counts(self) -> tuple[int, ...]:
+        """The cut-offs of orders 1, 2, …"""
+        return tuple(int(number) for number in self.cutoffs.split(","))
+
+    @property
+    def memory_bytes(self) -> int:
+        """The budget in bytes."""
+        unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(self.memory[-1], 1)
+        return int(float(self.memory.rstrip("KMG")) * unit)
 
 
 @dataclass(frozen=True)
@@ -208,11 +257,13 @@ PRESETS: Choices[Mapping[str, Any]] = Choices(
 )
 
 
+# All pages of knobs, for whoever must know whether a name is one.
+PAGES: tuple[type, ...] = (TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, TrainingConfig)
+
+
 def refuse_unknown(knobs: Mapping[str, Any]) -> None:
     """Raise ConfigError for names that no page of knobs has."""
-    known = sorted(
-        {name for page in (TextConfig, RecurrentConfig, UnigramConfig, TrainingConfig) for name in _fields(page)}
-    )
+    known = sorted({name for page in PAGES for name in _fields(page)})
     unknown = [f"{name!r}: {closest(name, known)}" for name in knobs if name not in known]
     if unknown:
         raise ConfigError(f"unknown knobs: {'; '.join(unknown)}", hint="`charlm train --help` lists them")
@@ -266,7 +317,7 @@ def _misfit(kind: Any, value: Any) -> str | None:
     return None if fits else f"expected {kind.__name__}"
 
 
-def read_file(path: Path, configs: list[type]) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
     """Read settings from TOML, or from the config.json of a run; tables only group them.
 
     Every unknown name of the file is reported in one ConfigError. `-` and `_` are the same.
@@ -288,7 +339,7 @@ def read_file(path: Path, configs: list[type]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in content.items():
         flat.update(value if isinstance(value, dict) else {name: value})
-    known = {name for config in configs for name in _fields(config)} | {"texts", "valid", "model", "format"}
+    known = {name for page in PAGES for name in _fields(page)} | {"texts", "valid", "model", "format"}
     settings = {str(name).replace("-", "_"): value for name, value in flat.items()}
     unknown = [f"{name!r}: {closest(name, sorted(known))}" for name in settings if name not in known]
     if unknown:

@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from charlm import tensorfiles
 from charlm.choices import Choices
-from charlm.config import Precision, RecurrentConfig, TrainingConfig, UnigramConfig
+from charlm.config import NgramConfig, Precision, RecurrentConfig, TrainingConfig, UnigramConfig
 from charlm.errors import ConfigError, RunError
 from charlm.models.base import LanguageModel
+from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent
 from charlm.models.unigram import Unigram
+from charlm.ngrams.columns import scratch_folder
+from charlm.ngrams.counting import count
+from charlm.ngrams.counts import Counts
+from charlm.ngrams.smoothing import SMOOTHERS
+from charlm.ngrams.tables import even, from_tensors
 from charlm.scoring import evaluate_corpus
-from charlm.training import gradient
+from charlm.training import counting, gradient
 from charlm.training.gradient import Outcome, Texts
 from charlm.training.journal import Journal, Measured, Report
 from charlm.training.schedules import Place
@@ -27,15 +34,20 @@ WEIGHTS_FILE = "model.safetensors"
 
 @dataclass(frozen=True)
 class Job:
-    """All that a family needs to learn: the texts, the settings, and whom to tell."""
+    """All that a family needs to learn: the texts, the settings, and whom to tell.
+
+    family  the page of knobs of the family
+    """
 
     texts: Texts
     vocab: Vocab
+    family: Any
     training: TrainingConfig
     precision: Precision
     device: torch.device
     journal: Journal
     report: Report
+    counts: Counts | None = None  # n-grams counted before, instead of a text
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,32 @@ def _tiny_recurrent(cell: str) -> Callable[[int], Recurrent]:
     return tiny
 
 
+# ── n-gram ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _fresh_ngram(config: NgramConfig, vocab: Vocab, seed: int) -> Ngram:
+    return Ngram(even(len(vocab)))
+
+
+def _fit_ngram(model: Ngram, job: Job) -> Outcome:
+    return counting.fit(model, job.texts, job.family, journal=job.journal, report=job.report, counts=job.counts)
+
+
+def _load_ngram(config: NgramConfig, vocab_size: int, folder: Path) -> Ngram:
+    arrays, _ = tensorfiles.map_rows(folder / WEIGHTS_FILE)
+    uniform = config.smoothing in SMOOTHERS and SMOOTHERS[config.smoothing].uniform
+    return Ngram(from_tensors(arrays, vocab_size, uniform=uniform, source=str(folder / WEIGHTS_FILE)))
+
+
+def _tiny_ngram(vocab_size: int) -> Ngram:
+    text = np.array([number % vocab_size for number in (2, 3, 4, 2, 3, 5, 0, 2, 3, 4, 6, 0, 5, 2, 3, 0, 6, 6, 1, 0)])
+    beginnings = np.flatnonzero(np.roll(text, 1) == 0)
+    with scratch_folder() as scratch:
+        found = count(text, beginnings, vocab_size, 3, memory=1 << 20, scratch=scratch)
+        tables = counting.learn(found, NgramConfig(order=3, smoothing="witten-bell"), scratch, lambda _: None)
+    return Ngram(tables)
+
+
 # ── unigram ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -181,6 +219,7 @@ FAMILIES: Choices[Family] = Choices(
         "recurrent": Family(
             RecurrentConfig, _fresh_recurrent, _fit_recurrent, _load_recurrent, _tiny_recurrent("lstm")
         ),
+        "ngram": Family(NgramConfig, _fresh_ngram, _fit_ngram, _load_ngram, _tiny_ngram),
         "unigram": Family(UnigramConfig, _fresh_unigram, _fit_unigram, _load_unigram, _tiny_unigram),
     },
 )

@@ -6,14 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from charlm import storage, tensorfiles
 from charlm.codec import Codec
 from charlm.errors import RunError
 from charlm.families import WEIGHTS_FILE
 from charlm.runs import CHECKPOINT_FILE, CONFIG_FILE, HISTORY_FILE, RUN_FILE, RunConfig, history, problem
-from charlm.training.journal import Checkpoint, Measured
+from charlm.training.journal import Checkpoint, Measured, Weights
 
 
 class RunJournal:
@@ -54,7 +52,7 @@ class RunJournal:
             self.create()
         tensorfiles.write(self.path / CHECKPOINT_FILE, checkpoint.tensors, checkpoint.facts)
 
-    def keep(self, weights: dict[str, Tensor], measured: Measured) -> None:
+    def keep(self, weights: Weights, measured: Measured) -> None:
         if not self.path.is_dir():
             self.create()
         tensorfiles.write(self.path / WEIGHTS_FILE, weights, {**asdict(measured), "codec": self.codec_hash})

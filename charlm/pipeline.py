@@ -14,7 +14,7 @@ import charlm
 from charlm import config as configs
 from charlm import runs, storage
 from charlm.codec import Codec
-from charlm.config import PRESETS, Precision, RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
+from charlm.config import PRESETS, Precision, TextConfig, TrainingConfig
 from charlm.decoding import Note
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import FAMILIES, WEIGHTS_FILE, Job
@@ -67,7 +67,7 @@ def settle(
     Raises ConfigError for unknown names and impossible values.
     """
     knobs = knobs or {}
-    from_file = configs.read_file(file, _PAGES) if file is not None else {}
+    from_file = configs.read_file(file) if file is not None else {}
     files = tuple(texts) or tuple(from_file.get("texts", ()))
     held_out = tuple(valid) or tuple(from_file.get("valid", ()))
     if not files:
@@ -85,9 +85,6 @@ def settle(
         family=configs.build(family.config, *layers),
         training=configs.build(TrainingConfig, *layers),
     )
-
-
-_PAGES = [TextConfig, RecurrentConfig, UnigramConfig, TrainingConfig]
 
 
 def _absolute(name: str) -> str:
@@ -196,7 +193,17 @@ def job_of(
     config: RunConfig, prepared: Prepared, journal: Journal, device: torch.device, precision: Precision, report: Report
 ) -> Job:
     """What a family is asked to do."""
-    return Job(prepared.texts, prepared.codec.vocab, config.training, precision, device, journal, report)
+    return Job(
+        prepared.texts,
+        prepared.codec.vocab,
+        config.family,
+        config.training,
+        precision,
+        device,
+        journal,
+        report,
+        prepared.counts,
+    )
 
 
 def machine(config: TrainingConfig) -> tuple[torch.device, Precision]:

@@ -10,6 +10,7 @@ from charlm.codec import Codec
 from charlm.corpus import Corpus
 from charlm.decoding import Note
 from charlm.errors import ConfigError, TextError
+from charlm.ngrams.counts import Counts
 from charlm.runs import RunConfig
 from charlm.survey import Overlap, Survey
 from charlm.text import Part
@@ -22,11 +23,15 @@ def _nothing(_: str) -> None:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Text that is ready to be learned: codec, corpora, and what was found on the way."""
+    """Text that is ready to be learned: codec, corpora, and what was found on the way.
+
+    counts  n-grams that were counted before, instead of a text
+    """
 
     codec: Codec
     texts: Texts
     facts: dict[str, Any]
+    counts: Counts | None = None
 
 
 def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepared:

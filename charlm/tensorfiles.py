@@ -5,10 +5,12 @@ The facts travel in the file's own header, so weights and what is known of them 
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -19,6 +21,9 @@ from charlm.errors import RunError
 
 FACTS = "charlm"
 LARGEST_HEADER = 4 << 20  # bytes; read before anything is allocated
+BLOCK = 1 << 22  # numbers of an array that are written at once
+# The format's names of number types, by numpy's: https://github.com/huggingface/safetensors
+TYPES = {"<f8": "F64", "<f4": "F32", "<u8": "U64", "<i8": "I64", "<u4": "U32", "<u2": "U16", "|u1": "U8"}
 PICKLE_MARKS = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt"}
 
@@ -32,14 +37,68 @@ def refuse_pickle(path: Path) -> None:
         )
 
 
-def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write tensors and facts, whole or not at all; raises StorageError."""
+def write(path: Path, tensors: Mapping[str, Tensor] | Mapping[str, "Rows"], facts: dict[str, Any]) -> None:
+    """Write tensors and facts, whole or not at all; raises StorageError. Rows are written in flat memory."""
+    rows = {name: array for name, array in tensors.items() if not isinstance(array, Tensor)}
+    if rows:
+        _write_rows(path, rows, facts)
+        return
     with storage.whole_file(path) as temporary:
-        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        plain = {n: t.detach().cpu().contiguous() for n, t in tensors.items() if isinstance(t, Tensor)}
         try:
             save_file(plain, temporary, metadata={FACTS: json.dumps(facts)})
         except SafetensorError as error:  # the library's own name for a full disk
             raise OSError(str(error)) from error
+
+
+class Rows(Protocol):
+    """Numbers in one dimension that are read in slices, so that they need not all be in memory."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the numbers."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, part: slice, /) -> npt.NDArray[Any]:
+        """Some of them."""
+
+
+def _write_rows(path: Path, arrays: Mapping[str, Rows], facts: dict[str, Any]) -> None:
+    # Wide types first, so that every array begins at a multiple of its own width.
+    names = sorted(arrays, key=lambda name: -arrays[name].dtype.itemsize)
+    header: dict[str, Any] = {"__metadata__": {FACTS: json.dumps(facts)}}
+    place = 0
+    for name in names:
+        size = len(arrays[name]) * arrays[name].dtype.itemsize
+        kind = TYPES[arrays[name].dtype.newbyteorder("<").str]
+        header[name] = {"dtype": kind, "shape": [len(arrays[name])], "data_offsets": [place, place + size]}
+        place += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with storage.whole_file(path) as temporary, temporary.open("wb") as handle:
+        handle.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            for first in range(0, len(arrays[name]), BLOCK):
+                handle.write(np.ascontiguousarray(arrays[name][first : first + BLOCK]).data)
+
+
+def map_rows(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Map rows that `write` wrote into memory, read-only, without reading it; raises RunError like `read`."""
+    with _opened(path) as file:
+        facts = _facts(path, file)
+    whole = np.memmap(path, dtype=np.uint8, mode="r")
+    length = int.from_bytes(whole[:8].tobytes(), "little")
+    header = json.loads(whole[8 : 8 + length].tobytes())
+    kinds = {name: kind for kind, name in TYPES.items()}
+    data = whole[8 + length :]
+    found: dict[str, npt.NDArray[Any]] = {}
+    for name, entry in header.items():  # the library has checked that places and shapes fit the file
+        if name != "__metadata__" and entry["dtype"] in kinds and len(entry["shape"]) == 1:
+            first, last = entry["data_offsets"]
+            found[name] = data[first:last].view(kinds[entry["dtype"]])
+    return found, facts
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

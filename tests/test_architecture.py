@@ -20,7 +20,7 @@ training curves
 reranking
 scoring sampling
 models
-batches
+batches ngrams
 corpus census
 codec survey
 vocab

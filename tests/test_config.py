@@ -6,6 +6,7 @@ import pytest
 
 from charlm.config import (
     PRESETS,
+    NgramConfig,
     RecurrentConfig,
     SamplingConfig,
     TextConfig,
@@ -17,7 +18,7 @@ from charlm.config import (
 )
 from charlm.errors import ConfigError
 
-PAGES = [TextConfig, RecurrentConfig, UnigramConfig, TrainingConfig, SamplingConfig]
+PAGES = [TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, TrainingConfig, SamplingConfig]
 NAN, INF = math.nan, math.inf
 
 
@@ -27,7 +28,7 @@ def settings(tmp_path):
 
     def read(content: str, name: str = "a.toml") -> dict:
         (tmp_path / name).write_text(content, encoding="utf-8")
-        return read_file(tmp_path / name, PAGES)
+        return read_file(tmp_path / name)
 
     return read
 
@@ -243,4 +244,4 @@ def test_a_file_that_holds_no_settings_is_refused_by_name(settings, content, nam
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read .*none\.toml: No such file"):
-        read_file(tmp_path / "none.toml", PAGES)
+        read_file(tmp_path / "none.toml")

@@ -12,7 +12,7 @@ import typer
 
 from charlm.cli.console import Talk, clock, emit_json, figure, table
 from charlm.cli.options import AsJson, Quiet, given, knob
-from charlm.config import BUDGETS, PRESETS, RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
+from charlm.config import BUDGETS, PRESETS, NgramConfig, RecurrentConfig, TextConfig, TrainingConfig
 from charlm.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def train(
     preset: Annotated[str | None, typer.Option(help=f"A set of knobs: {', '.join(PRESETS)}.")] = None,
     config: Annotated[Path | None, typer.Option(help="Knobs from a TOML file, or from a run's config.json.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
-    model: Annotated[str | None, typer.Option(help="recurrent or unigram. [default: recurrent]")] = None,
+    model: Annotated[str | None, typer.Option(help="recurrent, ngram or unigram. [default: recurrent]")] = None,
     cell: Annotated[str | None, knob(RecurrentConfig, "cell")] = None,
     layers: Annotated[int | None, knob(RecurrentConfig, "layers")] = None,
     hidden: Annotated[int | None, knob(RecurrentConfig, "hidden")] = None,
@@ -65,7 +65,13 @@ def train(
     learned_start: Annotated[
         bool | None, knob(RecurrentConfig, "learned_start", "--learned-start/--zero-start")
     ] = None,
-    add_k: Annotated[float | None, knob(UnigramConfig, "add_k")] = None,
+    order: Annotated[int | None, knob(NgramConfig, "order")] = None,
+    smoothing: Annotated[str | None, knob(NgramConfig, "smoothing")] = None,
+    add_k: Annotated[float | None, knob(NgramConfig, "add_k")] = None,
+    cutoffs: Annotated[str | None, knob(NgramConfig, "cutoffs")] = None,
+    prune: Annotated[float | None, knob(NgramConfig, "prune")] = None,
+    quantize: Annotated[int | None, knob(NgramConfig, "quantize")] = None,
+    memory: Annotated[str | None, knob(NgramConfig, "memory")] = None,
     epochs: Annotated[float | None, knob(TrainingConfig, "epochs")] = None,
     steps: Annotated[int | None, knob(TrainingConfig, "steps")] = None,
     minutes: Annotated[float | None, knob(TrainingConfig, "minutes")] = None,

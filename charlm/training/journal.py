@@ -5,13 +5,16 @@ tests with a dictionary. A Report is told what happens, for whoever watches. So 
 nor terminals.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor
 
+from charlm.tensorfiles import Rows
 from charlm.training.schedules import Place
+
+Weights: TypeAlias = Mapping[str, Tensor] | Mapping[str, Rows]  # tensors, or long arrays that are written in blocks
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Journal(Protocol):
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint in place of the one before."""
 
-    def keep(self, weights: dict[str, Tensor], measured: Measured) -> None:
+    def keep(self, weights: Weights, measured: Measured) -> None:
         """Keep these weights as the model."""
 
     def record(self, measured: Measured) -> None:
@@ -88,7 +91,7 @@ class MemoryJournal:
     """A Journal that keeps everything in memory: for tests, trials and `charlm.train` without a directory."""
 
     checkpoint: Checkpoint | None = None
-    weights: dict[str, Tensor] | None = None
+    weights: Weights | None = None
     history: list[Measured] = field(default_factory=list)
     signal: int | None = None
 
@@ -98,7 +101,7 @@ class MemoryJournal:
     def save(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
 
-    def keep(self, weights: dict[str, Tensor], measured: Measured) -> None:
+    def keep(self, weights: Weights, measured: Measured) -> None:
         self.weights = weights
 
     def record(self, measured: Measured) -> None:

@@ -1,0 +1,136 @@
+"""The count-based language model: tables of n-grams, asked like any other model.
+
+    log P(w | h) = log_probs[hw]                     where hw stands in the table
+                 = backoffs[h] + log P(w | h')       where it does not; h' is h without its first token
+
+The state is where the last 1, 2, …, N-1 tokens stand among the n-grams of their length, -1 where they do not:
+reading a token is one search per order, and nothing of the text itself has to be kept.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charlm.ngrams.columns import Array
+from charlm.ngrams.search import find
+from charlm.ngrams.tables import Tables
+from charlm.shapes import Ids, LogProbs, State
+
+CLASS_BITS = 6  # classes for each length of matched context: 1, 2-3, 4-7, 8-15, 16-31, 32 or more continuations
+
+
+class Ngram:
+    """A back-off model over tables. State: `(entries,)`, int64 (B, N-1), column k for the last k+1 tokens."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.vocab_size = tables.vocab_size
+        self.even = np.float32(-np.log(tables.vocab_size))
+
+    def initial_state(self, batch_size: int) -> State:
+        return (torch.full((batch_size, self.tables.order - 1), -1, dtype=torch.int64),)
+
+    def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
+        after = self._read(ids.numpy(), state[0].numpy())
+        unigrams = self.tables.levels[0].log_probs.at(slice(None))
+        found = np.repeat(unigrams[None], len(ids), axis=0)
+        for n, level in enumerate(self.tables.levels[1:], 2):
+            self._extend(found, n, level.words, level.starts, after[:, n - 2])
+        return torch.from_numpy(found), (torch.from_numpy(after),)
+
+    def _extend(self, log_probs: Array, n: int, words: Array, starts: Array, contexts: Array) -> None:
+        """Turn P(· | h') into P(· | h) in place, in the rows (B, V) whose context h is known."""
+        rows = np.flatnonzero(contexts >= 0)
+        contexts = contexts[rows]
+        log_probs[rows] = self._left(n - 1, contexts)[:, None] + (self.even if self.tables.uniform else log_probs[rows])
+        first = starts[contexts].astype(np.int64)
+        sizes = starts[contexts + 1].astype(np.int64) - first
+        # All continuations of all contexts, end to end.
+        entries = np.arange(sizes.sum()) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
+        log_probs[np.repeat(rows, sizes), words[entries]] = self.tables.levels[n - 1].log_probs.at(entries)
+
+    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        read, wanted = inputs.numpy(), targets.numpy()
+        # As a rule the next input is the target: then what was found for the one serves as context of the next.
+        chained = read.shape[1] < 2 or np.array_equal(read[:, 1:], wanted[:, :-1])
+        levels = self.tables.levels
+        log_probs = levels[0].log_probs.at(wanted)
+        contexts, found = read.astype(np.int64), wanted
+        after = np.empty((len(read), self.tables.order - 1), dtype=np.int64)
+        before = state[0].numpy()
+        for n, level in enumerate(levels[1:], 2):
+            after[:, n - 2] = contexts[:, -1] if contexts.shape[1] else before[:, n - 2]
+            known = contexts >= 0
+            places = np.flatnonzero(known)
+            flat = contexts.reshape(-1)[places]
+            entries = find(level.words, level.starts, flat, wanted.reshape(-1)[places])
+            hit = entries >= 0
+            here = log_probs.reshape(-1)
+            there = places[~hit]
+            here[there] = self._left(n - 1, flat[~hit]) + (self.even if self.tables.uniform else here[there])
+            here[places[hit]] = level.log_probs.at(entries[hit])
+            if n <= len(levels) - 1:
+                found = np.full(read.shape, -1, dtype=np.int64)
+                found.reshape(-1)[places] = entries
+                contexts = self._longer(n, read, contexts, found if chained else None, before)
+        return torch.from_numpy(log_probs), (torch.from_numpy(after),)
+
+    def _longer(self, n: int, read: Array, contexts: Array, found: Array | None, before: Array) -> Array:
+        """Where the n-grams that end at each input stand: contexts and result (B, T)."""
+        longer = np.full(read.shape, -1, dtype=np.int64)
+        if found is not None:
+            longer[:, 1:] = found[:, :-1]
+            columns = slice(0, 1)
+        else:
+            columns = slice(0, None)
+        preceding = np.concatenate([before[:, n - 2 : n - 1], contexts[:, :-1]], axis=1)[:, columns]
+        longer[:, columns] = self._find(n, preceding, read[:, columns])
+        return longer
+
+    def _find(self, n: int, contexts: Array, tokens: Array) -> Array:
+        """The entries of order n of tokens after contexts of any shape; -1 where there is none."""
+        found = np.full(contexts.shape, -1, dtype=np.int64)
+        known = contexts >= 0
+        level = self.tables.levels[n - 1]
+        found[known] = find(level.words, level.starts, contexts[known], tokens[known])
+        return found
+
+    def _read(self, ids: Array, before: Array) -> Array:
+        """The state after one more token per row: ids (B,), before (B, N-1)."""
+        after = np.full_like(before, -1)
+        if before.shape[1]:
+            after[:, 0] = ids
+        for n in range(2, self.tables.order):
+            after[:, n - 1] = self._find(n, before[:, n - 2], ids)
+        return after
+
+    def _left(self, n: int, contexts: Array) -> Array:
+        """log γ of known contexts of length n."""
+        backoffs = self.tables.levels[n - 1].backoffs
+        assert backoffs is not None
+        return backoffs.at(contexts)
+
+    @property
+    def class_count(self) -> int:
+        """How many classes of contexts `classes` tells apart."""
+        return (self.tables.order - 1) * CLASS_BITS + 1
+
+    def classes(self, inputs: Ids, state: State) -> Tensor:
+        """How well each context is known: the longest one in the table, and in how many ways it went on.
+
+        inputs (B, T)  ->  (B, T) int64: 0 where none is known, else CLASS_BITS classes for each length, by the
+        logarithm of the number of different continuations
+        """
+        read, before = inputs.numpy(), state[0].numpy()
+        found = np.zeros(read.shape, dtype=np.int64)
+        contexts = read.astype(np.int64)
+        for n in range(1, self.tables.order):
+            starts = self.tables.levels[n].starts
+            known = contexts >= 0
+            places = contexts[known]
+            ways = starts[places + 1].astype(np.int64) - starts[places]
+            bucket = np.minimum(np.frexp(ways)[1] - 1, CLASS_BITS - 1)
+            found[known] = np.where(ways > 0, (n - 1) * CLASS_BITS + 1 + bucket, found[known])
+            if n + 1 < self.tables.order:
+                contexts = self._longer(n + 1, read, contexts, None, before)
+        return torch.from_numpy(found)

@@ -1,0 +1,1 @@
+"""Count-based models: counts, smoothing, tables, ARPA."""

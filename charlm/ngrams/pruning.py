@@ -1,0 +1,132 @@
+"""Smaller models: n-grams left out because they were seen too seldom, or because they tell too little.
+
+`compact` takes entries out of a trie; cut-offs mark them while counts are smoothed, and `by_entropy` marks those
+without which the model changes least (Stolcke 1998).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from charlm.ngrams.columns import Array, Numbers, Scratch, family_blocks, sums
+from charlm.ngrams.estimation import RawLevel
+
+
+def compact(levels: Sequence[RawLevel], keep: Sequence[Array | None], scratch: Scratch) -> list[RawLevel]:
+    """The levels without the entries that are marked False; what begins with a left-out n-gram goes with it.
+
+    keep  for each order (entries,) bool, or None for all; order 1 keeps all
+    The number of a suffix that is left out itself means nothing any more.
+    """
+    made = [levels[0]]
+    above: Array | None = None  # which contexts are kept; None: all
+    ranks: Array | None = None  # where those stand now
+    for level, mask in zip(levels[1:], keep[1:], strict=True):
+        if mask is None and above is None:
+            made.append(level)
+            continue
+        mask = np.ones(len(level.log_probs), dtype=bool) if mask is None else mask.copy()
+        words = scratch.column(level.words.dtype)
+        log_probs, starts, suffixes = (scratch.column(dtype) for dtype in (np.float32, np.uint32, np.uint32))
+        backoffs = scratch.column(np.float32) if level.backoffs is not None else None
+        starts.append(np.zeros(1))
+        for first, last, begins in family_blocks(level.starts):
+            part = slice(int(begins[0]), int(begins[-1]))
+            contexts = slice(None) if above is None else above[first:last]
+            here = mask[part]
+            if above is not None:
+                here &= np.repeat(above[first:last], np.diff(begins))
+            words.append(level.words[part][here])
+            log_probs.append(level.log_probs[part][here])
+            numbers = level.suffixes[part][here]
+            suffixes.append(numbers if ranks is None else ranks[numbers])
+            if backoffs is not None and level.backoffs is not None:
+                backoffs.append(level.backoffs[part][here])
+            sizes = sums(here.view(np.int8), begins - begins[0])[contexts]
+            starts.append(np.cumsum(sizes) + (len(words) - int(sizes.sum())))
+        if above is not None:
+            mask &= np.repeat(above, _sizes(level.starts))
+        made.append(RawLevel(words, starts, suffixes, log_probs, backoffs))
+        above, ranks = mask, np.cumsum(mask, dtype=np.uint32) - np.uint32(1)
+    return made
+
+
+def by_entropy(levels: Sequence[RawLevel], threshold: float) -> tuple[list[RawLevel], list[Array | None]]:
+    """Mark n-grams whose loss raises the model's perplexity by less than a share `threshold` (Stolcke 1998, eq. 5).
+
+        D(hw) = -P(h) { P(w|h) [log P(w|h') + log γ'(h) - log P(w|h)] + [log γ'(h) - log γ(h)] (1 - Σ_seen P(v|h)) }
+
+    with γ' as it is without hw. From the highest order down; only n-grams that no longer one begins with. Returns
+    the levels, with backoffs that go with what is left, and the marks for `compact`. Works in memory.
+    """
+    full = [_loaded(level) for level in levels]
+    keep: list[Array | None] = [None] * len(full)
+    marginal = _marginals(full)
+    for n in range(len(full), 1, -1):
+        level, context = full[n - 1], full[n - 2]
+        starts, suffixes = level.starts, level.suffixes
+        assert context.backoffs is not None
+        begins = starts[:].astype(np.int64)
+        sizes = np.diff(begins)
+        parent = np.repeat(np.arange(len(sizes)), sizes)
+        log_p = level.log_probs[:].astype(np.float64)
+        log_lower = context.log_probs[:].astype(np.float64)[suffixes[:]]
+        p, lower = np.exp(log_p), np.exp(log_lower)
+        left, left_lower = (1 - sums(part, begins) for part in (p, lower))
+        log_gamma = context.backoffs[:].astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            without = np.log(_share(left)[parent] + p) - np.log(_share(left_lower)[parent] + lower)
+            loss = -np.exp(marginal[n - 2])[parent] * (
+                p * (log_lower + without - log_p) + (without - log_gamma[parent]) * _share(left)[parent]
+            )
+            mask = ~(np.expm1(loss) < threshold)
+        if n < len(full):
+            longer = keep[n]
+            ahead = full[n].starts
+            assert longer is not None
+            mask |= sums(longer.view(np.int8), ahead[:].astype(np.int64)) > 0
+        keep[n - 1] = mask
+    _renew_backoffs(full, keep)
+    return full, keep
+
+
+def _renew_backoffs(levels: Sequence[RawLevel], keep: Sequence[Array | None]) -> None:
+    """Give every context the γ with which what is left of it sums to one, from the shortest contexts up.
+
+    A context loses continuations of its own, and the shorter one that it leaves the rest to may have lost some too.
+    """
+    lower = levels[0].log_probs[:].astype(np.float64)  # log P of every n-gram as the smaller model gives it
+    for level, context, mask in zip(levels[1:], levels, keep[1:], strict=False):
+        assert mask is not None
+        begins = level.starts[:].astype(np.int64)
+        log_p, log_lower = level.log_probs[:].astype(np.float64), lower[level.suffixes[:]]
+        left = _share(1 - sums(np.where(mask, np.exp(log_p), 0.0), begins))
+        left_lower = _share(1 - sums(np.where(mask, np.exp(log_lower), 0.0), begins))
+        followed = sums(mask.view(np.int8), begins) > 0
+        context.backoffs = np.where(followed, np.log(left) - np.log(left_lower), 0.0).astype(np.float32)
+        lower = np.where(mask, log_p, np.repeat(context.backoffs, np.diff(begins)) + log_lower)
+
+
+def _share(left: Array) -> Array:
+    """What is left of 1, never below a rounding error above 0."""
+    return np.maximum(left, 1e-12)
+
+
+def _loaded(level: RawLevel) -> RawLevel:
+    backoffs = level.backoffs[:] if level.backoffs is not None else None
+    return RawLevel(level.words[:], level.starts[:], level.suffixes[:], level.log_probs[:], backoffs, level.kept)
+
+
+def _sizes(starts: Numbers) -> Array:
+    """How many continuations each context has."""
+    sizes: Array = np.diff(starts[:].astype(np.int64))
+    return sizes
+
+
+def _marginals(levels: Sequence[RawLevel]) -> list[Array]:
+    """log P(h) of every n-gram as a context, by the chain rule (Stolcke 1998, §3.2)."""
+    found = [levels[0].log_probs[:].astype(np.float64)]
+    for level in levels[1:-1]:
+        parent = np.repeat(np.arange(len(level.starts) - 1), _sizes(level.starts))
+        found.append(found[-1][parent] + level.log_probs[:])
+    return found
