@@ -28,6 +28,8 @@ Precision = Literal["auto", "float32", "bf16"]
 # The entries of ngrams/smoothing.py; "arpa" is whatever made the ARPA file that a model was imported from.
 Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
 
+LARGEST_ORDER = 20  # of n-grams
+
 C = TypeVar("C")
 
 
@@ -130,8 +132,8 @@ class NgramConfig:
 
     def __post_init__(self) -> None:
         mistakes = []
-        if not 1 <= self.order <= 20:
-            mistakes.append(f"--order must be from 1 to 20, not {self.order}")
+        if not 1 <= self.order <= LARGEST_ORDER:
+            mistakes.append(f"--order must be from 1 to {LARGEST_ORDER}, not {self.order}")
         if not 0 < self.add_k < math.inf:
             mistakes.append(f"--add-k must be above 0 and finite, not {self.add_k}")
         if not 0 <= self.prune < math.inf:
@@ -244,6 +246,7 @@ class SamplingConfig:
         _refuse(mistakes, "sample")
 
 
+FILES = {"texts", "valid", "counts", "without"}  # settings that name files
 BUDGETS = ("epochs", "steps", "minutes")
 
 # One preset is a set of knobs; what it costs and reaches on a named corpus stands in the README and docs/log.md.
@@ -339,12 +342,12 @@ def read_file(path: Path) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in content.items():
         flat.update(value if isinstance(value, dict) else {name: value})
-    known = {name for page in PAGES for name in _fields(page)} | {"texts", "valid", "model", "format"}
+    known = {name for page in PAGES for name in _fields(page)} | {*FILES, "model", "format"}
     settings = {str(name).replace("-", "_"): value for name, value in flat.items()}
     unknown = [f"{name!r}: {closest(name, sorted(known))}" for name in settings if name not in known]
     if unknown:
         raise ConfigError(f"{path}: unknown settings: {'; '.join(unknown)}", hint="`charlm train --help` lists them")
-    for name in settings.keys() & {"texts", "valid"}:
+    for name in settings.keys() & FILES:
         names = [settings[name]] if isinstance(settings[name], str) else settings[name]
         if not isinstance(names, list) or not all(isinstance(file, str) for file in names):
             raise problem(f"{path}: {name} = {names!r}: expected a file name or a list of them")

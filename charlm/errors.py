@@ -7,6 +7,7 @@
     ├── RunError           a run directory that cannot be used
     ├── StorageError       a file that could not be written whole
     ├── NBestError         a line of an n-best list that does not fit
+    ├── ArpaError          an ARPA file that cannot be read
     ├── TrainingError      training that cannot go on
     └── Interrupted        stopped by a signal, with everything saved  exit code 128 + signal
 
@@ -60,6 +61,10 @@ class NBestError(CharlmError):
             f"{source}:{line_number}: cannot read {line[:60]!r}",
             hint=f"expected {expected}; `charlm score --help` lists the formats",
         )
+
+
+class ArpaError(CharlmError):
+    """An ARPA file that cannot be read."""
 
 
 class TrainingError(CharlmError):

@@ -3,6 +3,7 @@
 import datetime
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ from torch import nn
 
 import charlm
 from charlm import config as configs
-from charlm import runs, storage
+from charlm import runs, storage, tallying
 from charlm.codec import Codec
 from charlm.config import PRESETS, Precision, TextConfig, TrainingConfig
 from charlm.decoding import Note
@@ -57,6 +58,8 @@ def settle(
     texts: Iterable[str],
     valid: Iterable[str] = (),
     *,
+    counts: Iterable[str] = (),
+    without: Iterable[str] = (),
     model: str | None = None,
     preset: str | None = None,
     file: Path | None = None,
@@ -64,19 +67,31 @@ def settle(
 ) -> RunConfig:
     """Every knob of a run: preset < file < knobs; a budget given later replaces an earlier one of any kind.
 
+    counts   folders of n-gram counts to learn from instead of texts
+    without  folders of counts that are among those, and shall not be learned from
     Raises ConfigError for unknown names and impossible values.
     """
     knobs = knobs or {}
     from_file = configs.read_file(file) if file is not None else {}
     files = tuple(texts) or tuple(from_file.get("texts", ()))
     held_out = tuple(valid) or tuple(from_file.get("valid", ()))
-    if not files:
+    folders = () if texts else tuple(counts) or tuple(from_file.get("counts", ()))
+    taken = tuple(without) or tuple(from_file.get("without", ()))
+    if not files and not folders:
         raise ConfigError("no text was given", hint="charlm train poems.txt, or --resume RUN")
+    if files and folders:
+        raise ConfigError("both a text and --counts were given", hint="count the text too: charlm ngram count TEXT")
+    if taken and not folders:
+        raise ConfigError("--without takes counts away from --counts, which were not given", hint="give both")
     if any(budget in knobs for budget in configs.BUDGETS):
         from_file = {name: value for name, value in from_file.items() if name not in configs.BUDGETS}
-    name = model or from_file.get("model", "recurrent")
+    name = model or from_file.get("model", "ngram" if folders else "recurrent")
     family = FAMILIES[name]
-    layers = (PRESETS[preset] if preset else {}, from_file, knobs)
+    if folders and name != "ngram":
+        raise ConfigError(f"--model {name} cannot learn from counts", hint="only --model ngram can; give it the text")
+    layers = [PRESETS[preset] if preset else {}, from_file, knobs]
+    if folders:
+        layers.append(tallying.settle_text(folders))
     return RunConfig(
         texts=tuple(map(_absolute, files)),
         valid=tuple(map(_absolute, held_out)),
@@ -84,6 +99,8 @@ def settle(
         text=configs.build(TextConfig, *layers),
         family=configs.build(family.config, *layers),
         training=configs.build(TrainingConfig, *layers),
+        counts=tuple(map(_absolute, folders)),
+        without=tuple(map(_absolute, taken)),
     )
 
 
@@ -107,7 +124,17 @@ def train(
     """
     if path.exists():
         raise name_taken(path)
-    prepared = prepare(config, vocab_folder, watcher.note)
+    with ExitStack() as stack:
+        if config.counts:
+            prepared = tallying.prepare_counts(config, watcher.note, stack)
+        else:
+            prepared = prepare(config, vocab_folder, watcher.note)
+        return _train(config, prepared, path, init_from, command, watcher)
+
+
+def _train(
+    config: RunConfig, prepared: Prepared, path: Path, init_from: Path | None, command: str, watcher: Watcher
+) -> Outcome:
     family = FAMILIES[config.model]
     model = family.fresh(config.family, prepared.codec.vocab, config.training.seed)
     if init_from is not None:

@@ -7,13 +7,13 @@ from typing import Any
 
 from charlm import census, corpus, text
 from charlm.codec import Codec
+from charlm.config import TextConfig
 from charlm.corpus import Corpus
 from charlm.decoding import Note
 from charlm.errors import ConfigError, TextError
 from charlm.ngrams.counts import Counts
 from charlm.runs import RunConfig
 from charlm.survey import Overlap, Survey
-from charlm.text import Part
 from charlm.training.gradient import Texts
 
 
@@ -40,8 +40,8 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     vocab_folder  a vocabulary made by `charlm vocab`, instead of one from this text
     Raises TextError, VocabError or ConfigError.
     """
-    files = _plain_files(config.texts)
-    valid_files = _plain_files(config.valid) if config.valid else []
+    files = plain_files(config.texts)
+    valid_files = plain_files(config.valid) if config.valid else []
     split = not valid_files
 
     def train_documents(note: Note = _nothing) -> Iterable[str]:
@@ -81,19 +81,9 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     if overlap.count:
         note(f"{overlap.count:,} validation documents also stand in the training text: figures will flatter")
 
-    def encoded(part: Part, which: list[str], source: Callable[[], Iterable[str]]) -> Corpus:
-        settings = (
-            part if split else "whole",
-            config.text.reading,
-            config.text.encoding,
-            config.text.field,
-            config.text.simplify,
-        )
-        return corpus.encode(source, codec, corpus.key_of(which, settings, codec))
-
-    train = encoded("train", files, train_documents)
+    train = encoded(files, config.text, codec, "train" if split else "whole", train_documents)
     try:
-        valid = encoded("valid", valid_files or files, valid_documents)
+        valid = encoded(valid_files or files, config.text, codec, "valid" if split else "whole", valid_documents)
     except TextError:
         if not split:
             raise TextError(
@@ -111,7 +101,16 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     return Prepared(codec, Texts(train, valid, config.text.carries), facts)
 
 
-def _plain_files(sources: Iterable[str]) -> list[str]:
+def encoded(
+    files: list[str], config: TextConfig, codec: Codec, part: str, documents: Callable[[], Iterable[str]]
+) -> Corpus:
+    """The corpus of some documents of some files; part: which of them, as it shall be known in the cache."""
+    settings = (part, config.reading, config.encoding, config.field, config.simplify)
+    return corpus.encode(documents, codec, corpus.key_of(files, settings, codec))
+
+
+def plain_files(sources: Iterable[str]) -> list[str]:
+    """The files of some sources; raises TextError for what flows by only once."""
     files = text.source_files(sources)
     if not text.can_be_read_twice(files):
         raise TextError(

@@ -42,6 +42,7 @@ class RunConfig:
     """Every knob of a run.
 
     texts, valid  the files as they were named
+    counts        folders of n-gram counts that were learned from instead; `without` of ones that were taken away
     model         a name of FAMILIES; `family` is its page of knobs
     """
 
@@ -51,6 +52,8 @@ class RunConfig:
     text: TextConfig
     family: Any
     training: TrainingConfig
+    counts: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Tables that `charlm train --config` understands."""
@@ -59,6 +62,7 @@ class RunConfig:
             "model": self.model,
             "texts": list(self.texts),
             "valid": list(self.valid),
+            **({"counts": list(self.counts), "without": list(self.without)} if self.counts else {}),
             "text": asdict(self.text),
             self.model: asdict(self.family),
             "training": asdict(self.training),
@@ -75,6 +79,8 @@ class RunConfig:
             text=configs.build(TextConfig, content["text"]),
             family=configs.build(family.config, content[content["model"]]),
             training=configs.build(TrainingConfig, content["training"]),
+            counts=tuple(content.get("counts", ())),
+            without=tuple(content.get("without", ())),
         )
 
 

@@ -13,6 +13,7 @@ __main__
 cli
 estimating
 pipeline
+tallying
 journaling preparing evaluation rescoring
 runs
 families

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import evaluate, run, sample, score, train, vocab
+from charlm.cli import evaluate, ngram, run, sample, score, train, vocab
 from charlm.cli.console import complain
 from charlm.errors import CharlmError
 
@@ -53,6 +53,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("sample")(sample.sample)
 app.command("score")(score.score)
 app.add_typer(run.app, name="run")
+app.add_typer(ngram.app, name="ngram")
 
 
 def _version(wanted: bool) -> None:

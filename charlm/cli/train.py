@@ -49,6 +49,10 @@ def train(
         list[str] | None,
         typer.Option(help="Validation text, repeatable. [default: 5 % of the documents, or the stream's last tenth]"),
     ] = None,
+    counts: Annotated[
+        list[str] | None, typer.Option(help="Learn from counts of `charlm ngram count` instead of TEXT; repeatable.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Take these counts away again; repeatable.")] = None,
     vocab: Annotated[Path | None, typer.Option(help="Vocabulary made by `charlm vocab`, used as it is.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.")] = None,
     init_from: Annotated[Path | None, typer.Option(help="Begin with another run's weights, matched by token.")] = None,
@@ -119,6 +123,8 @@ def train(
             elsewhere = given(
                 run=run,
                 valid=valid,
+                counts=counts,
+                without=without,
                 vocab=vocab,
                 init_from=init_from,
                 preset=preset,
@@ -134,11 +140,20 @@ def train(
                 )
             outcome = pipeline.resume(resume, asked, tuple(texts or ()), watcher)
         else:
-            settled = pipeline.settle(texts or (), valid or (), model=model, preset=preset, file=config, knobs=asked)
+            settled = pipeline.settle(
+                texts or (),
+                valid or (),
+                counts=counts or (),
+                without=without or (),
+                model=model,
+                preset=preset,
+                file=config,
+                knobs=asked,
+            )
             if dry_run:
                 _show_estimate(estimating.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
                 return
-            path = run or _free_name(settled.texts[0])
+            path = run or _free_name((settled.texts or settled.counts)[0])
             outcome = pipeline.train(
                 settled,
                 path,
@@ -157,6 +172,8 @@ _NOT_KNOBS = frozenset(
         "texts",
         "run",
         "valid",
+        "counts",
+        "without",
         "vocab",
         "resume",
         "init_from",

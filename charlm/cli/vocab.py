@@ -62,14 +62,15 @@ def vocab(
         if against is not None:
             _show_unknown(census.unknown_of(against, texts, config, note=talk.note), as_json)
             return
-        made = census.of_files(texts, config, shard=_shard(shard), note=talk.note)
+        made = census.of_files(texts, config, shard=shard_of(shard), note=talk.note)
     if output is not None:
         with storage.whole_folder(output) as folder:
             made.codec.save(folder)
     _show(made, output, as_json)
 
 
-def _shard(text: str | None) -> tuple[int, int]:
+def shard_of(text: str | None) -> tuple[int, int]:
+    """K/N as numbers; raises ConfigError."""
     if text is None:
         return 1, 1
     first, _, second = text.partition("/")

@@ -67,7 +67,7 @@ def count(
         runs, places = [], []
         for first, last in blocks(len(ids), piece):
             keys, real = _keys(ids, shorter, beginnings, first, last, n, vocab_size)
-            unique, representative, inverse, counts = _distinct(keys)
+            unique, representative, inverse, counts = distinct(keys)
             suffixes = shorter[first:last].astype(np.uint32)[real][representative]
             runs.append(Run(_kept(scratch, unique), _kept(scratch, counts), _kept(scratch, suffixes)))
             places.append(_kept(scratch, inverse))
@@ -111,7 +111,7 @@ def _keys(
     return keys, real
 
 
-def _distinct(keys: Array) -> tuple[Array, Array, Array, Array]:
+def distinct(keys: Array) -> tuple[Array, Array, Array, Array]:
     """Sorted distinct keys, a place where each stands, the number of each key among them, and how often each stands."""
     order = np.argsort(keys)
     ranked = keys[order]
@@ -173,7 +173,7 @@ def merge(runs: Sequence[Run], size: int = BLOCK) -> Iterator[Merged]:
         if len(runs) == 1:
             keys, inverse = fronts[0], np.arange(len(fronts[0]))
         else:
-            keys, representative, inverse, _ = _distinct(np.concatenate(fronts))
+            keys, representative, inverse, _ = distinct(np.concatenate(fronts))
             counts = np.bincount(inverse, weights=counts, minlength=len(keys)).astype(np.int64)
             suffixes = suffixes[representative]
         numbers = standing + inverse

@@ -8,46 +8,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from charlm.ngrams.columns import Array, Numbers, Scratch, family_blocks, sums
+from charlm.ngrams.columns import Array, Numbers, Scratch, sums
 from charlm.ngrams.estimation import RawLevel
+from charlm.ngrams.sifting import Order, sift
 
 
 def compact(levels: Sequence[RawLevel], keep: Sequence[Array | None], scratch: Scratch) -> list[RawLevel]:
-    """The levels without the entries that are marked False; what begins with a left-out n-gram goes with it.
+    """The levels without the entries that are marked False, and without what begins with those.
 
     keep  for each order (entries,) bool, or None for all; order 1 keeps all
-    The number of a suffix that is left out itself means nothing any more.
     """
-    made = [levels[0]]
-    above: Array | None = None  # which contexts are kept; None: all
-    ranks: Array | None = None  # where those stand now
+    orders, masks = [], []
     for level, mask in zip(levels[1:], keep[1:], strict=True):
-        if mask is None and above is None:
-            made.append(level)
-            continue
-        mask = np.ones(len(level.log_probs), dtype=bool) if mask is None else mask.copy()
-        words = scratch.column(level.words.dtype)
-        log_probs, starts, suffixes = (scratch.column(dtype) for dtype in (np.float32, np.uint32, np.uint32))
-        backoffs = scratch.column(np.float32) if level.backoffs is not None else None
-        starts.append(np.zeros(1))
-        for first, last, begins in family_blocks(level.starts):
-            part = slice(int(begins[0]), int(begins[-1]))
-            contexts = slice(None) if above is None else above[first:last]
-            here = mask[part]
-            if above is not None:
-                here &= np.repeat(above[first:last], np.diff(begins))
-            words.append(level.words[part][here])
-            log_probs.append(level.log_probs[part][here])
-            numbers = level.suffixes[part][here]
-            suffixes.append(numbers if ranks is None else ranks[numbers])
-            if backoffs is not None and level.backoffs is not None:
-                backoffs.append(level.backoffs[part][here])
-            sizes = sums(here.view(np.int8), begins - begins[0])[contexts]
-            starts.append(np.cumsum(sizes) + (len(words) - int(sizes.sum())))
-        if above is not None:
-            mask &= np.repeat(above, _sizes(level.starts))
-        made.append(RawLevel(words, starts, suffixes, log_probs, backoffs))
-        above, ranks = mask, np.cumsum(mask, dtype=np.uint32) - np.uint32(1)
+        carried = [level.log_probs] if level.backoffs is None else [level.log_probs, level.backoffs]
+        orders.append(Order(level.words, level.starts, level.suffixes, carried))
+        masks.append(np.ones(len(level.log_probs), dtype=bool) if mask is None else mask)
+    made = [levels[0]]
+    for left in sift(orders, masks, scratch):
+        log_probs, *backoffs = left.carried
+        made.append(RawLevel(left.words, left.starts, left.suffixes, log_probs, backoffs[0] if backoffs else None))
     return made
 
 

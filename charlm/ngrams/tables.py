@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from charlm.config import LARGEST_ORDER
 from charlm.errors import RunError
 from charlm.ngrams.columns import Array, Numbers, blocks
 from charlm.ngrams.counts import root
-
-LARGEST_ORDER = 20
 
 
 @dataclass(frozen=True)

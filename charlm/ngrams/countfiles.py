@@ -1,0 +1,192 @@
+"""A folder of counts: a codec, and how often each n-gram was seen. docs/counts-format.md describes it.
+
+tokenizer.json, vocab.tsv   the codec: counts of the same codec add
+counts.safetensors          sorted arrays, as `charlm ngram count` writes them, mapped when they are read
+*.tsv, *.tsv.gz             or plain text instead, as any engine can write it: TOKEN TOKEN …<tab>COUNT
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charlm import storage, tensorfiles
+from charlm.codec import Codec
+from charlm.config import LARGEST_ORDER
+from charlm.errors import CharlmError, TextError
+from charlm.ngrams.columns import Array, Column, Scratch, blocks, mapped
+from charlm.ngrams.counting import Run, build_level, distinct
+from charlm.ngrams.counts import CountLevel, Counts, root, unigrams
+from charlm.ngrams.search import find
+from charlm.vocab import unescape
+
+COUNTS_FILE = "counts.safetensors"
+FORMAT = 1
+LONGEST_LINE = 1 << 16  # bytes
+PIECE = 1 << 18  # lines that are sorted at once
+
+
+@dataclass(frozen=True)
+class CountFolder:
+    """Counts and what they are counts of.
+
+    facts  order, context (line or carried), documents, tokens
+    """
+
+    path: Path
+    codec: Codec
+    counts: Counts
+    facts: dict[str, Any]
+
+    @property
+    def carried(self) -> bool:
+        """Whether n-grams go on from line to line."""
+        return bool(self.facts.get("context") == "carried") or self.codec.reading == "stream"
+
+
+def save(path: Path, codec: Codec, counts: Counts, facts: dict[str, Any]) -> None:
+    """Write a folder of counts, whole or not at all; raises StorageError."""
+    named: dict[str, tensorfiles.Rows] = {"1.counts": counts.levels[0].counts}
+    for n, level in enumerate(counts.levels[1:], 2):
+        named |= {f"{n}.words": level.words, f"{n}.starts": level.starts}
+        named |= {f"{n}.counts": level.counts, f"{n}.suffixes": level.suffixes}
+    with storage.whole_folder(path) as folder:
+        codec.save(folder)
+        about = {"format": FORMAT, "order": counts.order, "codec": codec.fingerprint(), **facts}
+        tensorfiles.write(folder / COUNTS_FILE, named, about)
+
+
+def load(path: Path, scratch: Scratch) -> CountFolder:
+    """Open a folder of counts; raises TextError or VocabError for what is missing, damaged or foreign."""
+    if not path.is_dir():
+        raise TextError(f"no folder of counts at {path}", hint="charlm ngram count TEXT -o DIR makes one")
+    codec = Codec.load(path)
+    if not (path / COUNTS_FILE).is_file():
+        return CountFolder(path, codec, _from_text(path, codec, scratch), {"context": "line"})
+    arrays, facts = tensorfiles.map_rows(path / COUNTS_FILE)
+    if facts.get("format") != FORMAT or facts.get("codec") != codec.fingerprint():
+        raise _problem(path, "is of another format, or its vocabulary was changed")
+    return CountFolder(path, codec, Counts(len(codec.vocab), _levels(path, arrays, len(codec.vocab))), facts)
+
+
+def _problem(path: Path, what: str) -> TextError:
+    return TextError(f"{path / COUNTS_FILE} {what}", hint="count again: charlm ngram count TEXT -o DIR")
+
+
+def _levels(path: Path, arrays: dict[str, Array], vocab_size: int) -> list[CountLevel]:
+    """The orders of a file, every number of it looked at: counts of the wrong shape would be silent nonsense."""
+    if "1.counts" not in arrays or len(arrays["1.counts"]) != vocab_size:
+        raise _problem(path, "has no counts of single tokens, or of another vocabulary")
+    levels = [unigrams(arrays["1.counts"].astype(np.int64))]
+    order = max((n for n in range(1, LARGEST_ORDER + 1) if f"{n}.counts" in arrays), default=1)
+    for n in range(2, order + 1):
+        below = len(levels[-1].counts)
+        try:
+            level = CountLevel(*(arrays[f"{n}.{name}"] for name in ("words", "starts", "counts", "suffixes")))
+        except KeyError as error:
+            raise _problem(path, f"has no {error.args[0]}") from None
+        starts = level.starts[:].astype(np.int64)
+        sound = (
+            len(starts) == below + 1
+            and len(level.words) == len(level.counts) == len(level.suffixes) == starts[-1]
+            and starts[0] == 0
+            and bool((np.diff(starts) >= 0).all())
+        )
+        for first, last in blocks(len(level.words)):
+            sound = sound and int(level.words[first:last].max(initial=0)) < vocab_size
+            sound = sound and int(level.suffixes[first:last].max(initial=0)) < below
+            sound = sound and int(level.counts[first:last].min(initial=0)) >= 0
+        if not sound:
+            raise _problem(path, f"is damaged: the arrays of order {n} do not fit together")
+        levels.append(level)
+    return levels
+
+
+# ── plain text ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
+    """Counts from lines in any order and any number of files; equal n-grams are added."""
+    vocab_size = len(codec.vocab)
+    files = sorted([*path.glob("*.tsv"), *path.glob("*.tsv.gz")])
+    files = [file for file in files if file.name != "vocab.tsv"]
+    if not files:
+        raise TextError(
+            f"{path} holds no counts: neither {COUNTS_FILE} nor *.tsv nor *.tsv.gz",
+            hint="charlm ngram count TEXT -o DIR makes them",
+        )
+    grams: dict[int, Column] = {}  # by order: ids of the n-grams, end to end
+    many: dict[int, Column] = {}
+    for file in files:
+        for n, ids, counts in _pieces(file, codec):
+            grams.setdefault(n, scratch.column(np.uint32)).append(ids.reshape(-1))
+            many.setdefault(n, scratch.column(np.int64)).append(counts)
+    singles = np.zeros(vocab_size, dtype=np.int64)
+    if 1 in grams:
+        np.add.at(singles, grams[1][:], many[1][:])
+    levels = [unigrams(singles)]
+    tries = [root(vocab_size)]
+    for n in range(2, max(grams) + 1):
+        runs = []
+        for first, last in blocks(len(many[n]) if n in many else 0, PIECE):
+            ids = grams[n][first * n : last * n].reshape(-1, n)
+            contexts, suffixes = _numbers(tries, ids[:, :-1]), _numbers(tries, ids[:, 1:])
+            for what, found, part in (("first", contexts, ids[:, :-1]), ("last", suffixes, ids[:, 1:])):
+                if bool((found < 0).any()):
+                    missing = " ".join(codec.vocab.tokens[i] for i in part[np.argmin(found)])
+                    raise TextError(
+                        f"{path}: the {what} {n - 1} tokens of a {n}-gram were never counted themselves: {missing!r}",
+                        hint="count every order from 1 up, each n-gram that ends at a token of the text",
+                    )
+            keys = contexts.astype(np.uint64) * np.uint64(vocab_size) + ids[:, -1].astype(np.uint64)
+            unique, place, inverse, _ = distinct(keys)
+            total = np.zeros(len(unique), dtype=np.int64)
+            np.add.at(total, inverse, many[n][first:last])
+            runs.append(Run(unique, total, suffixes[place]))
+        level, _ = build_level(runs, len(levels[-1].counts), vocab_size, scratch)
+        levels.append(level)
+        tries.append((mapped(level.words), mapped(level.starts)))
+    return Counts(vocab_size, levels)
+
+
+def _numbers(tries: list[tuple[Array, Array]], ids: Array) -> Array:
+    """Where some n-grams (k, n) stand among all; -1 where they do not. The opening `<EOS>` stands though unseen."""
+    found = ids[:, 0].astype(np.int64)
+    for (words, starts), tokens in zip(tries[1:], ids.T[1:], strict=False):
+        known = found >= 0
+        found[known] = find(words, starts, found[known], tokens[known])
+    return found
+
+
+def _pieces(file: Path, codec: Codec) -> Iterator[tuple[int, Array, Array]]:
+    """n, ids (k, n) and counts (k,), read from one file."""
+    ids_of = {token: number for number, token in enumerate(codec.vocab.tokens)}
+    waiting: dict[int, tuple[list[list[int]], list[int]]] = {}
+    with storage.open_bytes(file) as handle:
+        for number, line in enumerate(iter(lambda: handle.readline(LONGEST_LINE), b""), 1):
+            try:
+                words, tab, count = line.decode("utf-8").rstrip("\r\n").rpartition("\t")
+                if not tab or not (count.isascii() and count.isdecimal()):
+                    raise ValueError
+                ids = [ids_of[unescape(word)] for word in words.split(" ")]
+                if len(ids) > LARGEST_ORDER or int(count) >= 1 << 62:
+                    raise ValueError
+            except (ValueError, KeyError, OverflowError):
+                raise _bad_line(file, number, line) from None
+            rows, counts = waiting.setdefault(len(ids), ([], []))
+            rows.append(ids)
+            counts.append(int(count))
+            if len(rows) >= PIECE:
+                yield len(ids), np.array(rows, dtype=np.uint32), np.array(counts, dtype=np.int64)
+                del waiting[len(ids)]
+    for n, (rows, counts) in waiting.items():
+        yield n, np.array(rows, dtype=np.uint32), np.array(counts, dtype=np.int64)
+
+
+def _bad_line(file: Path, number: int, line: bytes) -> CharlmError:
+    return TextError(
+        f"{file}:{number}: cannot read {line[:60].decode('utf-8', 'replace')!r}",
+        hint="a line is TOKEN TOKEN …<tab>COUNT, with tokens of vocab.tsv, spelled as there",
+    )
