@@ -13,7 +13,7 @@ __main__
 cli
 estimating
 pipeline
-tallying
+tallying exchanging
 journaling preparing evaluation rescoring
 runs
 families
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "torch": {
         *("shapes", "tensorfiles", "batches", "models", "scoring", "sampling", "training", "families", "runs"),
         "journaling",
-        *("pipeline", "estimating"),
+        *("pipeline", "estimating", "exchanging"),
     },
     "jieba": {"tokenizers"},
     "typer": {"cli"},

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, clock, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet
-from charlm.errors import RunError
+from charlm.cli.options import AsJson, Quiet, given
+from charlm.errors import ConfigError, RunError
 
 app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
 RunPath = Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")]
@@ -33,6 +33,10 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     family = ", ".join(f"{name} {value}" for name, value in knobs[facts["model"]].items())
     reading = f"reading {facts['reading']}, context {facts['context']}"
     learned = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}"
+    if "imported" in facts:
+        learned = f"not here: imported from {facts['imported']['from']}"
+    elif "counts" in knobs:
+        learned = f"{corpus['tokens']:,} tokens, counted in {', '.join(knobs['counts'])}"
     rows = [
         ("run", facts["path"]),
         ("model", f"{facts['model']}: {family}"),
@@ -100,3 +104,59 @@ def plot(
         except ImportError:
             talk.note("matplotlib is not installed (pip install 'charlm[plot]'): drawn as text")
     emit(curves.text_plot(entries))
+
+
+@app.command("export")
+def export(
+    run: RunPath,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, packed if it ends in .gz; or -.")],
+    to: Annotated[str, typer.Option(help="Format: arpa.")] = "arpa",
+    quiet: Quiet = False,
+) -> None:
+    """Write an n-gram model in a format that other programs read.
+
+    charlm run export checkpoints/tang-kn5 --to arpa -o tang.arpa.gz
+    """
+    from charlm import exchanging, runs
+
+    _only_arpa("--to", to)
+    loaded = runs.load(run)
+    if str(output) == "-":
+        for line in exchanging.arpa_lines(loaded):
+            emit(line.rstrip("\n"))
+        return
+    exchanging.export_arpa(loaded, output)
+    emit(str(output))
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="ARPA file, packed by gzip or not.")],
+    run: Annotated[Path, typer.Option(help="Run directory to make.")],
+    level: Annotated[
+        str | None,
+        typer.Option(help="How text is cut: char, word, spaced or mixed. [default: char or spaced]"),
+    ] = None,
+    lenient: Annotated[bool, typer.Option("--lenient", help="Repair what can be repaired, and say what.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a run of an ARPA file of KenLM, SRILM, OpenGrm or charlm.
+
+    charlm run import tang.arpa --run checkpoints/from-kenlm
+    """
+    import shlex
+    import sys
+
+    from charlm import exchanging
+    from charlm.config import TextConfig, build
+
+    build(TextConfig, given(level=level))
+    talk = Talk(quiet)
+    command = shlex.join(["charlm", *sys.argv[1:]])
+    exchanging.import_arpa(source, run, level=level, lenient=lenient, command=command, note=talk.note)  # type: ignore[arg-type]
+    emit(str(run))
+
+
+def _only_arpa(option: str, name: str) -> None:
+    if name != "arpa":
+        raise ConfigError(f"{option} knows no format called {name!r}", hint="choose arpa")

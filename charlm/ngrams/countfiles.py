@@ -19,7 +19,7 @@ from charlm.errors import CharlmError, TextError
 from charlm.ngrams.columns import Array, Column, Scratch, blocks, mapped
 from charlm.ngrams.counting import Run, build_level, distinct
 from charlm.ngrams.counts import CountLevel, Counts, root, unigrams
-from charlm.ngrams.search import find
+from charlm.ngrams.search import numbers_of
 from charlm.vocab import unescape
 
 COUNTS_FILE = "counts.safetensors"
@@ -132,7 +132,7 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
         runs = []
         for first, last in blocks(len(many[n]) if n in many else 0, PIECE):
             ids = grams[n][first * n : last * n].reshape(-1, n)
-            contexts, suffixes = _numbers(tries, ids[:, :-1]), _numbers(tries, ids[:, 1:])
+            contexts, suffixes = numbers_of(tries, ids[:, :-1]), numbers_of(tries, ids[:, 1:])
             for what, found, part in (("first", contexts, ids[:, :-1]), ("last", suffixes, ids[:, 1:])):
                 if bool((found < 0).any()):
                     missing = " ".join(codec.vocab.tokens[i] for i in part[np.argmin(found)])
@@ -149,15 +149,6 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
         levels.append(level)
         tries.append((mapped(level.words), mapped(level.starts)))
     return Counts(vocab_size, levels)
-
-
-def _numbers(tries: list[tuple[Array, Array]], ids: Array) -> Array:
-    """Where some n-grams (k, n) stand among all; -1 where they do not. The opening `<EOS>` stands though unseen."""
-    found = ids[:, 0].astype(np.int64)
-    for (words, starts), tokens in zip(tries[1:], ids.T[1:], strict=False):
-        known = found >= 0
-        found[known] = find(words, starts, found[known], tokens[known])
-    return found
 
 
 def _pieces(file: Path, codec: Codec) -> Iterator[tuple[int, Array, Array]]:

@@ -1,9 +1,12 @@
 """Where tokens stand among the continuations of their contexts: a binary search for many tokens side by side."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from charlm.ngrams.columns import Array
 
+Trie = tuple[Array, Array]  # words and starts of one order
 FEW = 0.6  # when fewer than this share of the searches go on, the others are set aside
 
 
@@ -43,3 +46,12 @@ def _settle(words: Array, low: Array, size: Array, tokens: Array, found: Array, 
     if places is None:
         places = np.arange(len(low))
     found[places[hit]] = low[hit]
+
+
+def numbers_of(tries: Sequence[Trie], ids: Array) -> Array:
+    """Where some n-grams stand among all of their order: ids (N, n)  ->  entries (N,), -1 where they do not."""
+    found = ids[:, 0].astype(np.int64)
+    for (words, starts), tokens in zip(tries[1:], ids.T[1:], strict=False):
+        known = found >= 0
+        found[known] = find(words, starts, found[known], tokens[known])
+    return found
