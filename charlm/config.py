@@ -163,6 +163,26 @@ class NgramConfig:
 
 
 @dataclass(frozen=True)
+class MixtureConfig:
+    """A weighted sum of models over one vocabulary."""
+
+    by_context: bool = knob(True, "Weights for each class of contexts, told apart by the first n-gram member.")
+    cache: int = knob(0, "Add a unigram cache of so many tokens.")
+    cache_decay: float = knob(0.995, "How much less each token of the cache counts than the one after it.")
+    neural_cache: int = knob(0, "Give recurrent members a neural cache of so many tokens (Grave et al. 2017).")
+
+    def __post_init__(self) -> None:
+        mistakes = [
+            f"--{name} must be from 0 to 1,000,000, not {value}"
+            for name, value in (("cache", self.cache), ("neural-cache", self.neural_cache))
+            if not 0 <= value <= 1_000_000
+        ]
+        if not 0 < self.cache_decay <= 1:
+            mistakes.append(f"--cache-decay must be above 0 and at most 1, not {self.cache_decay}")
+        _refuse(mistakes, "run mix")
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """How a network learns: its budget, its steps, its safety."""
 
@@ -261,7 +281,7 @@ PRESETS: Choices[Mapping[str, Any]] = Choices(
 
 
 # All pages of knobs, for whoever must know whether a name is one.
-PAGES: tuple[type, ...] = (TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, TrainingConfig)
+PAGES: tuple[type, ...] = (TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, MixtureConfig, TrainingConfig)
 
 
 def refuse_unknown(knobs: Mapping[str, Any]) -> None:

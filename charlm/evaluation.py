@@ -1,5 +1,6 @@
 """Runs against a text: what `charlm eval` shows, and what may be compared with what."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +18,24 @@ from charlm.vocab import EOS, UNK
 
 @dataclass(frozen=True)
 class Result:
-    """One run's Score on one text. context: whether the state went on from line to line."""
+    """One run's Score on one text.
+
+    context  whether the state went on from line to line
+    members  the Scores of a mixture's members, each alone, by name
+    """
 
     run: str
     score: Score
     context: Literal["line", "carried"]
     reading: str
     codec: str
+    members: tuple[tuple[str, Score], ...] = ()
+
+    @property
+    def gain(self) -> float | None:
+        """Bits per character that a mixture saves beside its best member."""
+        bits = [score.bits_per_char for _, score in self.members]
+        return min(bits) - self.score.bits_per_char if bits else None
 
     @property
     def context_sentence(self) -> str:
@@ -49,7 +61,17 @@ class Result:
             "unknown_rate": score.unknown_rate,
             "context": self.context,
             "reading": self.reading,
+            **self._members_json(),
         }
+
+    def _members_json(self) -> dict[str, Any]:
+        if not self.members:
+            return {}
+        told = [
+            {"member": name, "perplexity": _finite(score.perplexity), "bits_per_char": _finite(score.bits_per_char)}
+            for name, score in self.members
+        ]
+        return {"members": told, "gain_bits_per_char": self.gain}
 
 
 @dataclass(frozen=True)
@@ -104,7 +126,12 @@ class Evaluation:
         run = runs.load(path, device)
         carried = self.carried(run)
         score = scoring.evaluate(run.model, run.codec, self.documents(run), carried=carried, report=report)
-        return Result(str(path), score, "carried" if carried else "line", run.codec.reading, run.codec.fingerprint())
+        members = tuple(
+            (name, scoring.evaluate(part.model, part.codec, self.documents(part), carried=carried, report=report))
+            for name, part in run.parts()
+        )
+        context: Literal["carried", "line"] = "carried" if carried else "line"
+        return Result(str(path), score, context, run.codec.reading, run.codec.fingerprint(), members)
 
     def tokens(self, path: Path, device: str) -> Iterator[dict[str, Any]]:
         """A record for each token: document, place, token, log_prob (nats)."""
@@ -115,6 +142,10 @@ class Evaluation:
             for place, (token, log_prob) in enumerate(zip(encoded.ids, log_probs.tolist(), strict=True)):
                 shown = "<EOS>" if token == EOS else next(unknown) if token == UNK else run.codec.vocab.tokens[token]
                 yield {"document": number, "place": place, "token": shown, "known": token != UNK, "log_prob": log_prob}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def compare(results: list[Result]) -> Comparison:

@@ -1,19 +1,23 @@
 """FAMILIES: the kinds of model, and how each is built, trained, kept and tried. The only file that knows them all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from charlm import tensorfiles
+from charlm import config as configs
+from charlm import storage, tensorfiles
 from charlm.choices import Choices
-from charlm.config import NgramConfig, Precision, RecurrentConfig, TrainingConfig, UnigramConfig
-from charlm.errors import ConfigError, RunError
+from charlm.config import MixtureConfig, NgramConfig, Precision, RecurrentConfig, TrainingConfig, UnigramConfig
+from charlm.errors import CharlmError, ConfigError, RunError
 from charlm.models.base import LanguageModel
+from charlm.models.caches import NeuralCache, Traced, UnigramCache
+from charlm.models.mixture import Mixture
 from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent
 from charlm.models.unigram import Unigram
@@ -30,6 +34,8 @@ from charlm.training.schedules import Place
 from charlm.vocab import Vocab
 
 WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+MEMBERS_FOLDER = "members"
 
 
 @dataclass(frozen=True)
@@ -213,6 +219,88 @@ def _tiny_unigram(vocab_size: int) -> Unigram:
     return Unigram.from_counts(range(vocab_size), UnigramConfig())
 
 
+# ── mixture ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def build_mixture(
+    members: Sequence[LanguageModel], vocab_size: int, config: MixtureConfig, neural: npt.NDArray[np.float64]
+) -> list[LanguageModel]:
+    """What a mixture adds up: its members, those with a neural cache wrapped in it, and a unigram cache.
+
+    neural  (members, 2)  theta and weight of each member's neural cache; weight 0 where it has none
+    """
+    parts: list[LanguageModel] = []
+    for member, (theta, weight) in zip(members, neural.tolist(), strict=True):
+        wrapped = config.neural_cache and weight > 0
+        parts.append(
+            NeuralCache(cast(Traced, member), theta=theta, weight=weight, window=config.neural_cache)
+            if wrapped
+            else member
+        )
+    if config.cache:
+        parts.append(UnigramCache(vocab_size, window=config.cache, decay=config.cache_decay))
+    return parts
+
+
+def guide_of(parts: Sequence[LanguageModel], config: MixtureConfig) -> int | None:
+    """Which part tells contexts apart; None where none can, or none shall."""
+    guides = [number for number, part in enumerate(parts) if hasattr(part, "classes")]
+    return guides[0] if guides and config.by_context else None
+
+
+def _fresh_mixture(config: MixtureConfig, vocab: Vocab, seed: int) -> Mixture:
+    raise ConfigError("a mixture is not trained but mixed", hint="charlm run mix RUN RUN --tune TEXT --run DIR")
+
+
+def _fit_mixture(model: Mixture, job: Job) -> Outcome:
+    raise NotImplementedError("fresh has refused")
+
+
+def _load_mixture(config: MixtureConfig, vocab_size: int, folder: Path) -> Mixture:
+    tensors, facts = tensorfiles.read(folder / WEIGHTS_FILE)
+
+    def problem(reason: str) -> RunError:
+        return RunError(reason, hint=f"`charlm run check {folder}` looks at every file; restore what is damaged")
+
+    inside = folder / MEMBERS_FOLDER
+    folders = sorted(inside.iterdir(), key=_number) if inside.is_dir() else []
+    members: list[LanguageModel] = []
+    for member in folders:
+        content = storage.read_json(member / CONFIG_FILE, error=problem)
+        try:
+            family = FAMILIES[content["model"]]
+            page: Any = configs.build(family.config, content[content["model"]])
+        except (CharlmError, KeyError, TypeError) as error:
+            raise problem(f"{member / CONFIG_FILE} does not describe a model: {error}") from error
+        if tensorfiles.read_facts(member / WEIGHTS_FILE).get("codec") != facts.get("codec"):
+            raise problem(f"{member} has another vocabulary than the mixture")
+        members.append(family.load(page, vocab_size, member))
+    weights, neural = tensors.get("weights"), tensors.get("neural")
+    if weights is None or neural is None or not members or tuple(neural.shape) != (len(members), 2):
+        raise problem(f"{folder}: its weights are not those of the {len(members)} members that are there")
+    try:
+        parts = build_mixture(members, vocab_size, config, neural.double().numpy())
+        return Mixture(parts, weights, guide=guide_of(parts, config))
+    except ConfigError as error:
+        raise problem(f"{folder / WEIGHTS_FILE} does not fit its members: {error}") from error
+
+
+def _number(member: Path) -> tuple[int, str]:
+    head = member.name.partition("-")[0]
+    return (int(head) if head.isdecimal() else 0, member.name)
+
+
+def _tiny_mixture(vocab_size: int) -> Mixture:
+    parts: list[LanguageModel] = [
+        _tiny_ngram(vocab_size),
+        _tiny_recurrent("gru")(vocab_size),
+        UnigramCache(vocab_size, window=3, decay=0.9),
+    ]
+    classes = _tiny_ngram(vocab_size).class_count
+    weights = torch.linspace(1, 2, classes * 3, dtype=torch.float64).reshape(classes, 3)
+    return Mixture(parts, weights / weights.sum(1, keepdim=True), guide=0)
+
+
 FAMILIES: Choices[Family] = Choices(
     "model",
     {
@@ -220,6 +308,7 @@ FAMILIES: Choices[Family] = Choices(
             RecurrentConfig, _fresh_recurrent, _fit_recurrent, _load_recurrent, _tiny_recurrent("lstm")
         ),
         "ngram": Family(NgramConfig, _fresh_ngram, _fit_ngram, _load_ngram, _tiny_ngram),
+        "mixture": Family(MixtureConfig, _fresh_mixture, _fit_mixture, _load_mixture, _tiny_mixture),
         "unigram": Family(UnigramConfig, _fresh_unigram, _fit_unigram, _load_unigram, _tiny_unigram),
     },
 )

@@ -9,8 +9,8 @@ from typing import Any
 from charlm import storage, tensorfiles
 from charlm.codec import Codec
 from charlm.errors import RunError
-from charlm.families import WEIGHTS_FILE
-from charlm.runs import CHECKPOINT_FILE, CONFIG_FILE, HISTORY_FILE, RUN_FILE, RunConfig, history, problem
+from charlm.families import CONFIG_FILE, WEIGHTS_FILE
+from charlm.runs import CHECKPOINT_FILE, HISTORY_FILE, RUN_FILE, RunConfig, history, problem
 from charlm.training.journal import Checkpoint, Measured, Weights
 
 

@@ -18,7 +18,7 @@ from charlm.codec import Codec
 from charlm.config import PRESETS, Precision, TextConfig, TrainingConfig
 from charlm.decoding import Note
 from charlm.errors import ConfigError, RunError, TrainingError
-from charlm.families import FAMILIES, WEIGHTS_FILE, Job
+from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
 from charlm.journaling import RunJournal, name_taken
 from charlm.models.recurrent import Recurrent
 from charlm.preparing import Prepared, prepare
@@ -173,7 +173,7 @@ def resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...] = (), wat
     except (KeyError, TypeError) as error:
         raise runs.problem(path)(f"{path / runs.RUN_FILE} does not say what was trained on: {error}") from error
     if facts.get("model") != config.model:
-        raise runs.problem(path)(f"{path / runs.CONFIG_FILE} is for another kind of model than {runs.RUN_FILE}")
+        raise runs.problem(path)(f"{path / CONFIG_FILE} is for another kind of model than {runs.RUN_FILE}")
     if texts:
         config = replace(config, texts=tuple(str(Path(name).resolve()) for name in texts))
     if changes:
@@ -196,7 +196,7 @@ def resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...] = (), wat
     device = choose_device(config.training.device)
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
     if changes:
-        storage.write_json(path / runs.CONFIG_FILE, config.to_json())
+        storage.write_json(path / CONFIG_FILE, config.to_json())
     return _fit(model, config, prepared, journal, device, precision, watcher)
 
 

@@ -20,20 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from charlm import config as configs
 from charlm import sampling, scoring, storage, tensorfiles
 from charlm.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
 from charlm.config import SamplingConfig, TextConfig, TrainingConfig
 from charlm.errors import CharlmError, RunError
-from charlm.families import FAMILIES, WEIGHTS_FILE
-from charlm.models.base import LanguageModel
+from charlm.families import CONFIG_FILE, FAMILIES, MEMBERS_FOLDER, WEIGHTS_FILE
+from charlm.models.base import LanguageModel, to_device
 from charlm.training.devices import choose_device
 from charlm.training.journal import Measured
 
 FORMAT = 1
-RUN_FILE, CONFIG_FILE, HISTORY_FILE = "run.json", "config.json", "history.jsonl"
+RUN_FILE, HISTORY_FILE = "run.json", "history.jsonl"
 CHECKPOINT_FILE = Path("resume") / "checkpoint.safetensors"
 
 
@@ -147,6 +146,13 @@ class Run:
         drawn = sampling.samples(self.model, ids, count, config, ends=self.codec.closing)
         return [self.text_of(prompt, sample.ids) for sample in drawn]
 
+    def parts(self) -> list[tuple[str, "Run"]]:
+        """The members of a mixture, each as if it stood alone; nothing for other models."""
+        members = getattr(self.model, "members", ())
+        weights = self.facts.get("tuned", {}).get("weights", {}) if isinstance(self.facts.get("tuned"), dict) else {}
+        names = [*weights, *(f"member {number}" for number in range(len(weights) + 1, len(members) + 1))]
+        return [(name, dataclasses.replace(self, model=model)) for name, model in zip(names, members, strict=False)]
+
     def text_of(self, prompt: str, ids: Sequence[int]) -> str:
         """The prompt as it was given, and the drawn ids after it."""
         known, _ = self.codec.prompt(prompt)
@@ -155,8 +161,7 @@ class Run:
 
     def to(self, device: torch.device) -> "Run":
         """The same run with its weights on `device`; count-based models stay on the CPU."""
-        if isinstance(self.model, nn.Module):
-            self.model.to(device)
+        to_device(self.model, device)
         return self
 
 
@@ -269,8 +274,37 @@ def check(path: Path) -> list[tuple[str, str | None]]:
         return found
     look(CONFIG_FILE, lambda: read_config(path))
     look(f"{TOKENIZER_FILE}, {VOCAB_FILE}", lambda: Codec.load(path))
-    look(f"{WEIGHTS_FILE} and all together", lambda: load(path))
+    look(f"{WEIGHTS_FILE} and all together", lambda: _look_inside(load(path)))
+    if (path / MEMBERS_FOLDER).is_dir():
+        look(f"{MEMBERS_FOLDER}, whole and as they were", lambda: _look_at_members(path))
     if (path / CHECKPOINT_FILE).is_file():
         look(str(CHECKPOINT_FILE), lambda: tensorfiles.read(path / CHECKPOINT_FILE))
     look(HISTORY_FILE, lambda: history(path))
     return found
+
+
+def _look_inside(run: Run) -> None:
+    """What loading does not look at, since it would have to read everything."""
+    thorough = getattr(run.model, "check", None)
+    wrong = thorough() if thorough is not None else None
+    if wrong is not None:
+        raise problem(run.path)(f"{run.path / WEIGHTS_FILE}: {wrong}")
+
+
+def _look_at_members(path: Path) -> None:
+    for member in read_facts(path).get("members", []):
+        folder = path / MEMBERS_FOLDER / str(member.get("name"))
+        changed = [name for name, digest in member.get("hashes", {}).items() if _hash(folder / name) != digest]
+        if changed:
+            raise problem(path)(f"{folder}: {', '.join(changed)} is not what was mixed")
+        _look_inside(load(folder))
+
+
+def hashes(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file that is the model."""
+    names = (RUN_FILE, CONFIG_FILE, TOKENIZER_FILE, VOCAB_FILE, WEIGHTS_FILE)
+    return {name: storage.sha256_of(path / name) for name in names if (path / name).is_file()}
+
+
+def _hash(path: Path) -> str | None:
+    return storage.sha256_of(path) if path.is_file() else None

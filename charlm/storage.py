@@ -76,7 +76,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         temporary.chmod(0o777 & ~_umask())  # mkdtemp makes private folders; a run is an ordinary one
         yield temporary
-        for file in temporary.iterdir():
+        for file in temporary.rglob("*"):
             if file.is_file():
                 with file.open("rb+") as handle:
                     os.fsync(handle.fileno())

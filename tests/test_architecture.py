@@ -13,6 +13,7 @@ __main__
 cli
 estimating
 pipeline
+blending
 tallying exchanging
 journaling preparing evaluation rescoring
 runs
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "torch": {
         *("shapes", "tensorfiles", "batches", "models", "scoring", "sampling", "training", "families", "runs"),
         "journaling",
-        *("pipeline", "estimating", "exchanging"),
+        *("pipeline", "estimating", "exchanging", "blending"),
     },
     "jieba": {"tokenizers"},
     "typer": {"cli"},

@@ -68,6 +68,11 @@ def _show(result: Any, alone: bool) -> None:
             ("  left out", f"perplexity {figure(score.perplexity_known)}"),
             ("  spelled out", f"perplexity {figure(score.perplexity_charged)}, 16 bits for each UTF-16 unit"),
         ]
+    for name, member in result.members:
+        figures = f"perplexity {figure(member.perplexity)}, {figure(member.bits_per_char, 3)} bits per character"
+        rows.append((f"  {name}", f"{figures}, alone"))
+    if result.gain is not None:
+        rows.append(("gain", f"{figure(result.gain, 3)} bits per character beside the best member"))
     table(rows)
     if not alone:
         emit("")

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, clock, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, given
+from charlm.cli.options import AsJson, Quiet, given, knob
+from charlm.config import MixtureConfig, TextConfig
 from charlm.errors import ConfigError, RunError
 
 app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
@@ -35,6 +36,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     learned = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}"
     if "imported" in facts:
         learned = f"not here: imported from {facts['imported']['from']}"
+    elif "tuned" in facts:
+        learned = "; ".join(f"{m['name']} ({m['model']}, weight {_weight(facts, m)})" for m in facts["members"])
     elif "counts" in knobs:
         learned = f"{corpus['tokens']:,} tokens, counted in {', '.join(knobs['counts'])}"
     rows = [
@@ -59,6 +62,10 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("command", facts["command"]),
     ]
     return rows
+
+
+def _weight(facts: dict[str, Any], member: dict[str, Any]) -> str:
+    return figure(facts["tuned"]["weights"].get(member["name"]), 3)
 
 
 @app.command("check")
@@ -148,13 +155,66 @@ def import_(
     import sys
 
     from charlm import exchanging
-    from charlm.config import TextConfig, build
+    from charlm.config import build
 
     build(TextConfig, given(level=level))
     talk = Talk(quiet)
     command = shlex.join(["charlm", *sys.argv[1:]])
     exchanging.import_arpa(source, run, level=level, lenient=lenient, command=command, note=talk.note)  # type: ignore[arg-type]
     emit(str(run))
+
+
+@app.command("mix")
+def mix(
+    members: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs over one vocabulary.")],
+    tune: Annotated[str, typer.Option(help="Text that the weights are tuned on, new to all runs.")],
+    run: Annotated[Path, typer.Option(help="Run directory to make; it holds copies of its members.")],
+    by_context: Annotated[bool | None, knob(MixtureConfig, "by_context", "--by-context/--global")] = None,
+    cache: Annotated[int | None, knob(MixtureConfig, "cache")] = None,
+    cache_decay: Annotated[float | None, knob(MixtureConfig, "cache_decay")] = None,
+    neural_cache: Annotated[int | None, knob(MixtureConfig, "neural_cache")] = None,
+    encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
+    field: Annotated[str | None, knob(TextConfig, "field")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Add up the probabilities of several runs, with the weights that are best on a text.
+
+    charlm run mix checkpoints/tang-lstm checkpoints/tang-kn5 --tune valid.txt --run checkpoints/tang-mix
+    """
+    import shlex
+    import sys
+
+    from charlm import blending, evaluation
+    from charlm.config import build
+
+    config = build(
+        MixtureConfig, given(by_context=by_context, cache=cache, cache_decay=cache_decay, neural_cache=neural_cache)
+    )
+    texts = build(TextConfig, given(encoding=encoding, field=field))
+    with Talk(quiet) as talk:
+        job = evaluation.Evaluation(tune, texts, part=None, context=None, note=talk.note)
+        tuned = blending.mix(members, run, config, job, command=shlex.join(["charlm", *sys.argv[1:]]))
+    _show_mixture(run, tuned, as_json)
+
+
+def _show_mixture(run: Path, tuned: Any, as_json: bool) -> None:
+    import math
+
+    members = list(zip(tuned.members, tuned.shares, tuned.alone, strict=True))
+    if as_json:
+        told = [{"member": name, "weight": share, "nats": nats} for name, share, nats in members]
+        emit_json({"run": str(run), "nats": tuned.nats, "perplexity": math.exp(tuned.nats), "tokens": tuned.tokens,
+                   "classes": len(tuned.weights), "members": told})  # fmt: skip
+        return
+    rows = [("run", str(run))]
+    for name, share, nats in members:
+        alone = math.exp(nats) if nats < 700 else None
+        rows.append((name, f"weight {share:.3f}, perplexity {figure(alone)} alone"))
+    mixed = f"perplexity {figure(math.exp(tuned.nats))} on the {tuned.tokens:,} tokens that the weights were tuned on"
+    kinds = "for all contexts" if len(tuned.weights) == 1 else f"for each of {len(tuned.weights)} classes of contexts"
+    rows += [("mixture", mixed), ("weights", f"{kinds}; their means are shown")]
+    table(rows)
 
 
 def _only_arpa(option: str, name: str) -> None:

@@ -49,3 +49,12 @@ def detach(state: State) -> State:
 def device_of(state: State) -> torch.device:
     """Where a state lives, and so where its model's input belongs."""
     return state[0].device if state else torch.device("cpu")
+
+
+def to_device(model: LanguageModel, device: torch.device) -> None:
+    """Move the weights of a model, and of what it is made of; what counts stays where it is."""
+    if isinstance(model, torch.nn.Module):
+        model.to(device)
+    for part in (*getattr(model, "members", ()), getattr(model, "model", None)):
+        if part is not None and not isinstance(model, torch.nn.Module):
+            to_device(part, device)

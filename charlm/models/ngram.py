@@ -13,7 +13,7 @@ from torch import Tensor
 
 from charlm.ngrams.columns import Array
 from charlm.ngrams.search import find
-from charlm.ngrams.tables import Tables
+from charlm.ngrams.tables import Tables, check
 from charlm.shapes import Ids, LogProbs, State
 
 CLASS_BITS = 6  # classes for each length of matched context: 1, 2-3, 4-7, 8-15, 16-31, 32 or more continuations
@@ -26,6 +26,10 @@ class Ngram:
         self.tables = tables
         self.vocab_size = tables.vocab_size
         self.even = np.float32(-np.log(tables.vocab_size))
+
+    def check(self) -> str | None:
+        """Read everything: what is wrong with the tables, or None."""
+        return check(self.tables)
 
     def initial_state(self, batch_size: int) -> State:
         return (torch.full((batch_size, self.tables.order - 1), -1, dtype=torch.int64),)
