@@ -128,7 +128,7 @@ class NgramConfig:
     cutoffs: str = knob("0", "Leave out n-grams seen so often or less, for orders 1,2,…; the last holds on: 0,0,1.")
     prune: float = knob(0.0, "Leave out n-grams whose loss raises the perplexity by less than this share: 1e-8.")
     quantize: int | None = knob(None, "Store probabilities in 8 or 16 bits. [default: 32, exact]")
-    memory: str = knob("1G", "Memory for sorting counts, with K, M or G; what does not fit goes to the disk.")
+    memory: str = knob("1G", "Memory that counting may hold, with K, M or G; what does not fit goes to the disk.")
 
     def __post_init__(self) -> None:
         mistakes = []

@@ -81,7 +81,15 @@ def _write_rows(path: Path, arrays: Mapping[str, Rows], facts: dict[str, Any]) -
         handle.write(len(text).to_bytes(8, "little") + text)
         for name in names:
             for first in range(0, len(arrays[name]), BLOCK):
-                handle.write(np.ascontiguousarray(arrays[name][first : first + BLOCK]).data)
+                handle.write(_block(arrays[name], first).data)
+
+
+def _block(rows: Rows, first: int) -> npt.NDArray[Any]:
+    """Some of the rows. Mapped ones are read from their file, since pages of a map count as memory of the process."""
+    if isinstance(rows, np.memmap) and rows.filename is not None:
+        count, size = min(BLOCK, len(rows) - first), rows.dtype.itemsize
+        return np.fromfile(rows.filename, dtype=rows.dtype, count=count, offset=rows.offset + first * size)
+    return np.ascontiguousarray(rows[first : first + BLOCK])
 
 
 def map_rows(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
@@ -97,7 +105,7 @@ def map_rows(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     for name, entry in header.items():  # the library has checked that places and shapes fit the file
         if name != "__metadata__" and entry["dtype"] in kinds and len(entry["shape"]) == 1:
             first, last = entry["data_offsets"]
-            found[name] = data[first:last].view(kinds[entry["dtype"]])
+            found[name] = np.asarray(data[first:last].view(kinds[entry["dtype"]]))
     return found, facts
 
 

@@ -7,13 +7,15 @@ The state is where the last 1, 2, …, N-1 tokens stand among the n-grams of the
 reading a token is one search per order, and nothing of the text itself has to be kept.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from charlm.ngrams.columns import Array
-from charlm.ngrams.search import find
-from charlm.ngrams.tables import Tables, check
+from charlm.ngrams.search import extend, find
+from charlm.ngrams.tables import Starts, Tables, check
 from charlm.shapes import Ids, LogProbs, State
 
 CLASS_BITS = 6  # classes for each length of matched context: 1, 2-3, 4-7, 8-15, 16-31, 32 or more continuations
@@ -42,13 +44,13 @@ class Ngram:
             self._extend(found, n, level.words, level.starts, after[:, n - 2])
         return torch.from_numpy(found), (torch.from_numpy(after),)
 
-    def _extend(self, log_probs: Array, n: int, words: Array, starts: Array, contexts: Array) -> None:
+    def _extend(self, log_probs: Array, n: int, words: Array, starts: Starts, contexts: Array) -> None:
         """Turn P(· | h') into P(· | h) in place, in the rows (B, V) whose context h is known."""
         rows = np.flatnonzero(contexts >= 0)
         contexts = contexts[rows]
         log_probs[rows] = self._left(n - 1, contexts)[:, None] + (self.even if self.tables.uniform else log_probs[rows])
-        first = starts[contexts].astype(np.int64)
-        sizes = starts[contexts + 1].astype(np.int64) - first
+        first = starts.at(contexts)
+        sizes = starts.at(contexts + 1) - first
         # All continuations of all contexts, end to end.
         entries = np.arange(sizes.sum()) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
         log_probs[np.repeat(rows, sizes), words[entries]] = self.tables.levels[n - 1].log_probs.at(entries)
@@ -59,24 +61,22 @@ class Ngram:
         chained = read.shape[1] < 2 or np.array_equal(read[:, 1:], wanted[:, :-1])
         levels = self.tables.levels
         log_probs = levels[0].log_probs.at(wanted)
-        contexts, found = read.astype(np.int64), wanted
+        contexts = read.astype(np.int64)
         after = np.empty((len(read), self.tables.order - 1), dtype=np.int64)
         before = state[0].numpy()
-        for n, level in enumerate(levels[1:], 2):
-            after[:, n - 2] = contexts[:, -1] if contexts.shape[1] else before[:, n - 2]
-            known = contexts >= 0
-            places = np.flatnonzero(known)
-            flat = contexts.reshape(-1)[places]
-            entries = find(level.words, level.starts, flat, wanted.reshape(-1)[places])
-            hit = entries >= 0
-            here = log_probs.reshape(-1)
-            there = places[~hit]
-            here[there] = self._left(n - 1, flat[~hit]) + (self.even if self.tables.uniform else here[there])
-            here[places[hit]] = level.log_probs.at(entries[hit])
-            if n <= len(levels) - 1:
-                found = np.full(read.shape, -1, dtype=np.int64)
-                found.reshape(-1)[places] = entries
-                contexts = self._longer(n, read, contexts, found if chained else None, before)
+        for n, (below, level) in enumerate(pairwise(levels), 2):
+            after[:, n - 2] = contexts[:, -1] if read.shape[1] else before[:, n - 2]
+            assert below.backoffs is not None
+            found = extend(
+                level,
+                below.backoffs,
+                contexts.reshape(-1),
+                wanted.reshape(-1),
+                log_probs.reshape(-1),
+                self.even if self.tables.uniform else None,
+            )
+            if n < len(levels):
+                contexts = self._longer(n, read, contexts, found.reshape(read.shape) if chained else None, before)
         return torch.from_numpy(log_probs), (torch.from_numpy(after),)
 
     def _longer(self, n: int, read: Array, contexts: Array, found: Array | None, before: Array) -> Array:
@@ -132,7 +132,7 @@ class Ngram:
             starts = self.tables.levels[n].starts
             known = contexts >= 0
             places = contexts[known]
-            ways = starts[places + 1].astype(np.int64) - starts[places]
+            ways = starts.at(places + 1) - starts.at(places)
             bucket = np.minimum(np.frexp(ways)[1] - 1, CLASS_BITS - 1)
             found[known] = np.where(ways > 0, (n - 1) * CLASS_BITS + 1 + bucket, found[known])
             if n + 1 < self.tables.order:

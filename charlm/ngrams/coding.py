@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from charlm.ngrams.columns import Array, Numbers, Scratch, blocks
-from charlm.ngrams.tables import Values
+from charlm.ngrams.columns import BLOCK, Array, Numbers, Scratch, blocks, mapped
+from charlm.ngrams.tables import GROUP, Starts, Values
 
 LARGEST_BOOK = 1 << 16  # different values that two bytes can tell apart
 
@@ -37,6 +37,21 @@ def rounded(values: Numbers, bits: int, scratch: Scratch) -> tuple[Values, float
             gap = np.abs(coded.at(slice(first, last)) - values[first:last])
         error = max(error, float(np.nan_to_num(gap).max(initial=0.0)))
     return coded, error
+
+
+def grouped(starts: Numbers, scratch: Scratch) -> Starts:
+    """The same beginnings, told from the beginning of their group."""
+    bases = scratch.column(np.uint32)
+    wide = False
+    for first, last in blocks(len(starts), BLOCK):  # a multiple of the group
+        numbers = starts[first:last]
+        bases.append(numbers[::GROUP])
+        wide = wide or bool((numbers - np.repeat(numbers[::GROUP], GROUP)[: len(numbers)]).max() >= 1 << 16)
+    offsets = scratch.column(np.uint32 if wide else np.uint16)
+    for first, last in blocks(len(starts), BLOCK):
+        numbers = starts[first:last]
+        offsets.append(numbers - np.repeat(numbers[::GROUP], GROUP)[: len(numbers)])
+    return Starts(mapped(offsets), mapped(bases))
 
 
 def _coded(values: Numbers, book: Array, scratch: Scratch) -> Values:

@@ -20,6 +20,7 @@ from charlm.ngrams.columns import Array, Column, Scratch, blocks, mapped
 from charlm.ngrams.counting import Run, build_level, distinct
 from charlm.ngrams.counts import CountLevel, Counts, root, unigrams
 from charlm.ngrams.search import numbers_of
+from charlm.ngrams.tables import Starts
 from charlm.vocab import unescape
 
 COUNTS_FILE = "counts.safetensors"
@@ -127,7 +128,8 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
     if 1 in grams:
         np.add.at(singles, grams[1][:], many[1][:])
     levels = [unigrams(singles)]
-    tries = [root(vocab_size)]
+    words, starts = root(vocab_size)
+    tries = [(words, Starts.plain(starts))]
     for n in range(2, max(grams) + 1):
         runs = []
         for first, last in blocks(len(many[n]) if n in many else 0, PIECE):
@@ -147,7 +149,7 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
             runs.append(Run(unique, total, suffixes[place]))
         level, _ = build_level(runs, len(levels[-1].counts), vocab_size, scratch)
         levels.append(level)
-        tries.append((mapped(level.words), mapped(level.starts)))
+        tries.append((mapped(level.words), Starts.plain(mapped(level.starts))))
     return Counts(vocab_size, levels)
 
 

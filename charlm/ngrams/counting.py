@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charlm import storage
 from charlm.errors import TrainingError
 from charlm.ngrams.columns import BLOCK, Array, Column, Numbers, Scratch, blocks
 from charlm.ngrams.counts import CountLevel, Counts, unigrams, word_type
 from charlm.vocab import EOS
 
 NONE = np.uint32(0xFFFFFFFF)  # in place of an n-gram's number: there is none
-TOKEN_BYTES = 64  # memory that counting one token of a piece takes at its peak
+TOKEN_BYTES = 80  # memory that counting one token of a piece takes at its peak
 SMALLEST_PIECE = 1 << 16  # tokens
 Report = Callable[[int], None]
 
@@ -55,12 +56,12 @@ def count(
 
     ids         (tokens,)     the text, as a rule mapped
     beginnings  (documents,)  where a document begins: there only `<EOS>` has been read
-    memory      bytes that the sorting may take
+    memory      bytes that the process may hold, what it holds already included
     report      is told the order that is done
     An n-gram ends at a token and never reaches back over the `<EOS>` before its document.
     Raises TrainingError where there are more than 2^32 - 1 n-grams of one order.
     """
-    piece = max(SMALLEST_PIECE, memory // TOKEN_BYTES)
+    piece = max(SMALLEST_PIECE, (memory - storage.peak_memory()) // TOKEN_BYTES)
     levels = [unigrams(_tokens(ids, vocab_size))]
     shorter: Numbers = ids  # for each token the number of the (n-1)-gram that ends there
     for n in range(2, order + 1):

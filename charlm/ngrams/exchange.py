@@ -14,7 +14,7 @@ from charlm.ngrams.arpa import LN10, NEVER, Arpa
 from charlm.ngrams.columns import Array
 from charlm.ngrams.counts import root, word_type
 from charlm.ngrams.search import numbers_of
-from charlm.ngrams.tables import Level, Tables, Values
+from charlm.ngrams.tables import Level, Starts, Tables, Values
 from charlm.vocab import EOS, SPECIALS, SPELLED_UNKNOWN, UNK, escape, unescape
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
@@ -53,7 +53,8 @@ def tables_of(arpa: Arpa, ids: Array, vocab_size: int) -> Tables:
     predicted, context = ~begins[singles], ~ends[singles]
     log_probs[ids[singles][predicted]] = arpa.orders[0].log_probs[predicted]
     backoffs[ids[singles][context]] = arpa.orders[0].backoffs[context]
-    tries = [root(vocab_size)]
+    words, starts = root(vocab_size)
+    tries = [(words, Starts.plain(starts))]
     figures = [(log_probs, backoffs)]
     for order in arpa.orders[1:]:
         grams = ids[order.grams]
@@ -62,7 +63,7 @@ def tables_of(arpa: Arpa, ids: Array, vocab_size: int) -> Tables:
         parents, words = np.divmod(keys[sequence], vocab_size)
         contexts = len(figures[-1][0])
         starts = np.searchsorted(parents, np.arange(contexts + 1)).astype(np.uint32)
-        tries.append((words.astype(word_type(vocab_size)), starts))
+        tries.append((words.astype(word_type(vocab_size)), Starts.plain(starts)))
         figures.append((order.log_probs[sequence], order.backoffs[sequence]))
     levels = [
         Level(words, starts, _values(lp), _values(bo) if n < len(tries) else None)

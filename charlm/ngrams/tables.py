@@ -17,6 +17,9 @@ from charlm.errors import RunError
 from charlm.ngrams.columns import Array, Numbers, blocks
 from charlm.ngrams.counts import root
 
+GROUP_BITS = 6
+GROUP = 1 << GROUP_BITS  # contexts that share a base
+
 
 @dataclass(frozen=True)
 class Values:
@@ -39,6 +42,36 @@ class Values:
 
 
 @dataclass(frozen=True)
+class Starts:
+    """Where the continuations of each context begin, in about two bytes a context.
+
+    offsets  (contexts + 1,)  uint16 or uint32, from the beginning of the group of GROUP contexts
+    bases    (groups,)        uint32, where each group begins
+    """
+
+    offsets: Array
+    bases: Array
+
+    @classmethod
+    def plain(cls, starts: Array) -> "Starts":
+        """Numbers as they are, in one type and without groups that differ."""
+        return cls(starts, np.zeros((len(starts) - 1) // GROUP + 1, dtype=np.uint32))
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def at(self, contexts: Array) -> Array:
+        """Where some contexts' continuations begin: (N,)  ->  (N,) int64"""
+        found = self.offsets[contexts].astype(np.int64)
+        found += self.bases[contexts >> GROUP_BITS]
+        return found
+
+    def whole(self) -> Array:
+        """All of them."""
+        return self.at(np.arange(len(self.offsets)))
+
+
+@dataclass(frozen=True)
 class Level:
     """One order of the trie.
 
@@ -49,7 +82,7 @@ class Level:
     """
 
     words: Array
-    starts: Array
+    starts: Starts
     log_probs: Values
     backoffs: Values | None
 
@@ -87,7 +120,7 @@ class Tables:
         for k in range(n, 1, -1):
             level = self.levels[k - 1]
             ids[:, k - 1] = level.words[entries]
-            entries = np.searchsorted(level.starts, entries, side="right") - 1
+            entries = np.searchsorted(level.starts.whole(), entries, side="right") - 1
         ids[:, 0] = entries
         return ids
 
@@ -95,8 +128,14 @@ class Tables:
 def even(vocab_size: int) -> Tables:
     """A model that has seen nothing: every token is as likely as any other."""
     return Tables(
-        vocab_size, [Level(*root(vocab_size), Values(np.full(vocab_size, -np.log(vocab_size), np.float32)), None)]
+        vocab_size, [single_level(vocab_size, Values(np.full(vocab_size, -np.log(vocab_size), np.float32)), None)]
     )
+
+
+def single_level(vocab_size: int, log_probs: Values, backoffs: Values | None) -> Level:
+    """Order 1, where the entry is the token."""
+    words, starts = root(vocab_size)
+    return Level(words, Starts.plain(starts), log_probs, backoffs)
 
 
 def tensors_of(tables: Tables) -> dict[str, Numbers]:
@@ -104,7 +143,7 @@ def tensors_of(tables: Tables) -> dict[str, Numbers]:
     named: dict[str, Numbers] = {}
     for n, level in enumerate(tables.levels, 1):
         if n > 1:  # at order 1 they say nothing
-            named |= {f"{n}.words": level.words, f"{n}.starts": level.starts}
+            named |= {f"{n}.words": level.words, f"{n}.starts": level.starts.offsets, f"{n}.bases": level.starts.bases}
         for name, values in (("log_probs", level.log_probs), ("backoffs", level.backoffs)):
             if values is not None:
                 named[f"{n}.{name}"] = values.numbers
@@ -138,13 +177,15 @@ def from_tensors(named: Mapping[str, Array], vocab_size: int, *, uniform: bool, 
     levels: list[Level] = []
     order = max((n for n in range(1, LARGEST_ORDER + 1) if f"{n}.log_probs" in named), default=1)
     for n in range(1, order + 1):
+        entries = len(array(f"{n}.words", "u2 u4")) if n > 1 else vocab_size
+        backoffs = values(f"{n}.backoffs", entries) if n < order else None
+        log_probs = values(f"{n}.log_probs", entries)
         if n == 1:
-            words, starts = root(vocab_size)
-        else:
-            words = array(f"{n}.words", "u2 u4")
-            starts = array(f"{n}.starts", "u4", len(levels[-1]) + 1)
-        backoffs = values(f"{n}.backoffs", len(words)) if n < order else None
-        levels.append(Level(words, starts, values(f"{n}.log_probs", len(words)), backoffs))
+            levels.append(single_level(vocab_size, log_probs, backoffs))
+            continue
+        contexts = len(levels[-1])
+        starts = Starts(array(f"{n}.starts", "u2 u4", contexts + 1), array(f"{n}.bases", "u4", contexts // GROUP + 1))
+        levels.append(Level(named[f"{n}.words"], starts, log_probs, backoffs))
     return Tables(vocab_size, levels, uniform)
 
 
@@ -162,7 +203,7 @@ def check(tables: Tables) -> str | None:
                     return f"{n}.{name} holds numbers that are not finite"
                 if name == "log_probs" and bool((found > 1e-4).any()):
                     return f"{n}.{name} holds probabilities above 1"
-        starts = level.starts.astype(np.int64)
+        starts = level.starts.whole()
         if starts[0] != 0 or starts[-1] != len(level) or bool((np.diff(starts) < 0).any()):
             return f"{n}.starts does not cut {n}.words into contexts"
         words = level.words.astype(np.int64)

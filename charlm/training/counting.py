@@ -89,7 +89,7 @@ def _stored(levels: list[RawLevel], vocab_size: int, config: NgramConfig, scratc
                 backoffs, error = coding.rounded(level.backoffs, config.quantize, scratch)
                 worst = max(worst, error)
         coded = None if backoffs is None else _mapped(backoffs)
-        stored.append(Level(mapped(level.words), mapped(level.starts), _mapped(log_probs), coded))
+        stored.append(Level(mapped(level.words), coding.grouped(level.starts, scratch), _mapped(log_probs), coded))
     if config.quantize is not None:
         report(
             Notice(f"stored in {config.quantize} bits: no probability or back-off is off by more than {worst:.4f} nats")
