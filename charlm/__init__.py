@@ -3,14 +3,15 @@
 The map, in the order of the data flow (a file is a step, a folder is a choice):
 
     text ──► tokenizers/ ──► vocab ──► codec ──► corpus ──► batches ──► models/ ──► scoring ──► reranking/
-                                                                          │            ▲
-                                                              training/ ──┘            ├── sampling
+                                                   │                      ▲            ▲
+                                                   └──► ngrams/ ──────────┤            ├── sampling
+                                                              training/ ──┘            │
                                                                           families ──► runs ──► pipeline ──► cli/
 
     ground    errors, choices, config, shapes, storage, tensorfiles
     text      text, survey, tokenizers/, vocab, codec, corpus, nbest/, error_rates      (no torch)
-    numbers   batches, models/, scoring, sampling, training/
-    products  reranking/, families, runs, pipeline, cli/
+    numbers   batches, ngrams/ (no torch), models/, scoring, sampling, training/
+    products  reranking/, families, runs, pipeline, tallying, exchanging, blending, cli/
 
 From Python:
 

@@ -55,6 +55,7 @@ class TextConfig:
     encoding: str | None = knob(None, "Encoding of the text files. [default: UTF-8, else a guess that is reported]")
     field: str = knob("text", "The field that holds the text in JSON lines.")
     simplify: bool = knob(False, "Convert traditional to simplified characters (needs charlm[simplify]).")
+    blank_lines: bool = knob(False, "Keep blank lines, as documents that hold nothing but their end.")
     user_dict: str | None = knob(None, "Words for jieba, one a line: WORD [FREQUENCY] [TAG].")
     min_count: int = knob(1, "Tokens seen less often become <UNK>.")
     max_size: int | None = knob(None, "Keep at most this many tokens, <EOS> and <UNK> included.")

@@ -105,8 +105,13 @@ class Evaluation:
 
     def documents(self, run: Run) -> Iterator[str]:
         """The text as this run reads it; raises TextError where it is empty."""
+        mine = run.config.text
         config = replace(
-            self.texts, reading=run.config.text.reading, level=run.config.text.level, simplify=run.config.text.simplify
+            self.texts,
+            reading=mine.reading,
+            level=mine.level,
+            simplify=mine.simplify,
+            blank_lines=mine.blank_lines,
         )
         found = (
             text.documents([self.source], config, note=self.note)

@@ -105,7 +105,7 @@ def encoded(
     files: list[str], config: TextConfig, codec: Codec, part: str, documents: Callable[[], Iterable[str]]
 ) -> Corpus:
     """The corpus of some documents of some files; part: which of them, as it shall be known in the cache."""
-    settings = (part, config.reading, config.encoding, config.field, config.simplify)
+    settings = (part, config.reading, config.encoding, config.field, config.simplify, config.blank_lines)
     return corpus.encode(documents, codec, corpus.key_of(files, settings, codec))
 
 

@@ -60,8 +60,7 @@ def tally(
         config = replace(config, reading=codec.reading, level=codec.level)
     if config.carries and of > 1:
         raise ConfigError("--shard takes single documents, so it does not go with carried text", hint="leave it out")
-    key = corpus.key_of(files, ("shard", shard, config.reading, config.encoding, config.field, config.simplify), codec)
-    made = corpus.encode(documents, codec, key)
+    made = encoded(files, config, codec, f"shard {first}/{of}", documents)
     beginnings = np.zeros(1, dtype=np.int64) if config.carries else made.starts[:-1]
     facts = {"context": "carried" if config.carries else "line", **asdict(made.facts)}
     with scratch_folder() as scratch:

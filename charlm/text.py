@@ -160,9 +160,9 @@ def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterat
 def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
     """All documents of the sources, in order.
 
-    With `lines` a document is a line without its end and without white space at its edges; empty lines
-    are passed over. With `stream` it is a piece of the text, line end included, and the pieces joined
-    are the text.
+    With `lines` a document is a line without its end and without white space at its edges; blank lines are
+    passed over, unless `blank_lines` keeps them. With `stream` it is a piece of the text, line end included,
+    and the pieces joined are the text.
     Raises TextError with file, line, and where possible byte.
     """
     convert = _simplifier() if config.simplify else None
@@ -175,7 +175,7 @@ def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silen
             if config.reading == "stream":
                 ended = text.endswith("\n")
                 yield text
-            elif text := text.strip():
+            elif (text := text.strip()) or config.blank_lines:
                 yield text
 
 

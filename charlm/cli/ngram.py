@@ -37,6 +37,7 @@ def count(
     encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
     field: Annotated[str | None, knob(TextConfig, "field")] = None,
     simplify: Annotated[bool | None, knob(TextConfig, "simplify", "--simplify")] = None,
+    blank_lines: Annotated[bool | None, knob(TextConfig, "blank_lines", "--blank-lines")] = None,
     min_count: Annotated[int | None, knob(TextConfig, "min_count")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -52,6 +53,7 @@ def count(
         encoding=encoding,
         field=field,
         simplify=simplify,
+        blank_lines=blank_lines,
         min_count=min_count,
     )
     text = configs.build(TextConfig, knobs)

@@ -169,6 +169,9 @@ def mix(
     members: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs over one vocabulary.")],
     tune: Annotated[str, typer.Option(help="Text that the weights are tuned on, new to all runs.")],
     run: Annotated[Path, typer.Option(help="Run directory to make; it holds copies of its members.")],
+    part: Annotated[
+        str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
+    ] = None,
     by_context: Annotated[bool | None, knob(MixtureConfig, "by_context", "--by-context/--global")] = None,
     cache: Annotated[int | None, knob(MixtureConfig, "cache")] = None,
     cache_decay: Annotated[float | None, knob(MixtureConfig, "cache_decay")] = None,
@@ -193,7 +196,7 @@ def mix(
     )
     texts = build(TextConfig, given(encoding=encoding, field=field))
     with Talk(quiet) as talk:
-        job = evaluation.Evaluation(tune, texts, part=None, context=None, note=talk.note)
+        job = evaluation.Evaluation(tune, texts, part=part, context=None, note=talk.note)
         tuned = blending.mix(members, run, config, job, command=shlex.join(["charlm", *sys.argv[1:]]))
     _show_mixture(run, tuned, as_json)
 

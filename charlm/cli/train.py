@@ -99,6 +99,7 @@ def train(
     encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
     field: Annotated[str | None, knob(TextConfig, "field")] = None,
     simplify: Annotated[bool | None, knob(TextConfig, "simplify", "--simplify")] = None,
+    blank_lines: Annotated[bool | None, knob(TextConfig, "blank_lines", "--blank-lines")] = None,
     user_dict: Annotated[str | None, knob(TextConfig, "user_dict")] = None,
     min_count: Annotated[int | None, knob(TextConfig, "min_count")] = None,
     max_size: Annotated[int | None, knob(TextConfig, "max_size")] = None,
