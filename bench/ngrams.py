@@ -23,7 +23,6 @@ import torch
 
 from charlm import runs
 from charlm.config import TextConfig
-from charlm.ngrams import search
 from charlm.text import documents
 
 BATCH_TOKENS = 8192  # as in charlm/scoring.py
@@ -141,9 +140,9 @@ def queries(folder: Path, valid: str, rounds: int) -> None:
         for row in rows:
             run.model.score(row[:, :-1], row[:, 1:], run.model.initial_state(len(row)))
 
-    subjects: dict[str, Callable[[], None]] = {"charlm, numpy": _without_numba(charlm_score)}
+    subjects: dict[str, Callable[[], None]] = {"charlm, numpy": _from_the_start(run.model, -(1 << 40), charlm_score)}
     if importlib.util.find_spec("numba"):
-        subjects["charlm, numba"] = charlm_score
+        subjects["charlm, numba"] = _from_the_start(run.model, 1 << 40, charlm_score)
     binary = tool("build_binary")
     if binary and importlib.util.find_spec("kenlm"):
         kenlm: Any = importlib.import_module("kenlm")
@@ -169,13 +168,12 @@ def queries(folder: Path, valid: str, rounds: int) -> None:
         print(f"{name:<28}{statistics.median(found):>12.2f}{max(found):>9.2f}{statistics.median(found) / peer:>8.2f}")
 
 
-def _without_numba(work: Callable[[], None]) -> Callable[[], None]:
+def _from_the_start(model: Any, searches: int, work: Callable[[], None]) -> Callable[[], None]:
+    """Work with a model that has searched so often already, which decides whether it searches in machine code."""
+
     def run() -> None:
-        kept, search.WORTH_COMPILING = search.WORTH_COMPILING, 1 << 62
-        try:
-            work()
-        finally:
-            search.WORTH_COMPILING = kept
+        model.searches = searches
+        work()
 
     return run
 

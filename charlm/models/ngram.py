@@ -18,6 +18,7 @@ from charlm.ngrams.search import extend, find
 from charlm.ngrams.tables import Starts, Tables, check
 from charlm.shapes import Ids, LogProbs, State
 
+WORTH_COMPILING = 1 << 24  # searches: a second with numpy, as long as numba needs to start
 CLASS_BITS = 6  # classes for each length of matched context: 1, 2-3, 4-7, 8-15, 16-31, 32 or more continuations
 
 
@@ -27,6 +28,7 @@ class Ngram:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.vocab_size = tables.vocab_size
+        self.searches = 0
         self.even = np.float32(-np.log(tables.vocab_size))
 
     def check(self) -> str | None:
@@ -73,8 +75,10 @@ class Ngram:
                 contexts.reshape(-1),
                 wanted.reshape(-1),
                 log_probs.reshape(-1),
-                self.even if self.tables.uniform else None,
+                even=self.even if self.tables.uniform else None,
+                compiled=self.searches > WORTH_COMPILING,
             )
+            self.searches += contexts.size
             if n < len(levels):
                 contexts = self._longer(n, read, contexts, found.reshape(read.shape) if chained else None, before)
         return torch.from_numpy(log_probs), (torch.from_numpy(after),)

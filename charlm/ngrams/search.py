@@ -16,7 +16,6 @@ from charlm.ngrams.tables import GROUP_BITS, Level, Starts, Values
 
 Trie = tuple[Array, Starts]  # words and starts of one order
 FEW = 0.6  # when fewer than this share of the searches go on, the others are set aside
-WORTH_COMPILING = 1 << 12  # searches: for fewer, numba's second of start-up is never earned back
 
 
 def find(words: Array, starts: Starts, contexts: Array, tokens: Array) -> Array:
@@ -55,7 +54,14 @@ def _settle(words: Array, low: Array, size: Array, tokens: Array, found: Array, 
 
 
 def extend(
-    level: Level, backoffs: Values, contexts: Array, tokens: Array, log_probs: Array, even: np.float32 | None
+    level: Level,
+    backoffs: Values,
+    contexts: Array,
+    tokens: Array,
+    log_probs: Array,
+    *,
+    even: np.float32 | None = None,
+    compiled: bool = False,
 ) -> Array:
     """Turn log P(token | h') into log P(token | h) in place, where h is known; give the entries of the tokens.
 
@@ -64,14 +70,13 @@ def extend(
     tokens     (N,)
     log_probs  (N,)  float32
     even       what stands for log P(token | h') if what h leaves over is spread evenly
+    compiled   use numba, where it is there
     """
     values = level.log_probs
-    compiled = None
-    if len(contexts) >= WORTH_COMPILING:
-        compiled = _compiled(values.book is not None, backoffs.book is not None)
-    if compiled is not None:
+    in_machine_code = _compiled(values.book is not None, backoffs.book is not None) if compiled else None
+    if in_machine_code is not None:
         entries = np.empty(len(contexts), dtype=np.int64)
-        compiled(
+        in_machine_code(
             *(level.words, level.starts.offsets, level.starts.bases, contexts, tokens, log_probs, entries),
             *(values.numbers, _book(values), backoffs.numbers, _book(backoffs)),
             *(even is not None, np.float32(0) if even is None else even),
