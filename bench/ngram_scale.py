@@ -128,7 +128,9 @@ def main() -> None:
         print(f"{'charlm train --order 5':<28}{measured(train, env=environment)}", flush=True)
         lmplz = os.environ.get("LMPLZ") or shutil.which("lmplz")
         if lmplz:
-            command = [lmplz, "-o", "5", "-S", memory, "-T", folder, "--text", str(apart), "--arpa", f"{folder}/x.arpa"]
+            # Without the fallback it gives up here: every character is seen often, so none is seen once.
+            command = [lmplz, "-o", "5", "-S", memory, "-T", folder, "--discount_fallback"]
+            command += ["--text", str(apart), "--arpa", f"{folder}/x.arpa"]
             print(f"{'lmplz -o 5':<28}{measured(command, stderr=subprocess.DEVNULL)}")
         else:
             print("lmplz: not found")

@@ -9,6 +9,7 @@
     ├── NBestError         a line of an n-best list that does not fit
     ├── ArpaError          an ARPA file that cannot be read
     ├── TrainingError      training that cannot go on
+    ├── Stopped            stopped by a signal, with nothing to keep   exit code 128 + signal
     └── Interrupted        stopped by a signal, with everything saved  exit code 128 + signal
 
 `cli/app.py` catches the base class once. A bug is not a CharlmError: it keeps its traceback.
@@ -79,6 +80,15 @@ class MissingExtra(CharlmError):
             f"{purpose} needs {library}, which is not installed",
             hint=f"pip install 'charlm[{extra}]'",
         )
+
+
+class Stopped(CharlmError):
+    """Work stopped by a signal that keeps nothing of what it had begun."""
+
+    def __init__(self, signal_number: int) -> None:
+        name = Interrupted.names.get(signal_number, f"signal {signal_number}")
+        super().__init__(f"stopped by {name}; nothing was written", hint="give the command again to begin anew")
+        self.exit_code = 128 + signal_number
 
 
 class Interrupted(CharlmError):

@@ -140,6 +140,8 @@ def _train(
     if init_from is not None:
         start_from(model, prepared.codec, init_from, watcher.note)
     device, precision = machine(config.training)
+    if not parameters(model):  # counts are neither moved nor rounded
+        device, precision = torch.device("cpu"), "float32"
     facts = {
         "format": runs.FORMAT,
         "charlm": charlm.__version__,

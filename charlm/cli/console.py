@@ -51,8 +51,14 @@ def table(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def figure(value: float | None, places: int = 2) -> str:
-    """A number for people; a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:,.{places}f}"
+    """A number for people; a dash where there is none.
+
+    >>> figure(1234.5), figure(None), figure(math.inf)
+    ('1,234.50', '–', 'infinite')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:,.{places}f}" if math.isfinite(value) else "infinite"
 
 
 def clock(seconds: float | None) -> str:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -44,7 +44,8 @@ class Column:
     def drop(self) -> None:
         """Give the disk its room back."""
         self.handle.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps what is still mapped
+            self.path.unlink(missing_ok=True)
         self.length = 0
 
 

@@ -57,7 +57,7 @@ def count(
     ids         (tokens,)     the text, as a rule mapped
     beginnings  (documents,)  where a document begins: there only `<EOS>` has been read
     memory      bytes that the process may hold, what it holds already included
-    report      is told the order that is done
+    report      is told the order that is being counted, now and then; it may raise to stop
     An n-gram ends at a token and never reaches back over the `<EOS>` before its document.
     Raises TrainingError where there are more than 2^32 - 1 n-grams of one order.
     """
@@ -67,6 +67,8 @@ def count(
     for n in range(2, order + 1):
         runs, places = [], []
         for first, last in blocks(len(ids), piece):
+            if report is not None:
+                report(n)
             keys, real = _keys(ids, shorter, beginnings, first, last, n, vocab_size)
             unique, representative, inverse, counts = distinct(keys)
             suffixes = shorter[first:last].astype(np.uint32)[real][representative]
@@ -85,8 +87,6 @@ def count(
         for column in (*places, *ranks, *(column for run in runs for column in vars(run).values())):
             _drop(column)
         levels.append(level)
-        if report is not None:
-            report(n)
     _drop(shorter)
     return Counts(vocab_size, levels)
 

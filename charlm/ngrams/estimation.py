@@ -68,9 +68,13 @@ def _continuations(level: CountLevel, longer: CountLevel) -> Array:
     The latter are n-grams at the very beginning, whose first token is the opening `<EOS>` (Chen & Goodman 1998,
     §4.1.6; the same rule gives KenLM's counts of n-grams that begin with <s>).
     """
-    found = level.counts[:].astype(np.int64)
+    # As a rule four bytes are enough, which on large texts is what decides how much memory smoothing takes.
+    largest = max((int(level.counts[first:last].max()) for first, last in blocks(len(level.counts))), default=0)
+    found = np.empty(len(level.counts), dtype=np.int32 if largest < 1 << 31 else np.int64)
+    for first, last in blocks(len(level.counts)):
+        found[first:last] = level.counts[first:last]
     for first, last in blocks(len(longer.counts)):
-        np.add.at(found, longer.suffixes[first:last], 1 - longer.counts[first:last])
+        np.add.at(found, longer.suffixes[first:last], (1 - longer.counts[first:last]).astype(found.dtype))
     return found
 
 

@@ -1,11 +1,13 @@
 """How a count-based model learns: count, smooth, leave out, store. One pass, nothing random."""
 
+import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from charlm.config import NgramConfig
-from charlm.errors import ConfigError
+from charlm.errors import ConfigError, Stopped
 from charlm.models.ngram import Ngram
 from charlm.ngrams import coding, pruning
 from charlm.ngrams.columns import Scratch, mapped, scratch_folder
@@ -18,6 +20,8 @@ from charlm.scoring import evaluate_corpus
 from charlm.training.gradient import Outcome, Texts
 from charlm.training.journal import Journal, Measured, Notice, Report
 from charlm.training.schedules import Place
+
+PATIENCE = 10.0  # seconds without a word
 
 
 def fit(
@@ -37,19 +41,46 @@ def fit(
         raise ConfigError("--smoothing arpa is for imported models", hint=f"choose from {', '.join(SMOOTHERS)}")
     began = time.monotonic()
     with scratch_folder() as scratch:
-        found = counts if counts is not None else counts_of(texts, config, model.vocab_size, scratch)
+        watch = _Watch(journal, report)
+        found = counts if counts is not None else counts_of(texts, config, model.vocab_size, scratch, watch)
+        watch(0)
         model.tables = learn(found, config, scratch, report)
-        measured = _measure(model, texts, time.monotonic() - began)
+        measured = _measure(model, texts, time.monotonic() - began, report)
         journal.keep(tensors_of(model.tables), measured)
     journal.record(measured)
     report(measured)
     return Outcome(Place(step=1, epoch=1, seconds=measured.seconds), measured, None)
 
 
-def counts_of(texts: Texts, config: NgramConfig, vocab_size: int, scratch: Scratch) -> Counts:
+class _Watch:
+    """Stops the work where a signal asks for it, and says how far it is where it takes long."""
+
+    def __init__(self, journal: Journal, report: Report) -> None:
+        self.journal, self.report, self.told = journal, report, time.monotonic()
+
+    def __call__(self, order: int) -> None:
+        signal = self.journal.stop_signal()
+        if signal is not None:
+            raise Stopped(signal)
+        if order and time.monotonic() - self.told > PATIENCE:
+            self.told = time.monotonic()
+            self.report(Notice(f"counting order {order}"))
+
+
+def counts_of(
+    texts: Texts, config: NgramConfig, vocab_size: int, scratch: Scratch, report: Callable[[int], None]
+) -> Counts:
     """The n-grams of the training text, of the orders that it has at all."""
     beginnings = np.zeros(1, dtype=np.int64) if texts.carried else texts.train.starts[:-1]
-    return count(texts.train.ids, beginnings, vocab_size, config.order, memory=config.memory_bytes, scratch=scratch)
+    return count(
+        texts.train.ids,
+        beginnings,
+        vocab_size,
+        config.order,
+        memory=config.memory_bytes,
+        scratch=scratch,
+        report=report,
+    )
 
 
 def learn(counts: Counts, config: NgramConfig, scratch: Scratch, report: Report) -> Tables:
@@ -101,10 +132,13 @@ def _mapped(values: Values) -> Values:
     return Values(mapped(values.numbers), values.book)
 
 
-def _measure(model: Ngram, texts: Texts, seconds: float) -> Measured:
+def _measure(model: Ngram, texts: Texts, seconds: float, report: Report) -> Measured:
     if texts.valid is None:
         return Measured(step=1, epoch=1.0, seconds=seconds, learning_rate=0.0, train_nats=None)
     score = evaluate_corpus(model, texts.valid, carried=texts.carried)
+    if not math.isfinite(score.nats):
+        report(Notice("some tokens of the validation text are impossible under this model: its perplexity is infinite"))
+        return Measured(step=1, epoch=1.0, seconds=seconds, learning_rate=0.0, train_nats=None)
     return Measured(
         step=1,
         epoch=1.0,
