@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import charlm
 from charlm import census, error_rates, text
 from charlm.config import TextConfig
 from charlm.nbest import NBEST_FORMATS
@@ -48,6 +49,50 @@ def test_shakespeare_as_a_stream_keeps_every_character():
     pieces = text.documents([name], TextConfig(reading="stream"))
     assert "".join(pieces) == Path(name).read_text("utf-8")
     assert len(Path(name).read_text("utf-8")) == 55_770
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The Score of one text under an n-gram model of another."""
+
+    def measure(train: str, test: str, **knobs: object):
+        run = charlm.train(
+            data(train), tmp_path_factory.mktemp("run") / "run", valid=data(test), model="ngram", **knobs
+        )
+        return run.evaluate(text.documents([data(test)], run.config.text))
+
+    return measure
+
+
+@pytest.mark.slow
+def test_a_five_gram_of_the_penn_treebank_has_the_perplexity_of_lmplz(measured):
+    """lmplz (KenLM 0.3.0) -o 5, <unk> as an ordinary word: 141.1862."""
+    score = measured("ptb/train.txt", "ptb/test.txt", level="spaced", order=5)
+    assert score.tokens == 82_430
+    assert score.perplexity == pytest.approx(141.1862, abs=0.01)
+
+
+@pytest.mark.slow
+def test_a_five_gram_of_the_tang_poems_has_the_perplexity_of_lmplz(measured):
+    """lmplz (KenLM 0.3.0) -o 5 on characters apart: 235.3548, and 233.7152 without the 114 unknown ones."""
+    score = measured("poems/tang.train.txt", "poems/tang.valid.txt", order=5)
+    assert (score.tokens, score.unknown) == (146_019, 114)
+    assert score.perplexity == pytest.approx(235.3548, abs=0.02)
+    assert score.perplexity_known == pytest.approx(233.7152, abs=0.02)
+
+
+@pytest.mark.slow
+def test_a_six_gram_of_shakespeare_needs_a_stand_in_and_is_as_good_as_lmplz_with_its_own(measured):
+    """lmplz (KenLM 0.3.0) -o 6 --discount_fallback, blank lines kept, the last line without its end too: 4.4070."""
+    knobs = {"blank_lines": True, "order": 6}
+    score = measured("tinyshakespeare/train.txt", "tinyshakespeare/valid.txt", **knobs)
+    assert score.perplexity == pytest.approx(4.4070, abs=0.001)
+
+
+@pytest.mark.slow
+def test_eight_characters_tell_more_of_shakespeare_than_six(measured):
+    knobs = {"blank_lines": True, "order": 8}
+    assert measured("tinyshakespeare/train.txt", "tinyshakespeare/valid.txt", **knobs).perplexity < 4.36
 
 
 def test_the_first_and_the_best_candidates_of_the_chinese_lists_have_the_known_error_rates():
