@@ -83,6 +83,10 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
         classifier = cast(Classifier, parts[guide])
         classes, class_count = _read(_Classes(parts[guide]), ids, carried).astype(np.int64), classifier.class_count
     found = mixing.fit(log_probs, classes, class_count)
+    if not found.history:
+        raise TextError(f"no run holds anything of {job.source} possible", hint="give another text, or smooth the runs")
+    if found.impossible:
+        job.note(f"{found.impossible:,} tokens that no run holds possible are left out of the figures")
     rows = found.weights[classes if classes is not None else np.zeros(len(log_probs), dtype=np.int64)]
     tuned = Tuned(
         names,

@@ -57,6 +57,8 @@ def estimate(config: RunConfig, *, vocab_folder: Path | None = None, watcher: Wa
     Raises ConfigError for a model that is not trained by gradient.
     """
     if config.family.__class__ is not RecurrentConfig:
+        if config.model == "mixture":
+            raise ConfigError("a mixture is not trained but mixed", hint="charlm run mix RUN RUN --tune TEXT --run DIR")
         raise ConfigError(f"--dry-run is for networks; --model {config.model} takes seconds", hint="just train it")
     prepared = prepare(config, vocab_folder, watcher.note)
     model = FAMILIES[config.model].fresh(config.family, prepared.codec.vocab, config.training.seed)

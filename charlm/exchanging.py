@@ -11,13 +11,14 @@ from typing import IO, Any
 import torch
 
 import charlm
-from charlm import runs, storage
+from charlm import runs, storage, tensorfiles
 from charlm.codec import Codec
 from charlm.config import Level, NgramConfig, TextConfig, TrainingConfig
 from charlm.corpus import Facts
 from charlm.decoding import Note
 from charlm.errors import ConfigError
-from charlm.journaling import RunJournal, name_taken
+from charlm.families import CONFIG_FILE, WEIGHTS_FILE
+from charlm.journaling import name_taken
 from charlm.models.ngram import Ngram
 from charlm.ngrams import arpa, exchange
 from charlm.ngrams.tables import tensors_of
@@ -107,9 +108,12 @@ def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool,
         "vocab_size": len(tokens),
         "ended": "it was imported",
     }
-    journal = RunJournal(path, config, codec, facts, lambda: None)
     measured = Measured(step=1, epoch=1.0, seconds=0.0, learning_rate=0.0, train_nats=None)
-    journal.keep(tensors_of(tables), measured)
+    with storage.whole_folder(path) as folder:
+        codec.save(folder)
+        storage.write_json(folder / CONFIG_FILE, config.to_json())
+        storage.write_json(folder / runs.RUN_FILE, facts)
+        tensorfiles.write(folder / WEIGHTS_FILE, tensors_of(tables), {**asdict(measured), "codec": codec.fingerprint()})
 
 
 def _lines(handle: IO[bytes]) -> Iterator[bytes]:

@@ -263,7 +263,9 @@ def _load_mixture(config: MixtureConfig, vocab_size: int, folder: Path) -> Mixtu
         return RunError(reason, hint=f"`charlm run check {folder}` looks at every file; restore what is damaged")
 
     inside = folder / MEMBERS_FOLDER
-    folders = sorted(inside.iterdir(), key=_number) if inside.is_dir() else []
+    folders = (
+        sorted((p for p in inside.iterdir() if p.is_dir() and p.name[0] != "."), key=_number) if inside.is_dir() else []
+    )
     members: list[LanguageModel] = []
     for member in folders:
         content = storage.read_json(member / CONFIG_FILE, error=problem)

@@ -73,9 +73,10 @@ def settle(
     """
     knobs = knobs or {}
     from_file = configs.read_file(file) if file is not None else {}
-    files = tuple(texts) or tuple(from_file.get("texts", ()))
+    texts, counts = tuple(texts), tuple(counts)
+    files = texts or (() if counts else tuple(from_file.get("texts", ())))
     held_out = tuple(valid) or tuple(from_file.get("valid", ()))
-    folders = () if texts else tuple(counts) or tuple(from_file.get("counts", ()))
+    folders = counts or (() if texts else tuple(from_file.get("counts", ())))
     taken = tuple(without) or tuple(from_file.get("without", ()))
     if not files and not folders:
         raise ConfigError("no text was given", hint="charlm train poems.txt, or --resume RUN")
@@ -125,6 +126,8 @@ def train(
     if path.exists():
         raise name_taken(path)
     with ExitStack() as stack:
+        if config.counts and vocab_folder is not None:
+            raise ConfigError("--counts bring their own vocabulary", hint="leave --vocab out, or count again with it")
         if config.counts:
             prepared = tallying.prepare_counts(config, watcher.note, stack)
         else:

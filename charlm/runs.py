@@ -292,12 +292,18 @@ def _look_inside(run: Run) -> None:
 
 
 def _look_at_members(path: Path) -> None:
-    for member in read_facts(path).get("members", []):
-        folder = path / MEMBERS_FOLDER / str(member.get("name"))
-        changed = [name for name, digest in member.get("hashes", {}).items() if _hash(folder / name) != digest]
+    try:
+        told = {str(member["name"]): dict(member["hashes"]) for member in read_facts(path)["members"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise problem(path)(f"{path / RUN_FILE} does not say what its members were") from error
+    for name, digests in told.items():
+        folder = path / MEMBERS_FOLDER / name
+        changed = [file for file, digest in digests.items() if _hash(folder / file) != digest]
         if changed:
             raise problem(path)(f"{folder}: {', '.join(changed)} is not what was mixed")
         _look_inside(load(folder))
+        if (folder / MEMBERS_FOLDER).is_dir():
+            _look_at_members(folder)
 
 
 def hashes(path: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ leaves what stood there before and removes the unfinished file.
 """
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import json
@@ -49,6 +50,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises StorageError when the disk refuses; then `path` is as it was.
     """
+    if not path.name:
+        raise write_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

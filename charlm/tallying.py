@@ -76,7 +76,7 @@ def settle_text(folders: Sequence[str]) -> dict[str, Any]:
         return {
             "reading": first.codec.reading,
             "level": first.codec.level,
-            "context": "carried" if first.carried else None,
+            "context": "carried" if first.carried else "line",
         }
 
 

@@ -39,6 +39,10 @@ def emit_json(record: Mapping[str, Any]) -> None:
 
 
 def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -58,7 +62,8 @@ def figure(value: float | None, places: int = 2) -> str:
     """
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:,.{places}f}" if math.isfinite(value) else "infinite"
+    # Rounded first: what is next to nothing has no sign.
+    return f"{round(value, places) + 0.0:,.{places}f}" if math.isfinite(value) else "infinite"
 
 
 def clock(seconds: float | None) -> str:

@@ -204,17 +204,19 @@ def mix(
 def _show_mixture(run: Path, tuned: Any, as_json: bool) -> None:
     import math
 
+    def perplexity(nats: float) -> float:
+        return math.exp(nats) if nats < 700 else math.inf
+
     members = list(zip(tuned.members, tuned.shares, tuned.alone, strict=True))
     if as_json:
         told = [{"member": name, "weight": share, "nats": nats} for name, share, nats in members]
-        emit_json({"run": str(run), "nats": tuned.nats, "perplexity": math.exp(tuned.nats), "tokens": tuned.tokens,
+        emit_json({"run": str(run), "nats": tuned.nats, "perplexity": perplexity(tuned.nats), "tokens": tuned.tokens,
                    "classes": len(tuned.weights), "members": told})  # fmt: skip
         return
     rows = [("run", str(run))]
     for name, share, nats in members:
-        alone = math.exp(nats) if nats < 700 else None
-        rows.append((name, f"weight {share:.3f}, perplexity {figure(alone)} alone"))
-    mixed = f"perplexity {figure(math.exp(tuned.nats))} on the {tuned.tokens:,} tokens that the weights were tuned on"
+        rows.append((name, f"weight {share:.3f}, perplexity {figure(perplexity(nats))} alone"))
+    mixed = f"perplexity {figure(perplexity(tuned.nats))} on the {tuned.tokens:,} tokens that the weights were tuned on"
     kinds = "for all contexts" if len(tuned.weights) == 1 else f"for each of {len(tuned.weights)} classes of contexts"
     rows += [("mixture", mixed), ("weights", f"{kinds}; their means are shown")]
     table(rows)

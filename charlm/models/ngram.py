@@ -7,12 +7,15 @@ The state is where the last 1, 2, …, N-1 tokens stand among the n-grams of the
 reading a token is one search per order, and nothing of the text itself has to be kept.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from charlm.errors import RunError
 from charlm.ngrams.columns import Array
 from charlm.ngrams.search import extend, find
 from charlm.ngrams.tables import Starts, Tables, check
@@ -29,6 +32,7 @@ class Ngram:
         self.tables = tables
         self.vocab_size = tables.vocab_size
         self.searches = 0
+        self.is_checked = False
         self.even = np.float32(-np.log(tables.vocab_size))
 
     def check(self) -> str | None:
@@ -39,6 +43,39 @@ class Ngram:
         return (torch.full((batch_size, self.tables.order - 1), -1, dtype=torch.int64),)
 
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
+        with self._damage_named():
+            return self._step(ids, state)
+
+    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        with self._damage_named():
+            return self._score(inputs, targets, state)
+
+    @contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        """Opening tables looks at none of their numbers; where a bad one leads astray, say so."""
+        try:
+            yield
+        except (IndexError, ValueError, MemoryError) as error:
+            self._refuse_damage(error)
+            raise
+
+    def _refuse_damage(self, cause: Exception | None = None) -> None:
+        if wrong := self.check():
+            raise RunError(
+                f"the tables of the n-gram model are damaged: {wrong}",
+                hint="`charlm run check RUN` looks at every file; restore what is damaged",
+            ) from cause
+
+    def _in_machine_code(self) -> bool:
+        """Whether so much is asked that compiling pays. Machine code looks at no bounds: the tables must be sound."""
+        if self.searches <= WORTH_COMPILING:
+            return False
+        if not self.is_checked:
+            self._refuse_damage()
+            self.is_checked = True
+        return True
+
+    def _step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         after = self._read(ids.numpy(), state[0].numpy())
         unigrams = self.tables.levels[0].log_probs.at(slice(None))
         found = np.repeat(unigrams[None], len(ids), axis=0)
@@ -57,7 +94,9 @@ class Ngram:
         entries = np.arange(sizes.sum()) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
         log_probs[np.repeat(rows, sizes), words[entries]] = self.tables.levels[n - 1].log_probs.at(entries)
 
-    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+    def _score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        if not inputs.shape[1]:
+            return torch.empty(inputs.shape, dtype=torch.float32), state
         read, wanted = inputs.numpy(), targets.numpy()
         # As a rule the next input is the target: then what was found for the one serves as context of the next.
         chained = read.shape[1] < 2 or np.array_equal(read[:, 1:], wanted[:, :-1])
@@ -66,8 +105,9 @@ class Ngram:
         contexts = read.astype(np.int64)
         after = np.empty((len(read), self.tables.order - 1), dtype=np.int64)
         before = state[0].numpy()
+        compiled = self._in_machine_code()
         for n, (below, level) in enumerate(pairwise(levels), 2):
-            after[:, n - 2] = contexts[:, -1] if read.shape[1] else before[:, n - 2]
+            after[:, n - 2] = contexts[:, -1]
             assert below.backoffs is not None
             found = extend(
                 level,
@@ -76,7 +116,7 @@ class Ngram:
                 wanted.reshape(-1),
                 log_probs.reshape(-1),
                 even=self.even if self.tables.uniform else None,
-                compiled=self.searches > WORTH_COMPILING,
+                compiled=compiled,
             )
             self.searches += contexts.size
             if n < len(levels):

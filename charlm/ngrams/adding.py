@@ -1,13 +1,14 @@
 """Counts of shards into counts of the whole, exactly; and counts of a shard taken away again."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from charlm.errors import TextError
 from charlm.ngrams.columns import Array, Numbers, Scratch, blocks, family_blocks, mapped
 from charlm.ngrams.counting import Run, build_level
-from charlm.ngrams.counts import CountLevel, Counts, unigrams
+from charlm.ngrams.counts import CountLevel, Counts, too_rare, unigrams
 from charlm.ngrams.sifting import Order, sift
 
 
@@ -37,7 +38,12 @@ def add(parts: Sequence[tuple[Counts, int]], scratch: Scratch) -> Counts:
         levels.append(level)
         ranks = [mapped(column) for column in columns]
     whole = Counts(vocab_size, levels)
-    return _without_zeros(whole, scratch) if any(sign < 0 for _, sign in parts) else whole
+    if all(sign > 0 for _, sign in parts):
+        return whole
+    for below, level in pairwise(levels):
+        if too_rare(below.counts, level):  # so it is where a carried text is cut
+            raise _no_part("n-grams would stay whose parts are taken away")
+    return _without_zeros(whole, scratch)
 
 
 def _run(level: CountLevel, sign: int, ranks: Array, vocab_size: int, scratch: Scratch) -> Run:
@@ -54,11 +60,15 @@ def _run(level: CountLevel, sign: int, ranks: Array, vocab_size: int, scratch: S
 
 def _checked(counts: Array) -> Array:
     if len(counts) and int(counts.min()) < 0:
-        raise TextError(
-            "more n-grams would be taken away than there are: these counts are not a part of the others",
-            hint="--without takes counts of documents that are among those of --counts",
-        )
+        raise _no_part("more n-grams would be taken away than there are")
     return counts
+
+
+def _no_part(what: str) -> TextError:
+    return TextError(
+        f"{what}: these counts are not a part of the others",
+        hint="--without takes counts of documents that are among those of --counts",
+    )
 
 
 def _without_zeros(counts: Counts, scratch: Scratch) -> Counts:

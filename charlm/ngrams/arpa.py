@@ -44,6 +44,7 @@ HIGHEST_ORDER = 20
 LARGEST_COUNT = 1 << 32
 ROUNDING = 1e-6  # log10 by which a sum of probabilities may end above 1
 
+MOST_BLANK = 8  # blocks
 _BLOCK = 1 << 10  # lines; 64 MB if all are as long as they may be
 _SPACES = b" \t\r\n"  # a word may hold any other white space of ASCII or Unicode
 _GAP = re.compile(rb"[ \t\r\n]+")
@@ -200,6 +201,7 @@ _TOO_LONG = _Flaw(
     f"lines of at most {LONGEST_LINE:,} bytes",
     "this is no ARPA file, or it was damaged; is it packed or binary?",
 )
+_BLANK = _Flaw("n-grams", "this is no ARPA file, or it was damaged; " + _MAKE_ANEW)
 _PREAMBLE = _Flaw(
     r"\data\ as the first line",
     r"an ARPA file begins with \data\ (KenLM, SRILM and IRSTLM write it); lines before it can be skipped leniently",
@@ -308,13 +310,17 @@ def _shown(data: bytes) -> str:
 
 
 class _Lines:
-    """Numbered lines that can be looked at before they are taken."""
+    """Numbered lines that can be looked at before they are taken.
 
-    def __init__(self, lines: Iterable[bytes]) -> None:
-        self.lines = iter(lines)
+    refuse_blank  raises, where blank lines go on and on
+    """
+
+    def __init__(self, lines: Iterable[bytes], refuse_blank: Callable[[], None]) -> None:
+        self.lines, self.refuse_blank = iter(lines), refuse_blank
         self.block: list[bytes] = []
         self.place = 0  # in the block, of the next line
         self.before = 0  # lines before the block
+        self.blank = 0  # blocks in a row that were all blank
 
     @property
     def number(self) -> int:
@@ -326,6 +332,10 @@ class _Lines:
         if self.place == len(self.block):
             self.before += self.place
             self.block, self.place = list(islice(self.lines, _BLOCK)), 0
+            blank = self.block and not self.block[0].strip(_SPACES) and not b"".join(self.block).strip(_SPACES)
+            self.blank = self.blank + 1 if blank else 0
+            if self.blank > MOST_BLANK:
+                self.refuse_blank()
         return self.block[self.place] if self.block else None
 
     def take(self) -> None:
@@ -376,7 +386,7 @@ class _Reader:
     """Reads one file from top to bottom."""
 
     def __init__(self, lines: Iterable[bytes], source: str, lenient: bool) -> None:
-        self.lines, self.source, self.lenient = _Lines(lines), source, lenient
+        self.lines, self.source, self.lenient = _Lines(lines, self._refuse_blank), source, lenient
         self.repairs: dict[_Flaw, tuple[int, int]] = {}  # times, and the line of the first
         self.declared: list[int] = []
         self.n = 0  # the order that is read
@@ -400,6 +410,9 @@ class _Reader:
             self._flaw(_USELESS_BACKOFF, self.top_line, "some", useless)
             orders[-1] = replace(orders[-1], backoffs=np.zeros_like(orders[-1].backoffs))
         return Arpa([word.decode() for word in self.ids], orders)
+
+    def _refuse_blank(self) -> None:
+        self._refuse(_BLANK, self.lines.number + 1, "blank lines without an end")
 
     def _refuse(self, flaw: _Flaw, number: int, found: str) -> NoReturn:
         expected = flaw.expected.replace("{n}", str(self.n))

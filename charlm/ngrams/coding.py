@@ -28,9 +28,11 @@ def rounded(values: Numbers, bits: int, scratch: Scratch) -> tuple[Values, float
     Bertoldi (2006) and Heafield (2011, §5.1) do it.
     """
     ranked = np.sort(values[:].astype(np.float64))
-    groups = np.unique(np.linspace(0, len(ranked), (1 << bits) + 1).astype(np.int64))
-    means = np.add.reduceat(ranked, groups[:-1]) / np.diff(groups) if len(ranked) else ranked
-    coded = _coded(values, np.unique(means.astype(np.float32)), scratch)
+    finite = ranked[np.isfinite(ranked)]
+    groups = np.unique(np.linspace(0, len(finite), (1 << bits) + (len(finite) == len(ranked))).astype(np.int64))
+    means = np.add.reduceat(finite, groups[:-1]) / np.diff(groups) if len(finite) else finite
+    book = np.unique(np.append(means, ranked[: len(finite) < len(ranked)]).astype(np.float32))
+    coded = _coded(values, book, scratch)
     error = 0.0
     for first, last in blocks(len(values)):
         with np.errstate(invalid="ignore"):

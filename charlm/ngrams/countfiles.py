@@ -18,7 +18,7 @@ from charlm.config import LARGEST_ORDER
 from charlm.errors import CharlmError, TextError
 from charlm.ngrams.columns import Array, Column, Scratch, blocks, mapped
 from charlm.ngrams.counting import Run, build_level, distinct
-from charlm.ngrams.counts import CountLevel, Counts, root, unigrams
+from charlm.ngrams.counts import CountLevel, Counts, root, too_rare, unigrams
 from charlm.ngrams.search import numbers_of
 from charlm.ngrams.tables import Starts
 from charlm.vocab import unescape
@@ -69,25 +69,33 @@ def load(path: Path, scratch: Scratch) -> CountFolder:
     arrays, facts = tensorfiles.map_rows(path / COUNTS_FILE)
     if facts.get("format") != FORMAT or facts.get("codec") != codec.fingerprint():
         raise _problem(path, "is of another format, or its vocabulary was changed")
-    return CountFolder(path, codec, Counts(len(codec.vocab), _levels(path, arrays, len(codec.vocab))), facts)
+    levels = _levels(path, arrays, len(codec.vocab), facts.get("order"))
+    return CountFolder(path, codec, Counts(len(codec.vocab), levels), facts)
 
 
 def _problem(path: Path, what: str) -> TextError:
     return TextError(f"{path / COUNTS_FILE} {what}", hint="count again: charlm ngram count TEXT -o DIR")
 
 
-def _levels(path: Path, arrays: dict[str, Array], vocab_size: int) -> list[CountLevel]:
+def _levels(path: Path, arrays: dict[str, Array], vocab_size: int, wanted: Any) -> list[CountLevel]:
     """The orders of a file, every number of it looked at: counts of the wrong shape would be silent nonsense."""
     if "1.counts" not in arrays or len(arrays["1.counts"]) != vocab_size:
         raise _problem(path, "has no counts of single tokens, or of another vocabulary")
-    levels = [unigrams(arrays["1.counts"].astype(np.int64))]
+    singles = arrays["1.counts"]
+    if singles.dtype.kind != "i" or bool((singles < 0).any()) or singles.sum(dtype=np.float64) >= 1 << 53:
+        raise _problem(path, "is damaged: the counts of single tokens cannot be")
+    levels = [unigrams(singles.astype(np.int64))]
     order = max((n for n in range(1, LARGEST_ORDER + 1) if f"{n}.counts" in arrays), default=1)
+    if order != wanted:
+        raise _problem(path, f"has counts of order {order}, not {wanted}")
     for n in range(2, order + 1):
         below = len(levels[-1].counts)
         try:
             level = CountLevel(*(arrays[f"{n}.{name}"] for name in ("words", "starts", "counts", "suffixes")))
         except KeyError as error:
             raise _problem(path, f"has no {error.args[0]}") from None
+        if level.starts.dtype.kind != "u":
+            raise _problem(path, f"is damaged: the arrays of order {n} do not fit together")
         starts = level.starts[:].astype(np.int64)
         sound = (
             len(starts) == below + 1
@@ -95,10 +103,13 @@ def _levels(path: Path, arrays: dict[str, Array], vocab_size: int) -> list[Count
             and starts[0] == 0
             and bool((np.diff(starts) >= 0).all())
         )
+        kinds = tuple(numbers.dtype.kind for numbers in vars(level).values())
+        sound = sound and kinds == ("u", "u", "i", "u") and float(level.counts[:].sum(dtype=np.float64)) < 1 << 53
         for first, last in blocks(len(level.words)):
             sound = sound and int(level.words[first:last].max(initial=0)) < vocab_size
             sound = sound and int(level.suffixes[first:last].max(initial=0)) < below
-            sound = sound and int(level.counts[first:last].min(initial=0)) >= 0
+            sound = sound and int(level.counts[first:last].min(initial=1)) >= 1
+        sound = sound and not too_rare(levels[-1].counts, level)
         if not sound:
             raise _problem(path, f"is damaged: the arrays of order {n} do not fit together")
         levels.append(level)
@@ -124,6 +135,8 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
         for n, ids, counts in _pieces(file, codec):
             grams.setdefault(n, scratch.column(np.uint32)).append(ids.reshape(-1))
             many.setdefault(n, scratch.column(np.int64)).append(counts)
+    if not grams:
+        raise TextError(f"{path}: there is no count in its files", hint="TOKEN TOKEN …<tab>COUNT, one a line")
     singles = np.zeros(vocab_size, dtype=np.int64)
     if 1 in grams:
         np.add.at(singles, grams[1][:], many[1][:])
@@ -148,6 +161,11 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
             np.add.at(total, inverse, many[n][first:last])
             runs.append(Run(unique, total, suffixes[place]))
         level, _ = build_level(runs, len(levels[-1].counts), vocab_size, scratch)
+        if too_rare(levels[-1].counts, level):
+            raise TextError(
+                f"{path}: a {n}-gram was counted more often than its own last {n - 1} tokens",
+                hint="count every order from 1 up, each n-gram that ends at a token of the text",
+            )
         levels.append(level)
         tries.append((mapped(level.words), Starts.plain(mapped(level.starts))))
     return Counts(vocab_size, levels)
@@ -168,6 +186,8 @@ def _pieces(file: Path, codec: Codec) -> Iterator[tuple[int, Array, Array]]:
                     raise ValueError
             except (ValueError, KeyError, OverflowError):
                 raise _bad_line(file, number, line) from None
+            if int(count) == 0:
+                continue
             rows, counts = waiting.setdefault(len(ids), ([], []))
             rows.append(ids)
             counts.append(int(count))

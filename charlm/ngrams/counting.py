@@ -69,19 +69,17 @@ def count(
         for first, last in blocks(len(ids), piece):
             if report is not None:
                 report(n)
-            keys, real = _keys(ids, shorter, beginnings, first, last, n, vocab_size)
-            unique, representative, inverse, counts = distinct(keys)
-            suffixes = shorter[first:last].astype(np.uint32)[real][representative]
-            runs.append(Run(_kept(scratch, unique), _kept(scratch, counts), _kept(scratch, suffixes)))
-            places.append(_kept(scratch, inverse))
+            run, place = _piece(ids, shorter, beginnings, first, last, n, vocab_size, scratch)
+            runs.append(run)
+            places.append(place)
         level, ranks = build_level(runs, len(levels[-1].counts), vocab_size, scratch)
         if n < order:
             numbers = scratch.column(np.uint32)
-            for (first, last), inverse_column, rank in zip(blocks(len(ids), piece), places, ranks, strict=True):
-                _, real = _keys(ids, shorter, beginnings, first, last, n, vocab_size)
+            for (first, last), place, rank in zip(blocks(len(ids), piece), places, ranks, strict=True):
                 found = np.full(last - first, NONE)
-                found[real] = rank[:][inverse_column[:]]
+                found[_contexts(shorter, beginnings, first, last, n) != NONE] = rank[:][place[:]]
                 numbers.append(found)
+                del found
             _drop(shorter)
             shorter = numbers
         for column in (*places, *ranks, *(column for run in runs for column in vars(run).values())):
@@ -98,18 +96,29 @@ def _tokens(ids: Array, vocab_size: int) -> Array:
     return total
 
 
-def _keys(
-    ids: Array, shorter: Numbers, beginnings: Array, first: int, last: int, n: int, vocab_size: int
-) -> tuple[Array, Array]:
-    """The packed n-grams that end in ids[first:last], and at which of these tokens one ends at all."""
+def _piece(
+    ids: Array, shorter: Numbers, beginnings: Array, first: int, last: int, n: int, vocab_size: int, scratch: Scratch
+) -> tuple[Run, Column]:
+    """The n-grams that end in ids[first:last], sorted; and which of them ends at each token where one does."""
+    contexts = _contexts(shorter, beginnings, first, last, n)
+    real = contexts != NONE
+    keys = contexts[real].astype(np.uint64)
+    keys *= np.uint64(vocab_size)
+    keys += ids[first:last][real].astype(np.uint64)
+    del contexts
+    unique, representative, inverse, counts = distinct(keys)
+    suffixes = shorter[first:last][real][representative].astype(np.uint32)
+    return Run(_kept(scratch, unique), _kept(scratch, counts), _kept(scratch, suffixes)), _kept(scratch, inverse)
+
+
+def _contexts(shorter: Numbers, beginnings: Array, first: int, last: int, n: int) -> Array:
+    """Which (n-1)-gram stands before each token, NONE where none does."""
     contexts = np.empty(last - first, dtype=np.uint32)
     contexts[1:] = shorter[first : last - 1]
     contexts[0] = shorter[first - 1 : first][0] if first else NONE
     inside = beginnings[np.searchsorted(beginnings, first) : np.searchsorted(beginnings, last)] - first
     contexts[inside] = EOS if n == 2 else NONE
-    real = np.flatnonzero(contexts != NONE)
-    keys = contexts[real].astype(np.uint64) * np.uint64(vocab_size) + ids[first:last][real].astype(np.uint64)
-    return keys, real
+    return contexts
 
 
 def distinct(keys: Array) -> tuple[Array, Array, Array, Array]:

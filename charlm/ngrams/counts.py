@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from charlm.ngrams.columns import Array, Numbers
+from charlm.ngrams.columns import Array, Numbers, blocks
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,14 @@ def root(vocab_size: int) -> tuple[Array, Array]:
 def word_type(vocab_size: int) -> np.dtype[Any]:
     """The smallest type that holds every token."""
     return np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
+
+
+def too_rare(below: Numbers, level: CountLevel) -> bool:
+    """Whether an n-gram was seen more often than its own last n-1 tokens, which no text makes possible."""
+    left = below[:].astype(np.int64)
+    for first, last in blocks(len(level.counts)):
+        np.subtract.at(left, level.suffixes[first:last], level.counts[first:last])
+    return bool((left < 0).any())
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,13 @@ def tokens_of(arpa: Arpa, source: str) -> tuple[list[str], Array]:
             ids[number] = UNK
         else:
             ids[number] = len(tokens)
-            tokens.append(unescape(word))
+            try:
+                tokens.append(unescape(word))
+            except (ValueError, OverflowError):
+                raise ArpaError(
+                    f"{source}: the word {word[:60]!r} has an escape that stands for no character",
+                    hint="charlm writes white space in words as \\u{20}; other tools may mean something else by it",
+                ) from None
     often = Counter(tokens)
     often[SPECIALS[UNK]] = sum(word in SPELLED_UNKNOWN for word in arpa.words)
     twice, many = often.most_common(1)[0]

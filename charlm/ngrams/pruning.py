@@ -35,8 +35,10 @@ def by_entropy(levels: Sequence[RawLevel], threshold: float) -> tuple[list[RawLe
 
         D(hw) = -P(h) { P(w|h) [log P(w|h') + log γ'(h) - log P(w|h)] + [log γ'(h) - log γ(h)] (1 - Σ_seen P(v|h)) }
 
-    with γ' as it is without hw. From the highest order down; only n-grams that no longer one begins with. Returns
-    the levels, with backoffs that go with what is left, and the marks for `compact`. Works in memory.
+    with γ' as it is without hw. From the highest order down; n-grams that a longer one begins or ends with stay
+    (KenLM asks for the latter), and so does all that a context would lose where the losses that are small one by one
+    are not small together. Returns the levels, with backoffs that go with what is left, and the marks for `compact`.
+    Works in memory.
     """
     full = [_loaded(level) for level in levels]
     keep: list[Array | None] = [None] * len(full)
@@ -60,13 +62,35 @@ def by_entropy(levels: Sequence[RawLevel], threshold: float) -> tuple[list[RawLe
             )
             mask = ~(np.expm1(loss) < threshold)
         if n < len(full):
-            longer = keep[n]
-            ahead = full[n].starts
+            longer, ahead = keep[n], full[n]
             assert longer is not None
-            mask |= sums(longer.view(np.int8), ahead[:].astype(np.int64)) > 0
-        keep[n - 1] = mask
+            mask |= sums(longer.view(np.int8), ahead.starts[:].astype(np.int64)) > 0
+            mask[ahead.suffixes[:][longer]] = True
+        together = _joint(p, lower, mask, begins, left, left_lower, log_gamma, marginal[n - 2])
+        allowed = np.log1p(threshold) * sums((~mask).view(np.int8), begins)
+        keep[n - 1] = mask | np.repeat(together > allowed, sizes)
     _renew_backoffs(full, keep)
     return full, keep
+
+
+def _joint(
+    p: Array,
+    lower: Array,
+    mask: Array,
+    begins: Array,
+    left: Array,
+    left_lower: Array,
+    log_gamma: Array,
+    marginal: Array,
+) -> Array:
+    """What it costs each context to lose all that is not kept: (contexts,), nats; each alone may cost nothing."""
+    lost, lost_lower = (sums(np.where(mask, 0.0, part), begins) for part in (p, lower))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        renewed = np.log(_share(left + lost)) - np.log(_share(left_lower + lost_lower))
+        apart = np.where(mask, 0.0, p * (np.log(p) - np.log(lower)))
+        found = np.exp(marginal) * (sums(apart, begins) - renewed * lost + (log_gamma - renewed) * _share(left))
+    costs: Array = np.where(np.isfinite(found), found, 0.0)
+    return costs
 
 
 def _renew_backoffs(levels: Sequence[RawLevel], keep: Sequence[Array | None]) -> None:

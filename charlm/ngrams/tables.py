@@ -186,7 +186,10 @@ def from_tensors(named: Mapping[str, Array], vocab_size: int, *, uniform: bool, 
         contexts = len(levels[-1])
         starts = Starts(array(f"{n}.starts", "u2 u4", contexts + 1), array(f"{n}.bases", "u4", contexts // GROUP + 1))
         levels.append(Level(named[f"{n}.words"], starts, log_probs, backoffs))
-    return Tables(vocab_size, levels, uniform)
+    tables = Tables(vocab_size, levels, uniform)
+    if left := named.keys() - tensors_of(tables).keys():
+        raise problem(f"{min(left)} belongs to an order that is not there")
+    return tables
 
 
 def check(tables: Tables) -> str | None:
