@@ -132,7 +132,8 @@ class Ngram:
         else:
             columns = slice(0, None)
         preceding = np.concatenate([before[:, n - 2 : n - 1], contexts[:, :-1]], axis=1)[:, columns]
-        longer[:, columns] = self._find(n, preceding, read[:, columns])
+        if (preceding >= 0).any():
+            longer[:, columns] = self._find(n, preceding, read[:, columns])
         return longer
 
     def _find(self, n: int, contexts: Array, tokens: Array) -> Array:
