@@ -21,6 +21,7 @@ from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.journaling import name_taken
 from charlm.models.ngram import Ngram
 from charlm.ngrams import arpa, exchange
+from charlm.ngrams.flaws import LONGEST_LINE
 from charlm.ngrams.tables import tensors_of
 from charlm.runs import Run, RunConfig
 from charlm.tokenizers import TOKENIZERS
@@ -118,4 +119,4 @@ def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool,
 
 def _lines(handle: IO[bytes]) -> Iterator[bytes]:
     """Lines of bounded length; the reader refuses the piece of a longer one."""
-    return iter(lambda: handle.readline(arpa.LONGEST_LINE + 2), b"")
+    return iter(lambda: handle.readline(LONGEST_LINE + 2), b"")

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charlm.errors import ArpaError
-from charlm.ngrams.arpa import LN10, LONGEST_LINE, Arpa, read, write
+from charlm.ngrams.arpa import LN10, Arpa, read, write
+from charlm.ngrams.flaws import LONGEST_LINE
 
 MODEL = """\
 \\data\\

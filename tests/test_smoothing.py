@@ -21,7 +21,7 @@ from charlm.config import NgramConfig
 from charlm.models.ngram import Ngram
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
-from charlm.ngrams.smoothing import SMOOTHERS, CountsOfCounts, Rule, choose
+from charlm.ngrams.smoothing import SMOOTHERS, CountsOfCounts, Rule, choose, sentences
 from charlm.training.counting import learn
 from charlm.training.journal import Notice
 from charlm.vocab import EOS
@@ -34,6 +34,11 @@ CUTOFFS = st.sampled_from(["0", "0,0,1", "0,1", "0,1,2", "0,3"])
 AB = [[2, 3, EOS], [2, EOS]]  # "ab" and "a"
 
 # ── the reference ───────────────────────────────────────────────────────────────────────────────
+
+
+def said(chosen):
+    """The sentence about one order; None where its smoother fits."""
+    return next(sentences([chosen]), None)
 
 
 def seen(documents, order, *, carried):
@@ -228,7 +233,7 @@ def test_the_discounts_of_modified_kneser_ney_by_hand():
     chosen = choose("modified-kneser-ney", 2, [10, 5, 3, 2], 1.0)
     assert chosen.rule.discounts == pytest.approx((1 / 2, 11 / 10, 5 / 3))
     assert (chosen.rule.per_type, chosen.rule.flat) == (0.0, 0.0)
-    assert (chosen.order, chosen.smoother, chosen.sentence) == (2, "modified-kneser-ney", None)
+    assert (chosen.order, chosen.smoother, said(chosen)) == (2, "modified-kneser-ney", None)
 
 
 @pytest.mark.parametrize(
@@ -265,15 +270,25 @@ def test_a_discount_that_does_not_fit_is_replaced_and_all_is_said(numbers, used,
     chosen = choose("modified-kneser-ney", 3, numbers, 1.0)
     assert chosen.smoother == used
     assert chosen.rule == choose(used, 3, numbers, 1.0).rule
-    assert chosen.sentence.startswith("order 3: modified-kneser-ney does not fit: ")
-    assert chosen.sentence.endswith(f"Used {used} instead.")
+    assert said(chosen).startswith("order 3: modified-kneser-ney does not fit: ")
+    assert said(chosen).endswith(f"Used {used} instead.")
     for word in words:
-        assert word in chosen.sentence
-    assert ("; kneser-ney does not fit: " in chosen.sentence) == (used == "witten-bell")
+        assert word in said(chosen)
+    assert ("; kneser-ney does not fit: " in said(chosen)) == (used == "witten-bell")
+
+
+def test_orders_that_fare_alike_are_told_of_together():
+    once, well = [10, 0, 3, 2], [100, 20, 8, 4]
+    chosen = [
+        choose("modified-kneser-ney", n, numbers, 1.0) for n, numbers in ((1, once), (2, once), (3, well), (4, once))
+    ]
+    first, second = sentences(chosen)
+    assert first.startswith("orders 1 to 2: modified-kneser-ney does not fit: n2 = 0")
+    assert second.startswith("order 4: ")
 
 
 def test_large_numbers_are_said_readably():
-    assert "n3 = 40,000 is too large beside n2 = 3" in choose("modified-kneser-ney", 2, [9, 3, 40_000, 1], 1).sentence
+    assert "n3 = 40,000 is too large beside n2 = 3" in said(choose("modified-kneser-ney", 2, [9, 3, 40_000, 1], 1))
 
 
 @given(numbers=st.tuples(*[st.integers(0, 20)] * 4), name=st.sampled_from(list(SMOOTHERS)))
@@ -308,7 +323,7 @@ def test_odd_texts_make_a_model_all_the_same(name, text):
         for length in range(4):
             assert distributions(model, length)[1].sum(1) == pytest.approx(np.ones(V**length), abs=1e-6)
         replaced = [message for message in said if "does not fit" in message]
-        assert all("Used" in message and message.startswith("order ") for message in replaced)
+        assert all("Used" in message and message.startswith("order") for message in replaced)
         assert bool(replaced) == ("kneser-ney" in name or name == "absolute")
 
 

@@ -17,7 +17,7 @@ r"""ARPA, the text format of n-gram models: lines ⇄ n-grams.
 
 A line gives a probability, the words and a backoff weight. The only place with base-10 logarithms: they
 are nats as soon as they are read. No formal definition of the format exists; reading is strict unless told
-otherwise, and what it takes for an error is listed below, each with its cause and its cure.
+otherwise, and what it takes for an error stands in `flaws.py`, each with its cause and its cure.
 """
 
 import math
@@ -31,7 +31,10 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from charlm.config import LARGEST_ORDER
 from charlm.errors import ArpaError
+from charlm.ngrams import flaws
+from charlm.ngrams.flaws import LARGEST_COUNT, LONGEST_LINE
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -39,9 +42,6 @@ Floats = npt.NDArray[np.float64]
 LN10 = math.log(10)
 NEVER = -99.0  # log10 that the format's tools write for a probability of 0
 LARGEST = 1e38  # a log10 beyond this is infinite: as nats it would not fit into 32 bits
-LONGEST_LINE = 1 << 16  # bytes
-HIGHEST_ORDER = 20
-LARGEST_COUNT = 1 << 32
 ROUNDING = 1e-6  # log10 by which a sum of probabilities may end above 1
 
 MOST_BLANK = 8  # blocks
@@ -159,149 +159,6 @@ def _log10(nats: npt.NDArray[Any], *, at_most: float) -> Floats:
     return numbers
 
 
-# ── what can be wrong ───────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class _Flaw:
-    """Something that strict reading refuses.
-
-    expected  completes "expected …, found …"; {n} stands for the order that is read
-    hint      cause and cure
-    repair    what lenient reading does; None where it refuses too
-    """
-
-    expected: str
-    hint: str
-    repair: str | None = None
-
-
-_MAKE_ANEW = "write it anew with the tool that made it"
-_DAMAGED = f"the file was damaged or edited by hand; {_MAKE_ANEW}, or read it leniently to do without such lines"
-
-_OTHER_FORMATS = {  # first bytes: what they are, and what to do
-    b"\x1f\x8b": ("gzip data", "unpack it first: gzip -dc FILE > model.arpa"),
-    b"BZh": ("bzip2 data", "unpack it first: bzip2 -dc FILE > model.arpa"),
-    b"\xfd7zXZ": ("xz data", "unpack it first: xz -dc FILE > model.arpa"),
-    b"\x28\xb5\x2f\xfd": ("zstd data", "unpack it first: zstd -dc FILE > model.arpa"),
-    b"PK\x03\x04": ("a zip archive", "unpack it first: unzip FILE"),
-    b"mmap lm ": (
-        "a binary file of KenLM",
-        "KenLM cannot turn it back into text; take the ARPA file from which build_binary made it",
-    ),
-    b"blmt": ("a binary file of IRSTLM", "turn it into text: compile-lm FILE --text=yes model.arpa"),
-    b"Qblmt": ("a binary file of IRSTLM", "turn it into text: compile-lm FILE --text=yes model.arpa"),
-    b"iARPA": ("an iARPA file of IRSTLM", "turn it into ARPA: compile-lm FILE --text=yes model.arpa"),
-    b"SRILM_BINARY": ("a binary file of SRILM", "turn it into text: ngram -order N -lm FILE -write-lm model.arpa"),
-    b"\xff\xfe": ("UTF-16 text", "turn it into UTF-8: iconv -f UTF-16 -t UTF-8 FILE > model.arpa"),
-    b"\xfe\xff": ("UTF-16 text", "turn it into UTF-8: iconv -f UTF-16 -t UTF-8 FILE > model.arpa"),
-}
-
-_TOO_LONG = _Flaw(
-    f"lines of at most {LONGEST_LINE:,} bytes",
-    "this is no ARPA file, or it was damaged; is it packed or binary?",
-)
-_BLANK = _Flaw("n-grams", "this is no ARPA file, or it was damaged; " + _MAKE_ANEW)
-_PREAMBLE = _Flaw(
-    r"\data\ as the first line",
-    r"an ARPA file begins with \data\ (KenLM, SRILM and IRSTLM write it); lines before it can be skipped leniently",
-    r"lines before \data\ left out",
-)
-_NO_DATA = _Flaw("a line \\data\\", "this is no ARPA file; make one with KenLM's lmplz or SRILM's ngram-count")
-_DECLARATION = _Flaw("a line `ngram N=COUNT`", f"the header was damaged or edited by hand; {_MAKE_ANEW}")
-_CONSECUTIVE = _Flaw("orders to be declared as 1, 2, 3, …", f"the header was damaged or edited by hand; {_MAKE_ANEW}")
-_TOO_MANY = _Flaw(f"at most {LARGEST_COUNT:,} n-grams of an order", f"the header was damaged; {_MAKE_ANEW}")
-_TOO_HIGH = _Flaw(f"an order of at most {HIGHEST_ORDER}", "is this an n-gram model? make one of a lower order")
-_HEADER = _Flaw("\\{n}-grams: or \\end\\", f"sections stand in ascending order, none left out; {_MAKE_ANEW}")
-_UNDECLARED = _Flaw(
-    r"only the sections that \data\ declares",
-    f"a line `ngram N=COUNT` is missing in the header; {_MAKE_ANEW}, or read it leniently",
-    r"sections read that \data\ does not declare",
-)
-_UNOPENED = _Flaw(
-    r"\{n}-grams:",
-    r"\data\ declares more orders than there are sections; " + f"{_MAKE_ANEW}, or read what is there leniently",
-    r"sections missing that \data\ declares",
-)
-_MISCOUNTED = _Flaw(
-    r"as many {n}-grams as \data\ declares",
-    f"lines were lost or added after the file was made; {_MAKE_ANEW}, or read what is there leniently",
-    r"sections of another size than \data\ declares",
-)
-_CUT_SHORT = _Flaw(
-    "\\end\\",
-    "the file was cut short: a full disk, or a copy that broke off; fetch or make it again",
-    r"no \end\, the file was cut short; what is there was read",
-)
-_CUT_LINE = _Flaw("the end of a line", _CUT_SHORT.hint, "a last line that was cut short left out")
-_NO_WORDS = _Flaw(
-    "n-grams", "the file was cut short or is no model; make one with KenLM's lmplz or SRILM's ngram-count"
-)
-_TRAILING = _Flaw(
-    "nothing after \\end\\",
-    "two files were joined, or something was appended; remove the trailing lines",
-    r"trailing lines after \end\ left out",
-)
-_FIELDS = _Flaw(
-    "a log-probability, the words of a {n}-gram and perhaps a backoff",
-    "a word with a space in it, or a missing line `\\N-grams:`; " + _DAMAGED,
-    "lines with a wrong number of fields left out",
-)
-_UNREADABLE = _Flaw(
-    "a number",
-    f"a comma is no decimal point (run the tool that made it with LC_ALL=C); else {_DAMAGED}",
-    "lines with an unreadable number left out",
-)
-_UNBOUNDED = _Flaw(
-    "a finite number",
-    f"the model was broken when it was made, often by counts too few for its discounts; {_MAKE_ANEW}",
-)
-_MINUS_INFINITY = _Flaw(
-    "a finite number",
-    "a probability of 0 is written -99; put that here, or read the file leniently",
-    "numbers of minus infinity read as -99",
-)
-_POSITIVE = _Flaw(
-    "a log-probability of at most 0",
-    "IRSTLM is known for such rounding errors; put 0 here, or read the file leniently",
-    "positive log-probabilities set to 0",
-)
-_USELESS_BACKOFF = _Flaw(
-    "no backoff in the highest order",
-    r"sections of a longer model were left out, or a line `ngram N=COUNT` is missing; "
-    "make the model anew with this order, or read it leniently",
-    "backoffs of the highest order left out",
-)
-_NOT_UTF8 = _Flaw(
-    "words in UTF-8",
-    "turn the file into UTF-8: iconv -f ENCODING -t UTF-8 FILE > model.arpa",
-    "words that are not UTF-8 left out",
-)
-_TWICE = _Flaw("every {n}-gram once", f"two models were joined; {_DAMAGED}", "n-grams standing twice read once")
-_FOREIGN_WORD = _Flaw(
-    r"words that stand among the \1-grams:",
-    f"the vocabulary was changed after the model was made, or the file was damaged; {_DAMAGED}",
-    r"n-grams with a word that is not among the \1-grams: left out",
-)
-_MISPLACED = _Flaw(
-    "<s> only as the first word and </s> only as the last",
-    f"the model was made from texts that hold <s> or </s> themselves; clean them and {_MAKE_ANEW}",
-    "n-grams with <s> or </s> in the midst left out",
-)
-_NO_CONTEXT = _Flaw(
-    "the first words of every {n}-gram in the section before",
-    "its backoff could not be found: the model was pruned by a tool that leaves such n-grams behind; "
-    f"{_MAKE_ANEW}, or read it leniently",
-    "n-grams left out whose context is missing",
-)
-_NO_BEGIN = _Flaw(
-    r"<s> among the \1-grams:",
-    f"the model was made without sentence boundaries; {_MAKE_ANEW}, or read it leniently",
-    r"no <s> among the \1-grams:",
-)
-_NO_END = _Flaw(r"</s> among the \1-grams:", _NO_BEGIN.hint, r"no </s> among the \1-grams:")
-
-
 def _shown(data: bytes) -> str:
     return repr(data[:240].decode("utf-8", "replace")[:60])
 
@@ -387,7 +244,7 @@ class _Reader:
 
     def __init__(self, lines: Iterable[bytes], source: str, lenient: bool) -> None:
         self.lines, self.source, self.lenient = _Lines(lines, self._refuse_blank), source, lenient
-        self.repairs: dict[_Flaw, tuple[int, int]] = {}  # times, and the line of the first
+        self.repairs: dict[flaws.Flaw, tuple[int, int]] = {}  # times, and the line of the first
         self.declared: list[int] = []
         self.n = 0  # the order that is read
         self.is_open = False  # between \data\ and \end\
@@ -404,21 +261,21 @@ class _Reader:
         while self._open_section():
             orders.append(self._read_section(_Section(self.n)))
         if not self.ids:  # lenient reading may leave nothing
-            self._refuse(_NO_WORDS, self.lines.number, "none that can be read")
+            self._refuse(flaws.NO_WORDS, self.lines.number, "none that can be read")
         # Only now is it certain which order is the highest, whatever was declared. Strict reading finds none here.
         if useless := int(np.count_nonzero(orders[-1].backoffs)):
-            self._flaw(_USELESS_BACKOFF, self.top_line, "some", useless)
+            self._flaw(flaws.USELESS_BACKOFF, self.top_line, "some", useless)
             orders[-1] = replace(orders[-1], backoffs=np.zeros_like(orders[-1].backoffs))
         return Arpa([word.decode() for word in self.ids], orders)
 
     def _refuse_blank(self) -> None:
-        self._refuse(_BLANK, self.lines.number + 1, "blank lines without an end")
+        self._refuse(flaws.BLANK, self.lines.number + 1, "blank lines without an end")
 
-    def _refuse(self, flaw: _Flaw, number: int, found: str) -> NoReturn:
+    def _refuse(self, flaw: flaws.Flaw, number: int, found: str) -> NoReturn:
         expected = flaw.expected.replace("{n}", str(self.n))
         raise ArpaError(f"{self.source}:{number}: expected {expected}, found {found}", hint=flaw.hint)
 
-    def _flaw(self, flaw: _Flaw, number: int, found: str, times: int = 1) -> None:
+    def _flaw(self, flaw: flaws.Flaw, number: int, found: str, times: int = 1) -> None:
         """Refuse a flaw, or count its repair."""
         if self.lenient and flaw.repair:
             before, first = self.repairs.get(flaw, (0, number))
@@ -427,14 +284,14 @@ class _Reader:
         # Whatever is wrong with the very last line, the reason is that it is the last.
         if self.is_open and number >= self.lines.number and self.lines.peek() is None:
             number = self.lines.number
-            self._refuse(_CUT_SHORT, number, f"the end of the file: it was cut short after line {number}")
+            self._refuse(flaws.CUT_SHORT, number, f"the end of the file: it was cut short after line {number}")
         self._refuse(flaw, number, found)
 
     def _next(self) -> bytes | None:
         """The next line that is not blank, without the space around it. It is not taken yet."""
         while (line := self.lines.peek()) is not None:
             if len(line) > LONGEST_LINE:
-                self._refuse(_TOO_LONG, self.lines.number + 1, "a line too long for an ARPA file")
+                self._refuse(flaws.TOO_LONG, self.lines.number + 1, "a line too long for an ARPA file")
             if text := line.strip(_SPACES):
                 return text
             self.lines.take()
@@ -445,18 +302,18 @@ class _Reader:
     def _find_data(self) -> None:
         start = self.lines.peek()
         if start is None:
-            self._refuse(replace(_NO_DATA, hint=_CUT_SHORT.hint), 1, "an empty file")
-        for magic, (what, cure) in _OTHER_FORMATS.items():
+            self._refuse(replace(flaws.NO_DATA, hint=flaws.CUT_SHORT.hint), 1, "an empty file")
+        for magic, (what, cure) in flaws.OTHER_FORMATS.items():
             if start.startswith(magic):
-                self._refuse(replace(_NO_DATA, hint=f"this is {what}; {cure}"), 1, what)
+                self._refuse(replace(flaws.NO_DATA, hint=f"this is {what}; {cure}"), 1, what)
         self.lines.block[0] = start.removeprefix(b"\xef\xbb\xbf")
         found = "only blank lines"
         while (text := self._next()) != b"\\data\\":
             if text is None:
-                self._refuse(_NO_DATA, max(self.lines.number, 1), found)
+                self._refuse(flaws.NO_DATA, max(self.lines.number, 1), found)
             if found == "only blank lines":
                 found = f"text that begins with {_shown(text)}"
-            self._flaw(_PREAMBLE, self.lines.number + 1, _shown(text))
+            self._flaw(flaws.PREAMBLE, self.lines.number + 1, _shown(text))
             self.lines.take()
         self.has_line_ends = self.lines.block[self.lines.place].endswith(b"\n")
         self.lines.take()
@@ -468,18 +325,18 @@ class _Reader:
             number = self.lines.number
             match = _COUNT.fullmatch(text)
             if match is None:
-                self._flaw(_DECLARATION, number, _shown(text))
+                self._flaw(flaws.DECLARATION, number, _shown(text))
                 continue
             n, count = (int(digits) if len(digits) <= 10 else LARGEST_COUNT + 1 for digits in match.groups())
             if count > LARGEST_COUNT:
-                self._refuse(_TOO_MANY, number, _shown(text))
-            if n > HIGHEST_ORDER:
-                self._refuse(_TOO_HIGH, number, _shown(text))
+                self._refuse(flaws.TOO_MANY, number, _shown(text))
+            if n > LARGEST_ORDER:
+                self._refuse(flaws.TOO_HIGH, number, _shown(text))
             if n != len(self.declared) + 1:
-                self._flaw(_CONSECUTIVE, number, _shown(text))
+                self._flaw(flaws.CONSECUTIVE, number, _shown(text))
             self.declared.append(count)
         if not self.declared:
-            self._flaw(_DECLARATION, self.lines.number + 1, _shown(text or b""))
+            self._flaw(flaws.DECLARATION, self.lines.number + 1, _shown(text or b""))
 
     def _open_section(self) -> bool:
         r"""Take the header of the next section; False at \end\ or where the file breaks off."""
@@ -487,32 +344,32 @@ class _Reader:
         number = self.lines.number + 1
         self.n += 1
         if text is None:
-            self._flaw(_CUT_SHORT, number - 1, "the end of the file")
+            self._flaw(flaws.CUT_SHORT, number - 1, "the end of the file")
             return False
         self.lines.take()
         if text == b"\\end\\":
             self.is_open = False
             if self.n <= len(self.declared):
-                self._flaw(_UNOPENED, number, "\\end\\", len(self.declared) - self.n + 1)
+                self._flaw(flaws.UNOPENED, number, "\\end\\", len(self.declared) - self.n + 1)
             self._skip_trailing()
             return False
         match = _SECTION.fullmatch(text)
         if match is None or int(match[1]) != self.n:
             if self.lenient and match is None and self._next() is None:
-                self._flaw(_CUT_SHORT, number, _shown(text))
+                self._flaw(flaws.CUT_SHORT, number, _shown(text))
                 return False
-            self._flaw(_HEADER, number, _shown(text))
-        if self.n > HIGHEST_ORDER:
-            self._refuse(_TOO_HIGH, number, _shown(text))
+            self._flaw(flaws.HEADER, number, _shown(text))
+        if self.n > LARGEST_ORDER:
+            self._refuse(flaws.TOO_HIGH, number, _shown(text))
         if self.n > len(self.declared):
-            self._flaw(_UNDECLARED, number, _shown(text))
+            self._flaw(flaws.UNDECLARED, number, _shown(text))
         self.top_line = number
         return True
 
     def _skip_trailing(self) -> None:
         while (text := self._next()) is not None:
             self.lines.take()
-            self._flaw(_TRAILING, self.lines.number, f"the trailing line {_shown(text)}")
+            self._flaw(flaws.TRAILING, self.lines.number, f"the trailing line {_shown(text)}")
 
     # The sections
 
@@ -521,17 +378,17 @@ class _Reader:
             first = self.lines.number - len(block) + 1
             if self.lenient and self.has_line_ends and not block[-1].endswith(b"\n") and self.lines.peek() is None:
                 # Half a number or half a word may look like a whole one.
-                self._flaw(_CUT_LINE, self.lines.number, _shown(block.pop()))
+                self._flaw(flaws.CUT_LINE, self.lines.number, _shown(block.pop()))
             if not self._take_all(block, first, section):
                 for number, line in enumerate(block, first):
                     self._take_one(line, number, section)
         if self.lines.peek() is None and not self.lenient:
-            self._flaw(_CUT_SHORT, self.lines.number, "the end of the file")
+            self._flaw(flaws.CUT_SHORT, self.lines.number, "the end of the file")
         if self.n <= len(self.declared) and section.seen != (declared := self.declared[self.n - 1]):
             found = f"{section.seen:,} where {declared:,} are declared"
-            self._flaw(_MISCOUNTED, self.lines.number, found)
+            self._flaw(flaws.MISCOUNTED, self.lines.number, found)
         if self.n == 1:
-            for word, flaw in ((b"<s>", _NO_BEGIN), (b"</s>", _NO_END)):
+            for word, flaw in ((b"<s>", flaws.NO_BEGIN), (b"</s>", flaws.NO_END)):
                 if word not in self.ids:
                     self._flaw(flaw, self.lines.number, f"{len(self.ids):,} words without it")
             self.begin, self.end = self.ids.get(b"<s>", -2), self.ids.get(b"</s>", -2)
@@ -596,7 +453,7 @@ class _Reader:
     def _take_one(self, line: bytes, number: int, section: _Section) -> None:
         """Take one line that may have any flaw."""
         if len(line) > LONGEST_LINE:
-            self._refuse(_TOO_LONG, number, "a line too long for an ARPA file")
+            self._refuse(flaws.TOO_LONG, number, "a line too long for an ARPA file")
         text = line.strip(_SPACES)
         if not text:
             return
@@ -604,15 +461,15 @@ class _Reader:
         n = section.n
         fields = _GAP.split(text, n + 2)
         if len(fields) not in (n + 1, n + 2):
-            return self._flaw(_FIELDS, number, _shown(text))
+            return self._flaw(flaws.FIELDS, number, _shown(text))
         log_prob = self._number(fields[0], number)
         backoff = self._number(fields[n + 1], number) if len(fields) > n + 1 else 0.0
         if log_prob is None or backoff is None:
             return
         if backoff and n == len(self.declared) and not self.lenient:
-            self._flaw(_USELESS_BACKOFF, number, _shown(fields[n + 1]))
+            self._flaw(flaws.USELESS_BACKOFF, number, _shown(fields[n + 1]))
         if log_prob > 0:
-            self._flaw(_POSITIVE, number, _shown(fields[0]))
+            self._flaw(flaws.POSITIVE, number, _shown(fields[0]))
             log_prob = 0.0
         if n == 1:
             word = fields[1]
@@ -620,16 +477,18 @@ class _Reader:
                 word.decode()
             except UnicodeDecodeError as error:
                 place = line.index(word, line.index(fields[0]) + len(fields[0])) + error.start
-                return self._flaw(_NOT_UTF8, number, f"{_shown(word)}: byte {place} of the line is 0x{line[place]:02x}")
+                return self._flaw(
+                    flaws.NOT_UTF8, number, f"{_shown(word)}: byte {place} of the line is 0x{line[place]:02x}"
+                )
             if word in self.ids:
-                return self._flaw(_TWICE, number, f"{_shown(word)} again")
+                return self._flaw(flaws.TWICE, number, f"{_shown(word)} again")
             self.ids[word] = len(self.ids)
         else:
             gram = [self.ids.get(word, -1) for word in fields[1 : n + 1]]
             if -1 in gram:
-                return self._flaw(_FOREIGN_WORD, number, _shown(fields[1 + gram.index(-1)]))
+                return self._flaw(flaws.FOREIGN_WORD, number, _shown(fields[1 + gram.index(-1)]))
             if self._has_misplaced(np.array([gram])):
-                return self._flaw(_MISPLACED, number, _shown(b" ".join(fields[1 : n + 1])))
+                return self._flaw(flaws.MISPLACED, number, _shown(b" ".join(fields[1 : n + 1])))
             section.grams.extend(gram)
         section.log_probs.append(log_prob)
         section.backoffs.append(backoff)
@@ -639,12 +498,12 @@ class _Reader:
         try:
             value = float(field.replace(b"_", b"?"))  # Python would read 1_0 as ten
         except ValueError:
-            self._flaw(_UNREADABLE, number, _shown(field))
+            self._flaw(flaws.UNREADABLE, number, _shown(field))
             return None
         if math.isnan(value) or value > LARGEST:
-            self._flaw(_UNBOUNDED, number, _shown(field))
+            self._flaw(flaws.UNBOUNDED, number, _shown(field))
         if value < -LARGEST:
-            self._flaw(_MINUS_INFINITY, number, _shown(field))
+            self._flaw(flaws.MINUS_INFINITY, number, _shown(field))
             return NEVER
         return value
 
@@ -655,7 +514,7 @@ class _Reader:
         if not kept.all():
             first = int(np.argmin(kept))
             found = f"{self._spelled(order.grams[first])} without its context"
-            self._flaw(_NO_CONTEXT, section.line_numbers[first], found, int(np.count_nonzero(~kept)))
+            self._flaw(flaws.NO_CONTEXT, section.line_numbers[first], found, int(np.count_nonzero(~kept)))
         known = np.sort(keys[kept])
         if (known[1:] == known[:-1]).any():
             known, firsts = np.unique(keys, return_index=True)
@@ -664,7 +523,7 @@ class _Reader:
             is_first[firsts] = True
             again = int(np.argmax(kept & ~is_first))
             found = f"{self._spelled(order.grams[again])} again"
-            self._flaw(_TWICE, section.line_numbers[again], found, int(np.count_nonzero(kept & ~is_first)))
+            self._flaw(flaws.TWICE, section.line_numbers[again], found, int(np.count_nonzero(kept & ~is_first)))
             kept = is_first
         self.known.append(known)
         if kept.all():

@@ -10,8 +10,9 @@ something added. A smoother chooses D and A from counts of counts: n1 n-grams we
 Chen & Goodman (1998) compare them all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from charlm.choices import Choices
@@ -122,13 +123,15 @@ class Chosen:
     rule: Rule
     refused: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def sentence(self) -> str | None:
-        """What a user should know, where the smoother asked for did not fit."""
-        if not self.refused:
-            return None
-        why = "; ".join(f"{name} does not fit: {reason}" for name, reason in self.refused)
-        return f"order {self.order}: {why}. Used {self.smoother} instead."
+
+def sentences(chosen: Sequence[Chosen]) -> Iterator[str]:
+    """What a user should know of the orders whose smoother did not fit; orders with the same reasons together."""
+    for (smoother, refused), group in groupby(chosen, key=lambda one: (one.smoother, one.refused)):
+        if refused:
+            orders = [one.order for one in group]
+            which = f"order {orders[0]}" if len(orders) == 1 else f"orders {orders[0]} to {orders[-1]}"
+            why = "; ".join(f"{name} does not fit: {reason}" for name, reason in refused)
+            yield f"{which}: {why}. Used {smoother} instead."
 
 
 def choose(name: str, order: int, counts: Sequence[int], k: float) -> Chosen:

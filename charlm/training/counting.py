@@ -14,7 +14,7 @@ from charlm.ngrams.columns import Scratch, mapped, scratch_folder
 from charlm.ngrams.counting import count
 from charlm.ngrams.counts import Counts
 from charlm.ngrams.estimation import RawLevel, estimate
-from charlm.ngrams.smoothing import SMOOTHERS
+from charlm.ngrams.smoothing import SMOOTHERS, sentences
 from charlm.ngrams.tables import Level, Tables, Values, tensors_of
 from charlm.scoring import evaluate_corpus
 from charlm.training.gradient import Outcome, Texts
@@ -85,13 +85,13 @@ def counts_of(
 
 def learn(counts: Counts, config: NgramConfig, scratch: Scratch, report: Report) -> Tables:
     """Smoothed, pruned and coded tables of some counts, mapped from the scratch folder."""
-    counts = counts.upto(config.order)
+    counted, counts = counts.order, counts.upto(config.order)
     if counts.order < config.order:
-        report(Notice(f"no document is long enough for order {config.order}: the model has order {counts.order}"))
+        why = "no document is long enough" if counts.order < counted else "the counts do not go far enough"
+        report(Notice(f"{why} for order {config.order}: the model has order {counts.order}"))
     made = estimate(counts, config.smoothing, k=config.add_k, cutoffs=config.cutoff_counts, scratch=scratch)
-    for chosen in made.chosen:
-        if chosen.sentence is not None:
-            report(Notice(chosen.sentence))
+    for sentence in sentences(made.chosen):
+        report(Notice(sentence))
     levels = made.levels
     before = sum(len(level.log_probs) for level in levels)
     if any(level.kept for level in levels):
