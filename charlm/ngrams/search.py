@@ -107,7 +107,12 @@ def _compiled(coded: bool, left_coded: bool) -> Callable[..., None] | None:
         return None
     import numba
 
-    compile_ = numba.njit(cache=True)  # beside this file, or in the user's cache: the next start has it ready
+    def compile_(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(cache=True)(function)  # beside this file, or in the user's cache: ready at the next start
+        except RuntimeError:  # where neither can be written
+            return numba.njit(function)
+
     value = compile_(_from_book if coded else _plain)
     left_value = compile_(_from_book if left_coded else _plain)
 
