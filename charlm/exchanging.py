@@ -13,7 +13,7 @@ import torch
 import charlm
 from charlm import runs, storage, tensorfiles
 from charlm.codec import Codec
-from charlm.config import Level, NgramConfig, TextConfig, TrainingConfig
+from charlm.config import Level, NgramConfig, Reading, TextConfig, TrainingConfig
 from charlm.corpus import Facts
 from charlm.decoding import Note
 from charlm.errors import ConfigError
@@ -81,12 +81,14 @@ def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool,
     if level is None:
         level = "char" if all(len(token) == 1 for token in tokens[len(SPECIALS) :]) else "spaced"
         note(f"its words are taken as --level {level}")
-    codec = Codec(TOKENIZERS[level](), Vocab(tokens, [0] * len(tokens)), level=level, reading="lines")
+    # Only a stream has the line end among its tokens.
+    reading: Reading = "stream" if "\n" in tokens else "lines"
+    codec = Codec(TOKENIZERS[level](), Vocab(tokens, [0] * len(tokens)), level=level, reading=reading)
     config = RunConfig(
         texts=(),
         valid=(),
         model="ngram",
-        text=TextConfig(level=level),
+        text=TextConfig(level=level, reading=reading),
         family=NgramConfig(order=tables.order, smoothing="arpa"),
         training=TrainingConfig(),
     )

@@ -411,3 +411,17 @@ def test_endless_blank_lines_are_given_up_soon(upto):
     with contextlib.suppress(ArpaError):  # after the end they might as well be passed over
         arpa.read(blank_lines(), "f.arpa")
     assert taken < 100_000
+
+
+def test_a_model_whose_tokens_know_the_line_end_comes_back_as_a_stream(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("a b a\nb a\n" * 20, encoding="utf-8")
+    run = charlm.train(str(text), tmp_path / "run", model="ngram", order=3, reading="stream")
+    exchanging.export_arpa(run, tmp_path / "model.arpa")
+    exchanging.import_arpa(
+        tmp_path / "model.arpa", tmp_path / "back", level=None, lenient=False, command="", note=lambda _: None
+    )
+    back = charlm.load(tmp_path / "back")
+    assert back.codec.reading == "stream" and back.carried
+    pieces = ["b a\n", "a b a\n"]
+    assert back.evaluate(pieces).nats == pytest.approx(run.evaluate(pieces).nats, rel=1e-5)
