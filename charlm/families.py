@@ -248,12 +248,16 @@ def guide_of(parts: Sequence[LanguageModel], config: MixtureConfig) -> int | Non
     return guides[0] if guides and config.by_context else None
 
 
+def _not_trained() -> ConfigError:
+    return ConfigError("a mixture is not trained but mixed", hint="charlm run mix RUN RUN --tune TEXT --run DIR")
+
+
 def _fresh_mixture(config: MixtureConfig, vocab: Vocab, seed: int) -> Mixture:
-    raise ConfigError("a mixture is not trained but mixed", hint="charlm run mix RUN RUN --tune TEXT --run DIR")
+    raise _not_trained()
 
 
 def _fit_mixture(model: Mixture, job: Job) -> Outcome:
-    raise NotImplementedError("fresh has refused")
+    raise _not_trained()
 
 
 def _load_mixture(config: MixtureConfig, vocab_size: int, folder: Path) -> Mixture:
