@@ -1,7 +1,5 @@
 """Runs to a mixture of runs: weights tuned on a text, members kept whole. `charlm run mix`."""
 
-import datetime
-import platform
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import charlm
 from charlm import runs, scoring, storage, tensorfiles
 from charlm.config import MixtureConfig
 from charlm.corpus import Facts
@@ -186,13 +183,7 @@ def _save(
     first = members[0]
     folders = tuned.members[: len(members)]
     facts: dict[str, Any] = {
-        "format": runs.FORMAT,
-        "charlm": charlm.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "model": "mixture",
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command,
+        **runs.provenance("mixture", command),
         "seed": 0,
         "device": "cpu",
         "precision": "float32",

@@ -1,6 +1,5 @@
 """Runs against a text: what `charlm eval` shows, and what may be compared with what."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +67,7 @@ class Result:
         if not self.members:
             return {}
         told = [
-            {"member": name, "perplexity": _finite(score.perplexity), "bits_per_char": _finite(score.bits_per_char)}
+            {"member": name, "perplexity": score.perplexity, "bits_per_char": score.bits_per_char}
             for name, score in self.members
         ]
         return {"members": told, "gain_bits_per_char": self.gain}
@@ -147,10 +146,6 @@ class Evaluation:
             for place, (token, log_prob) in enumerate(zip(encoded.ids, log_probs.tolist(), strict=True)):
                 shown = "<EOS>" if token == EOS else next(unknown) if token == UNK else run.codec.vocab.tokens[token]
                 yield {"document": number, "place": place, "token": shown, "known": token != UNK, "log_prob": log_prob}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def compare(results: list[Result]) -> Comparison:

@@ -1,16 +1,11 @@
 """Runs to ARPA files and ARPA files to runs: what KenLM, SRILM and OpenGrm read and write."""
 
-import datetime
 import gzip
-import platform
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
-import charlm
 from charlm import runs, storage, tensorfiles
 from charlm.codec import Codec
 from charlm.config import Level, NgramConfig, Reading, TextConfig, TrainingConfig
@@ -93,13 +88,7 @@ def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool,
         training=TrainingConfig(),
     )
     facts: dict[str, Any] = {
-        "format": runs.FORMAT,
-        "charlm": charlm.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "model": "ngram",
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command,
+        **runs.provenance("ngram", command),
         "seed": 0,
         "device": "cpu",
         "precision": "float32",

@@ -1,7 +1,5 @@
 """Text files to a trained run: the whole path, for the command line and for Python alike."""
 
-import datetime
-import platform
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +9,6 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-import charlm
 from charlm import config as configs
 from charlm import runs, storage, tallying
 from charlm.codec import Codec
@@ -146,13 +143,7 @@ def _train(
     if not parameters(model):  # counts are neither moved nor rounded
         device, precision = torch.device("cpu"), "float32"
     facts = {
-        "format": runs.FORMAT,
-        "charlm": charlm.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "model": config.model,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command,
+        **runs.provenance(config.model, command),
         "seed": config.training.seed,
         "device": str(device),
         "precision": precision,

@@ -12,7 +12,9 @@ and its place) shares a file.
 """
 
 import dataclasses
+import datetime
 import json
+import platform
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +23,7 @@ from typing import Any
 
 import torch
 
+import charlm
 from charlm import config as configs
 from charlm import sampling, scoring, storage, tensorfiles
 from charlm.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
@@ -163,6 +166,19 @@ class Run:
         """The same run with its weights on `device`; count-based models stay on the CPU."""
         to_device(self.model, device)
         return self
+
+
+def provenance(model: str, command: str) -> dict[str, Any]:
+    """What every run.json begins with: the format, what made the run, when, and by which command."""
+    return {
+        "format": FORMAT,
+        "charlm": charlm.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "model": model,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+    }
 
 
 def problem(path: Path) -> Callable[[str], CharlmError]:

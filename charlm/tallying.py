@@ -18,7 +18,6 @@ from charlm.errors import ConfigError, StorageError
 from charlm.ngrams import adding, countfiles
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
-from charlm.ngrams.counts import Counts
 from charlm.preparing import Prepared, encoded, plain_files
 from charlm.runs import RunConfig
 from charlm.survey import Survey
@@ -99,14 +98,15 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
             raise ConfigError(f"{folder.path} and {first.path} differ in --context", hint="count them alike")
     signs = [1] * len(config.counts) + [-1] * len(config.without)
     counts = adding.add([(folder.counts, sign) for folder, sign in zip(folders, signs, strict=True)], scratch)
-    _warn_of_rare(counts, note)
+    tokens = int(counts.levels[0].counts[:].sum())
+    if not tokens:
+        note("the counts are all zero: every token will be as likely as any other")
     valid = None
     if config.valid:
         files = plain_files(config.valid)
         valid = encoded(
             files, config.text, first.codec, "whole", lambda: text.documents(files, config.text, note=lambda _: None)
         )
-    tokens = int(counts.levels[0].counts[:].sum())
     nothing = Corpus(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64), corpus.Facts(tokens=tokens), "counts")
     facts = {
         "corpus": {"key": "counts", **asdict(nothing.facts)},
@@ -115,8 +115,3 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
         "vocab_size": len(first.codec.vocab),
     }
     return Prepared(first.codec, Texts(nothing, valid, first.carried), facts, counts)
-
-
-def _warn_of_rare(counts: Counts, note: Note) -> None:
-    if not int(counts.levels[0].counts[:].sum()):
-        note("the counts are all zero: every token will be as likely as any other")

@@ -12,6 +12,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small import corpus_of
+from tiny import ARPA
 
 import charlm
 from charlm import exchanging, runs
@@ -40,24 +41,6 @@ TOKENS = st.lists(
     unique=True,
 )
 NUMBERS = st.lists(st.lists(st.integers(1, 5), max_size=7), min_size=1, max_size=6)
-
-SMALL = """\\data\\
-ngram 1=4
-ngram 2=3
-
-\\1-grams:
--99\t<s>\t-0.30103
--0.60206\t</s>
--0.30103\ta\t-0.30103
--0.60206\t<unk>
-
-\\2-grams:
--0.1249387\t<s> a
--0.30103\ta </s>
--0.4259687\ta a
-
-\\end\\
-"""
 
 
 def model_of(documents, vocab_size, order=3, *, carried=False, **knobs) -> Ngram:
@@ -154,9 +137,9 @@ def test_a_file_that_was_read_is_written_as_it_was(numbers, order, smoothing):
 
 
 @settings(max_examples=200)
-@given(place=st.integers(0, len(SMALL) - 1), byte=st.sampled_from(" \t\n-9a.<>su/\\0\x80\xff"), lenient=st.booleans())
+@given(place=st.integers(0, len(ARPA) - 1), byte=st.sampled_from(" \t\n-9a.<>su/\\0\x80\xff"), lenient=st.booleans())
 def test_a_file_with_a_wrong_byte_is_refused_or_read_and_never_a_bug(place, byte, lenient):
-    data = SMALL.encode()
+    data = ARPA.encode()
     lines = (data[:place] + byte.encode("latin-1") + data[place + 1 :]).splitlines(keepends=True)
     try:
         found = arpa.read(lines, "f.arpa", lenient=lenient)
@@ -172,7 +155,7 @@ def test_a_file_with_a_wrong_byte_is_refused_or_read_and_never_a_bug(place, byte
 
 
 def test_a_small_file_by_hand():
-    tokens, model = read(SMALL)
+    tokens, model = read(ARPA)
     assert tokens == ["<EOS>", "<UNK>", "a"]
     # After <s>: a 3/4; </s> and <unk> are 1/4 each, halved. After a: </s> 1/2, a 3/8, <unk> 1/4, halved.
     assert probabilities(model, 0).tolist() == [pytest.approx([1 / 8, 1 / 8, 3 / 4])]
@@ -207,7 +190,7 @@ def test_n_grams_may_stand_in_any_order():
 
 
 def test_in_a_file_without_unk_what_is_unknown_is_next_to_impossible():
-    without = SMALL.replace("1=4", "1=3").replace("-0.60206\t<unk>\n", "")
+    without = ARPA.replace("1=4", "1=3").replace("-0.60206\t<unk>\n", "")
     tokens, model = read(without)
     assert tokens == ["<EOS>", "<UNK>", "a"]
     assert probabilities(model, 1)[:, UNK] == pytest.approx([0, 0, 0], abs=1e-90)
@@ -215,20 +198,20 @@ def test_in_a_file_without_unk_what_is_unknown_is_next_to_impossible():
 
 
 def test_unk_may_be_spelled_in_capitals():
-    tokens, model = read(SMALL.replace("<unk>", "<UNK>"))
+    tokens, model = read(ARPA.replace("<unk>", "<UNK>"))
     assert tokens == ["<EOS>", "<UNK>", "a"]
-    assert_alike(model, read(SMALL)[1], 3)
+    assert_alike(model, read(ARPA)[1], 3)
     assert "<unk>" in written(tokens, model)
 
 
 def test_a_file_without_back_offs_has_none_to_pay():
-    lines = ("\t".join(line.split("\t")[:2]) for line in SMALL.splitlines())
+    lines = ("\t".join(line.split("\t")[:2]) for line in ARPA.splitlines())
     _, model = read("\n".join(lines) + "\n")
     assert probabilities(model, 0).tolist() == [pytest.approx([1 / 4, 1 / 4, 3 / 4])]
 
 
 def test_a_file_of_single_words_is_a_model_of_order_one():
-    text = SMALL[: SMALL.index("\\2-grams:")].replace("ngram 2=3\n", "") + "\\end\\\n"
+    text = ARPA[: ARPA.index("\\2-grams:")].replace("ngram 2=3\n", "") + "\\end\\\n"
     _, model = read("\n".join("\t".join(line.split("\t")[:2]) for line in text.splitlines()) + "\n")
     assert model.tables.order == 1
     assert probabilities(model, 0).tolist() == [pytest.approx([1 / 4, 1 / 4, 1 / 2])]
@@ -238,7 +221,7 @@ def test_a_file_of_single_words_is_a_model_of_order_one():
     ("words", "twice"), [(["b", "\\u{62}"], "b"), (["<UNK>"], "<UNK>"), (["\\u{20}", "\\u{0020}"], " ")]
 )
 def test_two_words_that_are_one_token_are_refused(words, twice):
-    text = SMALL.replace("1=4", f"1={4 + len(words)}")
+    text = ARPA.replace("1=4", f"1={4 + len(words)}")
     text = text.replace("-0.60206\t<unk>\n", "-0.60206\t<unk>\n" + "".join(f"-1\t{word}\n" for word in words))
     with pytest.raises(ArpaError, match="two of its words are the token") as caught:
         read(text)
@@ -248,13 +231,13 @@ def test_two_words_that_are_one_token_are_refused(words, twice):
 
 def test_a_word_that_is_spelled_like_the_line_end_token_is_refused():
     with pytest.raises(ArpaError, match="<EOS>"):
-        read(SMALL.replace("\ta", "\t<EOS>").replace(" a", " <EOS>").replace("a ", "<EOS> "))
+        read(ARPA.replace("\ta", "\t<EOS>").replace(" a", " <EOS>").replace("a ", "<EOS> "))
 
 
 @pytest.mark.parametrize("word", ["\\u{110000}", "\\u{ffffffffffffffffffffffff}"])
 def test_an_escape_beyond_unicode_is_no_bug(word):
     try:
-        tokens, _ = read(SMALL.replace("\ta", f"\t{word}").replace(" a", f" {word}").replace("a ", f"{word} "))
+        tokens, _ = read(ARPA.replace("\ta", f"\t{word}").replace(" a", f" {word}").replace("a ", f"{word} "))
     except ArpaError as error:
         assert word[:9] in str(error)
     else:
@@ -321,17 +304,17 @@ def test_a_packed_file_says_the_same_as_a_plain_one(odd_run, tmp_path):
 
 def test_the_level_is_guessed_from_the_words_and_can_be_said(tmp_path):
     notes: list[str] = []
-    (tmp_path / "m.arpa").write_text(SMALL, "utf-8")
+    (tmp_path / "m.arpa").write_text(ARPA, "utf-8")
     assert imported(tmp_path / "m.arpa", tmp_path / "1", notes).codec.level == "char"
     assert imported(tmp_path / "m.arpa", tmp_path / "2", notes, level="mixed").codec.level == "mixed"
-    (tmp_path / "m.arpa").write_text(SMALL.replace("\ta", "\tab").replace(" a", " ab").replace("a ", "ab "), "utf-8")
+    (tmp_path / "m.arpa").write_text(ARPA.replace("\ta", "\tab").replace(" a", " ab").replace("a ", "ab "), "utf-8")
     assert imported(tmp_path / "m.arpa", tmp_path / "3", notes).codec.level == "spaced"
     assert notes == ["its words are taken as --level char", "its words are taken as --level spaced"]
 
 
 def test_who_imports_is_told_that_unknown_words_are_impossible(tmp_path):
     notes: list[str] = []
-    text = SMALL.replace("1=4", "1=3").replace("-0.60206\t<unk>\n", "")
+    text = ARPA.replace("1=4", "1=3").replace("-0.60206\t<unk>\n", "")
     (tmp_path / "m.arpa").write_text(text, "utf-8")
     run = imported(tmp_path / "m.arpa", tmp_path / "run", notes)
     assert "no <unk>" in notes[0]
@@ -377,7 +360,7 @@ def test_an_export_that_breaks_off_leaves_what_was_there(odd_run, tmp_path, monk
 
 @pytest.mark.parametrize("what", ["config.json", "model.safetensors"])
 def test_an_import_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, what):
-    (tmp_path / "m.arpa").write_text(SMALL, "utf-8")
+    (tmp_path / "m.arpa").write_text(ARPA, "utf-8")
     whole_file = exchanging.storage.whole_file
     monkeypatch.setattr(
         exchanging.storage, "whole_file", lambda path: failing() if path.name == what else whole_file(path)
@@ -388,7 +371,7 @@ def test_an_import_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, what):
 
 
 def test_an_import_overwrites_nothing_and_needs_a_file(tmp_path):
-    (tmp_path / "m.arpa").write_text(SMALL, "utf-8")
+    (tmp_path / "m.arpa").write_text(ARPA, "utf-8")
     (tmp_path / "run").mkdir()
     with pytest.raises(RunError, match="exists already"):
         imported(tmp_path / "m.arpa", tmp_path / "run")
@@ -403,7 +386,7 @@ def test_endless_blank_lines_are_given_up_soon(upto):
 
     def blank_lines():
         nonlocal taken
-        yield from (SMALL[: SMALL.index(upto)] + upto).encode().splitlines(keepends=True)
+        yield from (ARPA[: ARPA.index(upto)] + upto).encode().splitlines(keepends=True)
         while taken < 300_000:
             taken += 1
             yield b"\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import small  # noqa: F401  one thread
+from tiny import ARPA
 from typer.testing import CliRunner
 
 from charlm import storage
@@ -17,23 +18,6 @@ from commands.conftest import CORPORA
 
 EVERYDAY = CORPORA / "everyday.zh.txt"
 LISTS = CORPORA / "homework.nbest.jsonl"
-SMALL = """\\data\\
-ngram 1=4
-ngram 2=3
-
-\\1-grams:
--99\t<s>\t-0.30103
--0.60206\t</s>
--0.30103\ta\t-0.30103
--0.60206\t<unk>
-
-\\2-grams:
--0.1249387\t<s> a
--0.30103\ta </s>
--0.4259687\ta a
-
-\\end\\
-"""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +31,7 @@ def ngram_run(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def small_arpa(tmp_path) -> Path:
-    (tmp_path / "small.arpa").write_text(SMALL, "utf-8")
+    (tmp_path / "small.arpa").write_text(ARPA, "utf-8")
     return Path("small.arpa")
 
 
@@ -170,7 +154,7 @@ def test_the_level_can_be_said_and_quiet_says_nothing(charlm, small_arpa):
 
 
 def test_lenient_reading_tells_what_it_repaired(charlm):
-    Path("bad.arpa").write_text("made by hand\n" + SMALL.replace("-0.30103\ta </s>\n", "oops\ta </s>\n"), "utf-8")
+    Path("bad.arpa").write_text("made by hand\n" + ARPA.replace("-0.30103\ta </s>\n", "oops\ta </s>\n"), "utf-8")
     charlm("run", "import", "bad.arpa", "--run", "run").refused("bad.arpa:1", "made by hand", "leniently")
     ended = charlm("run", "import", "bad.arpa", "--run", "run", "--lenient")
     assert ended.code == 0, ended.err
@@ -182,14 +166,14 @@ def test_lenient_reading_tells_what_it_repaired(charlm):
 
 
 def test_a_file_without_unk_is_imported_with_a_word_about_it(charlm):
-    Path("m.arpa").write_text(SMALL.replace("1=4", "1=3").replace("-0.60206\t<unk>\n", ""), "utf-8")
+    Path("m.arpa").write_text(ARPA.replace("1=4", "1=3").replace("-0.60206\t<unk>\n", ""), "utf-8")
     assert "no <unk>" in charlm("run", "import", "m.arpa", "--run", "run").err
     assert "perplexity" in charlm("eval", "run", "-", stdin="ab\n").out
 
 
 @pytest.mark.parametrize("word", ["<EOS>", "\\u{61}", "<UNK>"])
 def test_words_that_no_vocabulary_can_hold_are_refused(charlm, word):
-    text = SMALL.replace("1=4", "1=5").replace("-0.60206\t<unk>\n", f"-0.60206\t<unk>\n-1\t{word}\n")
+    text = ARPA.replace("1=4", "1=5").replace("-0.60206\t<unk>\n", f"-0.60206\t<unk>\n-1\t{word}\n")
     Path("m.arpa").write_text(text, "utf-8")
     charlm("run", "import", "m.arpa", "--run", "run").refused("m.arpa")
     assert here() == ["m.arpa"]
@@ -234,7 +218,7 @@ def test_a_file_cut_anywhere_is_refused_and_leniently_read_without_a_traceback(c
 
 
 def test_a_packed_file_cut_anywhere_is_refused(charlm, small_arpa):
-    whole = gzip.compress(SMALL.encode())
+    whole = gzip.compress(ARPA.encode())
     for cut in (2, 5, 11, len(whole) // 2, len(whole) - 8, len(whole) - 1):
         Path("cut.gz").write_bytes(whole[:cut])
         for options in ([], ["--lenient"]):
@@ -247,7 +231,7 @@ def test_a_packed_file_cut_anywhere_is_refused(charlm, small_arpa):
 @pytest.mark.parametrize("lenient", [(), ("--lenient",)])
 @pytest.mark.parametrize(
     ("head", "filling"),
-    [("", b" "), ("", b"x"), ("\\data\\\nngram 1=", b"9"), (SMALL[:-6], b" "), (SMALL[:-6] + "-1\t", b"x")],
+    [("", b" "), ("", b"x"), ("\\data\\\nngram 1=", b"9"), (ARPA[:-6], b" "), (ARPA[:-6] + "-1\t", b"x")],
 )
 def test_a_packed_file_that_unpacks_to_one_endless_line_is_refused_at_once(charlm, head, filling, lenient):
     with gzip.open("bomb.gz", "wb", compresslevel=1) as bomb:
