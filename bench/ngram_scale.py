@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from charlm import runs
 from charlm.models.ngram import Ngram
 from charlm.ngrams.search import find
+from charlm.runs.run import load as load_run
 
 ROWS = 1 << 15
 LONGEST = 200
@@ -113,7 +113,7 @@ def main() -> None:
     """Print the table."""
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    run = runs.load(sys.argv[1])
+    run = load_run(sys.argv[1])
     assert isinstance(run.model, Ngram)
     millions = float(sys.argv[2]) if len(sys.argv) > 2 else 100.0
     memory = sys.argv[3] if len(sys.argv) > 3 else "2G"

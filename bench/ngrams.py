@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from charlm import runs
-from charlm.config import TextConfig
-from charlm.text import documents
+from charlm.config.text import TextConfig
+from charlm.runs.run import load as load_run
+from charlm.text.files import documents
 
 BATCH_TOKENS = 8192  # as in charlm/scoring.py
 
@@ -120,9 +120,9 @@ def _table(title: str, times: dict[str, list[tuple[float, float]]]) -> None:
 def queries(folder: Path, valid: str, rounds: int) -> None:
     """Tokens per second on one core, turn by turn."""
     torch.set_num_threads(1)
-    run = runs.load(folder / "run-0")
+    run = load_run(folder / "run-0")
     start = time.perf_counter()
-    runs.load(folder / "run-0")
+    load_run(folder / "run-0")
     opening = time.perf_counter() - start
     start = time.perf_counter()
     from charlm.families import FAMILIES

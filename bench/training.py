@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from charlm.config import RecurrentConfig
+from charlm.config.models import RecurrentConfig
 from charlm.models.recurrent import Recurrent
 
 SHAPES = {  # vocabulary, embedding, hidden, batch size, window

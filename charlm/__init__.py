@@ -1,17 +1,21 @@
 """charlm: train, measure and use recurrent language models of characters and words.
 
-The map, in the order of the data flow (a file is a step, a folder is a choice):
+The map (STEPS: the files of a room are the data flow in order; CHOICE: any one of them will do):
 
-    text ──► tokenizers/ ──► vocab ──► codec ──► corpus ──► batches ──► models/ ──► scoring ──► reranking/
-                                                   │                      ▲            ▲
-                                                   └──► ngrams/ ──────────┤            ├── sampling
-                                                              training/ ──┘            │
-                                                                          families ──► runs ──► pipeline ──► cli/
-
-    ground    errors, choices, config, shapes, storage, tensorfiles
-    text      text, survey, tokenizers/, vocab, codec, corpus, nbest/, error_rates      (no torch)
-    numbers   batches, ngrams/ (no torch), models/, scoring, sampling, training/
-    products  reranking/, families, runs, pipeline, tallying, exchanging, blending, cli/
+    cli/         CHOICE  parse, call, show: one file a command
+    jobs/        CHOICE  what a command does, from paths to a result
+    runs/        STEPS   the run directory
+    families/    CHOICE  kinds of models, loaded by name
+    training/    STEPS   how a model learns by gradient
+    reranking/   STEPS   from scores to an order, and what it brought
+    scoring, sampling    log-probabilities to figures, and to text
+    models/      CHOICE  what a language model can be; models/cells/
+    ngrams/      STEPS   counts, smoothing and tables; ngrams/arpa/
+    text/        STEPS   bytes to mapped ids
+    nbest/       CHOICE  formats of lists of candidates
+    tokenizers/  CHOICE  text to tokens and back
+    config/      STEPS   every knob, page by page
+    tensorfiles, storage, choices, shapes, errors
 
 From Python:
 
@@ -29,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from charlm.errors import CharlmError
 
 if TYPE_CHECKING:
-    from charlm.runs import Run
+    from charlm.runs.run import Run
 
 __version__ = "0.1.0"
 __all__ = ["CharlmError", "__version__", "load", "train"]
@@ -40,9 +44,9 @@ def load(path: str | Path, device: str = "cpu") -> "Run":
 
     Raises CharlmError (RunError, VocabError) where it cannot be used.
     """
-    from charlm import runs  # torch takes seconds to load: only who asks for a model waits for it
+    from charlm.runs.run import load as load_run
 
-    return runs.load(path, device)
+    return load_run(path, device)
 
 
 def train(
@@ -59,9 +63,12 @@ def train(
     knobs  as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
     """
-    from charlm import config, pipeline, runs
+    from charlm.config.settings import refuse_unknown
+    from charlm.jobs.train import settle
+    from charlm.jobs.train import train as train_run
+    from charlm.runs.run import load as load_run
 
-    config.refuse_unknown(knobs)
+    refuse_unknown(knobs)
     files, held_out = ([given] if isinstance(given, str) else list(given) for given in (texts, valid))
-    pipeline.train(pipeline.settle(files, held_out, model=model, preset=preset, knobs=knobs), Path(run))
-    return runs.load(run)
+    train_run(settle(files, held_out, model=model, preset=preset, knobs=knobs), Path(run))
+    return load_run(run)

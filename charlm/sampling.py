@@ -13,10 +13,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from charlm.config import SamplingConfig
+from charlm.config.sampling import SamplingConfig
 from charlm.models.base import LanguageModel, device_of, pick
 from charlm.shapes import Ids, LogProbs
-from charlm.vocab import EOS, UNK
+from charlm.text.vocab import EOS, UNK
 
 Filter: TypeAlias = Callable[[LogProbs, Ids], LogProbs]  # (B, V), what was said so far (B, T) -> (B, V)
 OnToken: TypeAlias = Callable[[int, int], None]  # (number of the sample, token id)

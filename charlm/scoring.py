@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from charlm.codec import Codec, Encoded
-from charlm.corpus import Corpus, charged_units
 from charlm.models.base import LanguageModel, device_of
 from charlm.shapes import State
-from charlm.vocab import EOS, UNK
+from charlm.text.codec import Codec, Encoded
+from charlm.text.corpus import Corpus, charged_units
+from charlm.text.vocab import EOS, UNK
 
 LogProbArray = npt.NDArray[np.float64]
 Report = Callable[[int], None]  # is told how many more tokens are done

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from charlm.codec import Codec
-from charlm.config import RecurrentConfig
-from charlm.corpus import Corpus, Facts
+from charlm.config.models import RecurrentConfig
 from charlm.models.recurrent import Recurrent
+from charlm.text.codec import Codec
+from charlm.text.corpus import Corpus, Facts
+from charlm.text.vocab import EOS, UNK, Vocab
 from charlm.tokenizers import TOKENIZERS
-from charlm.vocab import EOS, UNK, Vocab
 
 torch.set_num_threads(1)
 

@@ -11,33 +11,37 @@ PACKAGE = Path(__file__).resolve().parent.parent / "charlm"
 LAYERS = """
 __main__
 cli
-estimating
-pipeline
-blending
-tallying exchanging
-journaling preparing evaluation rescoring
+jobs
 runs
 families
-training curves
+training
 reranking
 scoring sampling
 models
-batches ngrams
-corpus census
-codec survey
-vocab
-tokenizers text nbest error_rates
-config tensorfiles decoding
+ngrams
+text nbest
+tokenizers
+config tensorfiles
 storage choices shapes
 errors
 """
 HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in line.split()}
+
+# Rooms whose files stand in the order of the data flow: a file imports only from files before it.
+STEPS = {
+    "config": "knobs text models training sampling settings",
+    "text": "decoding files survey vocab codec census corpus",
+    "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
+    " learning arpa",
+    "ngrams/arpa": "layout flaws reading writing words",
+    "training": "batches schedules journal devices learner gradient trial em",
+    "reranking": "error_rates weighing reporting",
+    "runs": "layout writing journal run checking curves",
+}
+CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
+TORCH = {"shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
 MAY_IMPORT = {
-    "torch": {
-        *("shapes", "tensorfiles", "batches", "models", "scoring", "sampling", "training", "families", "runs"),
-        "journaling",
-        *("pipeline", "estimating", "exchanging", "blending"),
-    },
+    "torch": TORCH,
     "jieba": {"tokenizers"},
     "typer": {"cli"},
     "rich": {"cli"},
@@ -61,6 +65,39 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def room_of(path: Path) -> str:
+    return str(path.parent.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("room", STEPS)
+def test_a_room_of_steps_is_read_in_order(room):
+    order = STEPS[room].split()
+    inside = {
+        path.stem for path in (PACKAGE / room).iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert inside - {"__init__"} == set(order)
+    dotted = "charlm." + room.replace("/", ".")
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        mine = path.relative_to(PACKAGE / room).parts[0].removesuffix(".py")
+        if mine == "__init__":
+            continue
+        for name in imports(path):
+            other = name.removeprefix(dotted + ".").split(".")[0] if name.startswith(dotted + ".") else None
+            if other in order and other != mine:
+                assert order.index(other) < order.index(mine), f"{room}/{mine} imports {other}, a later step"
+
+
+@pytest.mark.parametrize("room", [*STEPS, *CHOICES])
+def test_a_room_says_what_it_is(room):
+    said = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8"))) or ""
+    assert said.startswith("STEPS: " if room in STEPS else "CHOICE: "), said[:40]
+
+
+def test_every_room_is_of_a_known_kind():
+    rooms = {room_of(path) for path in SOURCES} - {"."}
+    assert rooms == {*STEPS, *CHOICES}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -96,6 +133,16 @@ def test_the_map_in_the_documentation_is_this_one():
     block = text.split("## Layers")[1].split("```")[1]
     drawn = [set(line.split("  ")[0].replace("·", " ").split()) for line in block.strip().splitlines()]
     assert drawn == [set(line.split()) - {"__main__"} for line in LAYERS.strip().splitlines()[1:]]
+
+
+def test_the_map_at_the_door_names_every_room_and_its_kind():
+    door = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))) or ""
+    block = door.split("The map")[1].split("From Python")[0]
+    told = {line.split()[0].strip("/"): line.split()[1] for line in block.splitlines() if "/  " in line}
+    kinds = {**dict.fromkeys(STEPS, "STEPS"), **dict.fromkeys(CHOICES, "CHOICE")}
+    assert told == {room: kind for room, kind in kinds.items() if "/" not in room}
+    rest = {name.strip(",") for line in block.splitlines() if line.strip() for name in line.split()[:5]}
+    assert set(HEIGHT) - {"__main__"} - set(told) <= rest
 
 
 def test_no_line_loads_a_pickle():

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charlm.errors import ArpaError
-from charlm.ngrams.arpa import LN10, Arpa, read, write
-from charlm.ngrams.flaws import LONGEST_LINE
+from charlm.ngrams.arpa.flaws import LONGEST_LINE
+from charlm.ngrams.arpa.layout import LN10, Arpa
+from charlm.ngrams.arpa.reading import read
+from charlm.ngrams.arpa.writing import write
 
 MODEL = """\
 \\data\\

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small import corpus_of, sentences
 
-from charlm import batches
-from charlm.batches import Buckets, Stripes, shuffled
 from charlm.errors import TrainingError
-from charlm.vocab import EOS
+from charlm.text.vocab import EOS
+from charlm.training import batches
+from charlm.training.batches import Buckets, Stripes, shuffled
 
 
 def counting(tokens: int):

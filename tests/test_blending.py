@@ -12,16 +12,21 @@ import torch
 from commands.conftest import CORPORA
 
 import charlm
-from charlm import blending, runs, scoring, storage, tensorfiles
-from charlm.config import MixtureConfig, TextConfig
+from charlm import scoring, storage, tensorfiles
+from charlm.config.models import MixtureConfig
+from charlm.config.text import TextConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TextError
-from charlm.evaluation import Evaluation
+from charlm.jobs import mix as blending
+from charlm.jobs.evaluate import Evaluation
+from charlm.jobs.rescore import Scorer
 from charlm.models.caches import NeuralCache, UnigramCache
 from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent
 from charlm.nbest import Hypothesis, Utterance
-from charlm.rescoring import Scorer
-from charlm.vocab import EOS
+from charlm.runs.checking import check as check_run
+from charlm.runs.layout import read_facts
+from charlm.runs.run import load as load_run
+from charlm.text.vocab import EOS
 
 LINES = (CORPORA / "village.en.txt").read_text("utf-8").splitlines()
 NETWORK = {"hidden": 24, "embedding": 12, "layers": 1, "batch_size": 4, "window": 32, "learning_rate": 0.015}
@@ -127,16 +132,16 @@ def test_a_mixture_is_at_least_as_good_as_its_best_member_on_the_text_it_was_tun
 
 def test_the_figures_of_tuning_are_those_of_the_mixture_and_of_the_runs(mixtures, kind, network, counts, tune):
     path, tuned = mixtures(kind)
-    assert nats_of(runs.load(path), tune) == pytest.approx(tuned.nats, rel=1e-6)
+    assert nats_of(load_run(path), tune) == pytest.approx(tuned.nats, rel=1e-6)
     if "neural_cache" not in KINDS[kind]:
-        assert tuned.alone[0] == pytest.approx(nats_of(runs.load(network), tune), rel=1e-6)
-    assert tuned.alone[1] == pytest.approx(nats_of(runs.load(counts), tune), rel=1e-6)
+        assert tuned.alone[0] == pytest.approx(nats_of(load_run(network), tune), rel=1e-6)
+    assert tuned.alone[1] == pytest.approx(nats_of(load_run(counts), tune), rel=1e-6)
     assert tuned.tokens == sum(len(line) + 1 for line in LINES[90:115])
 
 
 def test_a_mixture_is_better_than_both_on_a_text_that_is_new_to_all(place, mixtures, network, counts):
     new = place.text("new", LINES[115:])
-    mixed, *alone = (nats_of(runs.load(path), new) for path in (mixtures("by context")[0], network, counts))
+    mixed, *alone = (nats_of(load_run(path), new) for path in (mixtures("by context")[0], network, counts))
     assert mixed < min(alone) - 0.02
 
 
@@ -150,13 +155,13 @@ def test_weights_are_probabilities_and_are_kept_as_they_were_found(mixtures, kin
     path, tuned = mixtures(kind)
     assert (tuned.weights >= 0).all() and tuned.weights.sum(1) == pytest.approx(1, abs=1e-9)
     assert sum(tuned.shares) == pytest.approx(1) and len(tuned.shares) == len(tuned.members) == len(tuned.alone)
-    assert runs.load(path).model.weights.numpy() == pytest.approx(tuned.weights, abs=1e-12)
-    assert tensorfiles.read_facts(path / "model.safetensors")["codec"] == runs.load(path).codec.fingerprint()
+    assert load_run(path).model.weights.numpy() == pytest.approx(tuned.weights, abs=1e-12)
+    assert tensorfiles.read_facts(path / "model.safetensors")["codec"] == load_run(path).codec.fingerprint()
 
 
 def test_a_share_is_the_mean_weight_over_the_tokens_of_the_text(mixtures, tune):
     path, tuned = mixtures("by context")
-    run = runs.load(path)
+    run = load_run(path)
     guide = run.model.members[1]
     rows = []
     for line in Path(tune).read_text("utf-8").splitlines():
@@ -168,13 +173,13 @@ def test_a_share_is_the_mean_weight_over_the_tokens_of_the_text(mixtures, tune):
 def test_a_unigram_cache_is_one_member_more(mixtures):
     path, tuned = mixtures("with both")
     assert tuned.members == ["1-network", "2-counts", "cache"]
-    *_, cache = runs.load(path).model.members
+    *_, cache = load_run(path).model.members
     assert isinstance(cache, UnigramCache) and (cache.window, cache.decay) == (9, 0.5)
 
 
 def test_a_neural_cache_is_within_the_recurrent_member_and_its_knobs_are_tuned(place, mixtures):
     path, tuned = mixtures("with a neural cache")
-    cached, plain = runs.load(path).model.members
+    cached, plain = load_run(path).model.members
     assert isinstance(cached, NeuralCache) and isinstance(cached.model, Recurrent) and isinstance(plain, Ngram)
     assert cached.window == 30 and cached.theta in blending.THETAS and 0 < cached.weight < 1
     assert f"network: neural cache with theta {cached.theta:g} and weight {cached.weight:.3f}" in place.notes
@@ -189,7 +194,7 @@ def test_a_neural_cache_learns_a_text_that_repeats_itself(place, network, tmp_pa
         for window in (0, 200)
     )
     assert cached.nats < plain.nats - 0.02
-    run = runs.load(tmp_path / "200")
+    run = load_run(tmp_path / "200")
     score = scoring.evaluate(run.model, run.codec, [LINES[100]] * 8, carried=True)
     assert score.nats / score.tokens == pytest.approx(cached.nats, rel=1e-5)
 
@@ -202,21 +207,21 @@ def test_the_members_of_a_stream_read_it_as_one_text(place, learned, tune, tmp_p
     tuned = place.mix(members, tune, tmp_path / "mix", cache=50)
     assert tuned.tokens == len(Path(tune).read_text("utf-8"))
     assert tuned.nats <= min(tuned.alone) + 1e-6
-    assert runs.load(tmp_path / "mix").codec.reading == "stream"
+    assert load_run(tmp_path / "mix").codec.reading == "stream"
 
 
 def test_the_context_may_be_another_than_in_training(place, network, counts, tune, tmp_path):
     lines = place.mix([network, counts], tune, tmp_path / "line", context="line")
     carried = place.mix([network, counts], tune, tmp_path / "carried", context="carried")
     assert lines.alone != pytest.approx(carried.alone, rel=1e-4)
-    assert not runs.load(tmp_path / "carried").carried  # the run goes on as its members were trained
+    assert not load_run(tmp_path / "carried").carried  # the run goes on as its members were trained
 
 
 def test_one_member_alone_is_that_member(place, counts, tune, tmp_path):
     tuned = place.mix([counts], tune, tmp_path / "mix")
     assert tuned.weights == pytest.approx(1) and tuned.nats == pytest.approx(tuned.alone[0])
     texts = ["the river", ""]
-    found, expected = (runs.load(path).score(texts) for path in (tmp_path / "mix", counts))
+    found, expected = (load_run(path).score(texts) for path in (tmp_path / "mix", counts))
     assert [s.log_prob for s in found] == pytest.approx([s.log_prob for s in expected], rel=1e-6)
 
 
@@ -229,7 +234,7 @@ def test_a_run_mixed_with_itself_stays_what_it_is(place, counts, tune, tmp_path)
 def test_more_than_nine_members_keep_their_own_weights(place, network, counts, tune, tmp_path):
     tuned = place.mix([counts, network, *[counts] * 9], tune, tmp_path / "mix", by_context=False)
     assert tuned.members[1] == "2-network" and tuned.members[10] == "11-counts"
-    run = runs.load(tmp_path / "mix")
+    run = load_run(tmp_path / "mix")
     assert [type(member) for member in run.model.members] == [Ngram, Recurrent, *[Ngram] * 9]
     assert nats_of(run, tune) == pytest.approx(tuned.nats, rel=1e-6)
 
@@ -242,7 +247,7 @@ def test_a_run_of_a_mixture_holds_its_members_whole(mixtures, network, counts):
     assert names(path) == ["config.json", "members", "model.safetensors", "run.json", "tokenizer.json", "vocab.tsv"]
     assert names(path / "members") == ["1-network", "2-counts"] == tuned.members
     assert (network / "resume").exists() and not (path / "members" / "1-network" / "resume").exists()
-    facts = runs.read_facts(path)
+    facts = read_facts(path)
     for told, member in zip(facts["members"], (network, counts), strict=True):
         copy = path / "members" / told["name"]
         assert told["from"] == str(member)
@@ -252,20 +257,20 @@ def test_a_run_of_a_mixture_holds_its_members_whole(mixtures, network, counts):
             assert digest == storage.sha256_of(member / file)
     assert [told["model"] for told in facts["members"]] == ["recurrent", "ngram"]
     assert facts["tuned"]["weights"] == dict(zip(tuned.members, tuned.shares, strict=True))
-    assert facts["parameters"] == runs.read_facts(network)["parameters"]
+    assert facts["parameters"] == read_facts(network)["parameters"]
 
 
 def test_a_mixture_can_be_moved_and_needs_its_members_no_more(place, network, counts, tune, tmp_path):
     members = [Path(shutil.copytree(path, tmp_path / path.name)) for path in (network, counts)]
     place.mix(members, tune, tmp_path / "mix", cache=5)
-    expected = runs.load(tmp_path / "mix").score(["the river"])[0].log_prob
+    expected = load_run(tmp_path / "mix").score(["the river"])[0].log_prob
     for path in members:
         shutil.rmtree(path)
     moved = (tmp_path / "mix").rename(tmp_path / "elsewhere")
-    run = runs.load(moved)
+    run = load_run(moved)
     assert run.score(["the river"])[0].log_prob == expected
     assert run.sample("the ", count=2, max_tokens=5) == run.sample("the ", count=2, max_tokens=5)
-    assert all(wrong is None for _, wrong in runs.check(moved))
+    assert all(wrong is None for _, wrong in check_run(moved))
 
 
 def test_a_member_with_pictures_and_hidden_files_is_copied_without_them(place, counts, tune, tmp_path):
@@ -280,21 +285,21 @@ def test_a_mixture_of_a_mixture_has_all_of_it_inside(nested, mixtures, counts, t
     path, tuned = nested
     assert names(path / "members") == ["1-with-a-unigram-cache", "2-counts"]
     assert names(path / "members" / "1-with-a-unigram-cache" / "members") == ["1-network", "2-counts"]
-    run = runs.load(path)
+    run = load_run(path)
     assert nats_of(run, tune) == pytest.approx(tuned.nats, rel=1e-6)
-    inner = nats_of(runs.load(mixtures("with a unigram cache")[0]), tune)
-    assert tuned.alone == pytest.approx([inner, nats_of(runs.load(counts), tune)], rel=1e-6)
+    inner = nats_of(load_run(mixtures("with a unigram cache")[0]), tune)
+    assert tuned.alone == pytest.approx([inner, nats_of(load_run(counts), tune)], rel=1e-6)
     assert [name for name, _ in run.parts()] == tuned.members
 
 
 def test_the_parts_of_a_mixture_are_runs_of_their_own(mixtures, network):
-    run = runs.load(mixtures("with a unigram cache")[0])
+    run = load_run(mixtures("with a unigram cache")[0])
     parts = dict(run.parts())
     assert list(parts) == ["1-network", "2-counts", "cache"]
     texts = ["the river", "a Ω"]
-    found, expected = (each.score(texts) for each in (parts["1-network"], runs.load(network)))
+    found, expected = (each.score(texts) for each in (parts["1-network"], load_run(network)))
     assert [s.log_prob for s in found] == pytest.approx([s.log_prob for s in expected], rel=1e-6)
-    assert runs.load(network).parts() == []
+    assert load_run(network).parts() == []
 
 
 # ── what a loaded mixture promises ──────────────────────────────────────────────────────────────
@@ -302,7 +307,7 @@ def test_the_parts_of_a_mixture_are_runs_of_their_own(mixtures, network):
 
 @pytest.fixture(params=[*KINDS, "nested"])
 def run(request, mixtures, nested):
-    return runs.load(nested[0] if request.param == "nested" else mixtures(request.param)[0])
+    return load_run(nested[0] if request.param == "nested" else mixtures(request.param)[0])
 
 
 def test_its_probabilities_sum_to_one_after_every_prefix(run):
@@ -335,7 +340,7 @@ def test_it_reranks_lists_and_travels_to_workers(mixtures):
     (second,) = pickle.loads(pickle.dumps(scorer))(lists)
     assert [h.text for h in first.hypotheses] == list(texts)
     assert first == second
-    scores = [score.charged for score in runs.load(path).score(texts)]
+    scores = [score.charged for score in load_run(path).score(texts)]
     assert [h.scores["lm"] for h in first.hypotheses] == pytest.approx(scores, rel=1e-6)
 
 
@@ -350,7 +355,7 @@ def changed(path: Path) -> Path:
 
 
 def problems(path):
-    return {what: wrong for what, wrong in runs.check(path) if wrong is not None}
+    return {what: wrong for what, wrong in check_run(path) if wrong is not None}
 
 
 @pytest.mark.parametrize("member", ["1-network", "2-counts"])
@@ -373,17 +378,17 @@ def test_a_member_that_is_missing_is_missed(mixtures, tmp_path):
     path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))
     shutil.rmtree(path / "members" / "1-network")
     with pytest.raises(RunError, match="not those of the 1 members"):
-        runs.load(path)
+        load_run(path)
     assert len(problems(path)) == 2
     shutil.rmtree(path / "members")
     with pytest.raises(RunError, match="not those of the 0 members"):
-        runs.load(path)
+        load_run(path)
 
 
 def test_files_that_a_file_manager_leaves_among_the_members_do_no_harm(mixtures, tmp_path):
     path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))
     (path / "members" / ".DS_Store").write_bytes(b"x")
-    assert runs.load(path).model.vocab_size == runs.load(mixtures("by context")[0]).model.vocab_size
+    assert load_run(path).model.vocab_size == load_run(mixtures("by context")[0]).model.vocab_size
 
 
 def test_a_member_of_another_vocabulary_is_noticed(place, mixtures, tune, tmp_path):
@@ -391,13 +396,13 @@ def test_a_member_of_another_vocabulary_is_noticed(place, mixtures, tune, tmp_pa
     foreign = place.train("foreign", tune, model="ngram", order=3)
     shutil.copy(foreign / "model.safetensors", path / "members" / "2-counts" / "model.safetensors")
     with pytest.raises(RunError, match="another vocabulary"):
-        runs.load(path)
+        load_run(path)
 
 
 @pytest.mark.parametrize("members", [None, ["x"], [{"name": 1}], [{"name": "1-network", "hashes": None}], 7])
 def test_an_edited_list_of_members_is_no_bug_of_the_check(mixtures, tmp_path, members):
     path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))
-    storage.write_json(path / "run.json", {**runs.read_facts(path), "members": members})
+    storage.write_json(path / "run.json", {**read_facts(path), "members": members})
     assert problems(path)
 
 
@@ -409,7 +414,7 @@ def test_an_edited_config_is_refused_or_does_no_harm(mixtures, tmp_path, knob):
     assert f'"{knob}": {value[0]}' in text
     (path / "config.json").write_text(text.replace(f'"{knob}": {value[0]}', f'"{knob}": {value[1]}'), "utf-8")
     with pytest.raises(RunError):
-        runs.load(path)
+        load_run(path)
 
 
 # ── what does not go together ───────────────────────────────────────────────────────────────────
@@ -477,7 +482,7 @@ def test_a_text_of_which_no_member_holds_anything_possible_is_refused(place, tmp
     # a begins every line, b follows it, and then the line ends: of "bba" nothing is possible.
     text = place.text("ab", ["ab", "ab"])
     ratios = place.train("ratios", text, model="ngram", order=2, smoothing="ml")
-    assert runs.load(ratios).score(["bba"])[0].log_prob == -float("inf")
+    assert load_run(ratios).score(["bba"])[0].log_prob == -float("inf")
     with pytest.raises(CharlmError):
         place.mix([ratios, ratios], place.text("bba", ["bba"]), tmp_path / "mix")
     assert names(tmp_path) == []

@@ -6,13 +6,13 @@ from contracts.test_language_model import CROWD, LAWS
 from hypothesis import given
 from hypothesis import strategies as st
 from small import LN2, Fixed, recurrent
+from tiny_models import TINY
 
 from charlm.errors import ConfigError
-from charlm.families import FAMILIES
 from charlm.models import caches
 from charlm.models.caches import AWAITED, EMPTY, NeuralCache, UnigramCache
 from charlm.models.mixture import Mixture
-from charlm.vocab import EOS
+from charlm.text.vocab import EOS
 
 LETTERS = st.lists(st.integers(0, 6), min_size=2, max_size=14)
 WINDOWS = st.integers(1, 6)
@@ -38,7 +38,7 @@ def score(model, text, state=None):
 
 
 def neural(theta=0.7, weight=0.4, window=3):
-    return NeuralCache(FAMILIES["recurrent"].tiny(7), theta=theta, weight=weight, window=window)
+    return NeuralCache(TINY["recurrent"](7), theta=theta, weight=weight, window=window)
 
 
 # ── unigram cache ───────────────────────────────────────────────────────────────────────────────
@@ -242,7 +242,7 @@ def test_no_gradient_is_kept():
 
 
 def test_a_model_that_is_lost_is_not_taken_for_an_empty_cache():
-    model = FAMILIES["recurrent"].tiny(7)
+    model = TINY["recurrent"](7)
     cache = NeuralCache(model, theta=1.0, weight=0.5, window=3)
     _, state = score(cache, [0, 2, 3])
     keys = torch.full_like(state[-2], math.nan)

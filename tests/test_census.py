@@ -1,12 +1,12 @@
 import pytest
 from tiny import LINES, SENTENCES
 
-from charlm import census
-from charlm.census import Census, script_of
-from charlm.config import TextConfig
+from charlm.config.text import TextConfig
 from charlm.errors import TextError, VocabError
-from charlm.survey import Survey
-from charlm.vocab import UNK, Loss
+from charlm.text import census
+from charlm.text.census import Census, script_of
+from charlm.text.survey import Survey
+from charlm.text.vocab import UNK, Loss
 
 
 @pytest.fixture

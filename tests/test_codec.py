@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import LINES, SENTENCES
 
-from charlm.codec import Codec, Encoded
 from charlm.errors import VocabError
+from charlm.text.codec import Codec, Encoded
+from charlm.text.vocab import EOS, UNK, Vocab, count
 from charlm.tokenizers import TOKENIZERS
-from charlm.vocab import EOS, UNK, Vocab, count
 
 KNOWN = "".join(LINES) + "\t\\𠮷\u2028e\u0301\x85{}u"
 

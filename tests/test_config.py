@@ -4,18 +4,12 @@ import math
 
 import pytest
 
-from charlm.config import (
-    PRESETS,
-    NgramConfig,
-    RecurrentConfig,
-    SamplingConfig,
-    TextConfig,
-    TrainingConfig,
-    UnigramConfig,
-    build,
-    help_of,
-    read_file,
-)
+from charlm.config.knobs import build, help_of
+from charlm.config.models import NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.config.sampling import SamplingConfig
+from charlm.config.settings import read_file
+from charlm.config.text import TextConfig
+from charlm.config.training import PRESETS, TrainingConfig
 from charlm.errors import ConfigError
 
 PAGES = [TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, TrainingConfig, SamplingConfig]

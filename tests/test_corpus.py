@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tiny import LINES
 
-from charlm import corpus
-from charlm.codec import Codec
-from charlm.corpus import Facts, encode, key_of
 from charlm.errors import StorageError, TextError
+from charlm.text import corpus
+from charlm.text.codec import Codec
+from charlm.text.corpus import Facts, encode, key_of
+from charlm.text.vocab import EOS, UNK, Vocab
 from charlm.tokenizers import TOKENIZERS
-from charlm.vocab import EOS, UNK, Vocab
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charlm.error_rates import METRICS, Errors, comparable, errors, metric_for, units
 from charlm.errors import ConfigError
+from charlm.reranking.error_rates import METRICS, Errors, comparable, errors, metric_for, units
 
 TEXTS = st.text("做作业坐 abAB,。'1", max_size=8)
 

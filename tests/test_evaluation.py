@@ -4,11 +4,14 @@ from pathlib import Path
 import pytest
 from tiny import LINES
 
-from charlm import evaluation, pipeline
-from charlm.config import RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
+from charlm.config.models import RecurrentConfig, UnigramConfig
+from charlm.config.text import TextConfig
+from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError, TextError
-from charlm.evaluation import Evaluation, Result, compare
-from charlm.runs import RunConfig
+from charlm.jobs import evaluate as evaluation
+from charlm.jobs.evaluate import Evaluation, Result, compare
+from charlm.jobs.train import train as train_run
+from charlm.runs.layout import RunConfig
 from charlm.scoring import Score
 
 
@@ -57,7 +60,7 @@ def runs_of_both_kinds(tmp_path_factory) -> dict[str, Path]:
     ):
         found[name] = folder / name
         config = RunConfig((str(text),), (str(text),), model, TextConfig(**knobs), family, training)
-        pipeline.train(config, found[name])
+        train_run(config, found[name])
     return found
 
 

@@ -15,17 +15,20 @@ from small import corpus_of
 from tiny import ARPA
 
 import charlm
-from charlm import exchanging, runs
-from charlm.config import NgramConfig
+from charlm.config.models import NgramConfig
 from charlm.errors import ArpaError, CharlmError, ConfigError, RunError, StorageError, TextError
+from charlm.jobs import exchange as exchanging
 from charlm.models.ngram import Ngram
-from charlm.ngrams import arpa, exchange
+from charlm.ngrams.arpa import words as exchange
+from charlm.ngrams.arpa.reading import read as read_arpa
+from charlm.ngrams.arpa.writing import write as write_arpa
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
+from charlm.ngrams.learning import learn
 from charlm.ngrams.smoothing import SMOOTHERS
 from charlm.ngrams.tables import check
-from charlm.training.counting import learn
-from charlm.vocab import EOS, SPECIALS, SPELLED_SPECIALS, UNK
+from charlm.runs.run import load as load_run
+from charlm.text.vocab import EOS, SPECIALS, SPELLED_SPECIALS, UNK
 
 BACKING_OFF = [name for name in SMOOTHERS if name != "add-k"]
 # Tokens that a text file could mistake for something else.
@@ -53,12 +56,12 @@ def model_of(documents, vocab_size, order=3, *, carried=False, **knobs) -> Ngram
 
 def written(tokens, model) -> str:
     tables = model.tables
-    return "".join(arpa.write(exchange.words_of(tokens), exchange.counts_of(tables), exchange.blocks_of(tables)))
+    return "".join(write_arpa(exchange.words_of(tokens), exchange.counts_of(tables), exchange.blocks_of(tables)))
 
 
 def read(text: str, **knobs) -> tuple[list[str], Ngram]:
     """Tokens and model of an ARPA file."""
-    found = arpa.read(text.encode().splitlines(keepends=True), "f.arpa", **knobs)
+    found = read_arpa(text.encode().splitlines(keepends=True), "f.arpa", **knobs)
     tokens, ids = exchange.tokens_of(found, "f.arpa")
     tables = exchange.tables_of(found, ids, len(tokens))
     assert check(tables) is None
@@ -142,7 +145,7 @@ def test_a_file_with_a_wrong_byte_is_refused_or_read_and_never_a_bug(place, byte
     data = ARPA.encode()
     lines = (data[:place] + byte.encode("latin-1") + data[place + 1 :]).splitlines(keepends=True)
     try:
-        found = arpa.read(lines, "f.arpa", lenient=lenient)
+        found = read_arpa(lines, "f.arpa", lenient=lenient)
         tokens, ids = exchange.tokens_of(found, "f.arpa")
     except ArpaError:
         return
@@ -270,7 +273,7 @@ def stream_run(folder):
 def imported(source, path, notes=None, **knobs):
     options = {"level": None, "lenient": False, "command": "c", "note": [].append if notes is None else notes.append}
     exchanging.import_arpa(source, path, **{**options, **knobs})
-    return runs.load(path)
+    return load_run(path)
 
 
 def test_marks_of_the_file_that_stand_in_the_text_stay_words(odd_run, tmp_path):
@@ -352,7 +355,7 @@ def names(folder):
 
 def test_an_export_that_breaks_off_leaves_what_was_there(odd_run, tmp_path, monkeypatch):
     (tmp_path / "m.arpa").write_text("old", "utf-8")
-    monkeypatch.setattr(arpa, "write", lambda *_: itertools.chain(["\\data\\\n"], (failing() for _ in [0])))
+    monkeypatch.setattr(exchanging, "write_arpa", lambda *_: itertools.chain(["\\data\\\n"], (failing() for _ in [0])))
     with pytest.raises(StorageError, match="No space left"):
         exchanging.export_arpa(odd_run, tmp_path / "m.arpa")
     assert (tmp_path / "m.arpa").read_text("utf-8") == "old" and names(tmp_path) == ["m.arpa"]
@@ -392,7 +395,7 @@ def test_endless_blank_lines_are_given_up_soon(upto):
             yield b"\n"
 
     with contextlib.suppress(ArpaError):  # after the end they might as well be passed over
-        arpa.read(blank_lines(), "f.arpa")
+        read_arpa(blank_lines(), "f.arpa")
     assert taken < 100_000
 
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 from small import corpus_of, recurrent, sentences
 
-from charlm.batches import Buckets, Stripes
-from charlm.config import RecurrentConfig, TrainingConfig
+from charlm.config.models import RecurrentConfig
+from charlm.config.training import TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models.recurrent import Recurrent
 from charlm.scoring import Score
 from charlm.training import gradient, learner
+from charlm.training.batches import Buckets, Stripes
 from charlm.training.gradient import Outcome, Texts, fit
 from charlm.training.journal import Measured, MemoryJournal, Notice, Progress
 

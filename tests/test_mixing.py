@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charlm.training.mixing import best_cache, fit
+from charlm.training.em import best_cache, fit
 
 NEVER = -math.inf
 

@@ -6,11 +6,11 @@ from contracts.test_language_model import CROWD, LAWS
 from hypothesis import given
 from hypothesis import strategies as st
 from small import Fixed, recurrent
+from tiny_models import TINY
 
 from charlm.errors import ConfigError
-from charlm.families import FAMILIES
 from charlm.models.mixture import Mixture
-from charlm.vocab import EOS
+from charlm.text.vocab import EOS
 
 IDS = torch.tensor([[0, 2, 1], [0, 1, 2]])
 TARGETS = torch.tensor([[2, 1, 0], [1, 2, 2]])
@@ -80,7 +80,7 @@ def test_a_guide_chooses_the_weights_by_the_context_that_was_read():
 
 
 def test_the_state_is_the_members_leaves_end_to_end():
-    first, second = recurrent(), FAMILIES["unigram"].tiny(7)
+    first, second = recurrent(), TINY["unigram"](7)
     mixture = Mixture([second, first, Stateless(*[1 / 7] * 7), second], weights([0.25] * 4))
     state = mixture.initial_state(3)
     assert [leaf.shape for leaf in state] == [(3, 0), (3, 2, 5), (3, 2, 5), (3, 0)]
@@ -216,7 +216,7 @@ def test_a_mixture_of_nothing_is_refused():
 
 UNEVEN = Fixed(0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.1)
 MIXTURES = {
-    "global": lambda: Mixture([recurrent(), FAMILIES["unigram"].tiny(7), UNEVEN], weights([0.5, 0.2, 0.3])),
+    "global": lambda: Mixture([recurrent(), TINY["unigram"](7), UNEVEN], weights([0.5, 0.2, 0.3])),
     "alone": lambda: Mixture([recurrent()], weights([1.0])),
     "stateless member": lambda: Mixture([Stateless(*[1 / 7] * 7), recurrent()], weights([0.5, 0.5])),
     "guided by place": lambda: Mixture([recurrent(), Parity(*[1 / 7] * 7)], weights([0.9, 0.1], [0.2, 0.8]), guide=1),

@@ -14,7 +14,7 @@ from charlm.ngrams import adding, columns, countfiles, counting
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import Run, build_level, count, merge
 from charlm.ngrams.counts import CountLevel, Counts
-from charlm.vocab import EOS
+from charlm.text.vocab import EOS
 
 V = 6  # <EOS>, <UNK> and four words
 DOCUMENTS = st.lists(st.lists(st.integers(1, V - 1), max_size=7).map(lambda words: [*words, EOS]), max_size=7)

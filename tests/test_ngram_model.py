@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from test_smoothing import CUTOFFS, DOCUMENTS, V, distributions, seen, trained
 
 from charlm import sampling
-from charlm.config import SamplingConfig
+from charlm.config.sampling import SamplingConfig
 from charlm.errors import RunError
 from charlm.models.ngram import CLASS_BITS, Ngram
 from charlm.ngrams import coding, columns, search
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.smoothing import SMOOTHERS
 from charlm.ngrams.tables import GROUP, Level, Starts, Tables, Values, check, from_tensors, tensors_of
-from charlm.vocab import EOS, UNK
+from charlm.text.vocab import EOS, UNK
 
 TEXT = [[2, 3, 4, EOS], [2, 3, 3, EOS], [4, 2, 3, 4, 4, EOS], [3, EOS]]
 INTERPOLATED = [name for name in SMOOTHERS if name not in ("add-k", "ml")]

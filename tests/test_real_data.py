@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import charlm
-from charlm import census, error_rates, text
-from charlm.config import TextConfig
+from charlm.config.text import TextConfig
 from charlm.nbest import NBEST_FORMATS
+from charlm.reranking import error_rates
+from charlm.text import census
+from charlm.text import files as text
 
 DATA = Path(os.environ.get("CHARLM_DATA", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charlm.error_rates import Errors
 from charlm.errors import ConfigError
 from charlm.nbest import Hypothesis, Utterance
+from charlm.reranking.error_rates import Errors
 from charlm.reranking.reporting import Report, judge
 from charlm.reranking.weighing import Ranked, Weighed, Weights, rank
 

@@ -13,13 +13,21 @@ from small import codec_of
 from tiny import LINES
 
 import charlm
-from charlm import estimating, pipeline, runs, tensorfiles
-from charlm.config import RecurrentConfig, TextConfig, TrainingConfig, UnigramConfig
+from charlm import tensorfiles
+from charlm.config.models import RecurrentConfig, UnigramConfig
+from charlm.config.text import TextConfig
+from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TrainingError, VocabError
-from charlm.families import FAMILIES
-from charlm.journaling import RunJournal
-from charlm.pipeline import Watcher
-from charlm.runs import RunConfig
+from charlm.families import FAMILIES, WEIGHTS_FILE
+from charlm.jobs import trial as estimating
+from charlm.jobs.describe import describe
+from charlm.jobs.train import Watcher, resume, start_from
+from charlm.jobs.train import train as train_run
+from charlm.runs.checking import check as check_run
+from charlm.runs.journal import RunJournal
+from charlm.runs.layout import CHECKPOINT_FILE, RunConfig, read_config, read_facts
+from charlm.runs.layout import history as history_of
+from charlm.runs.run import load as load_run
 from charlm.training.journal import Measured
 
 NETWORK = RecurrentConfig(layers=1, hidden=8, embedding=6)
@@ -53,7 +61,7 @@ def text(tmp_path_factory) -> Path:
 def trained(text, tmp_path_factory) -> Path:
     """A run that tests only read."""
     path = tmp_path_factory.mktemp("runs") / "trained"
-    pipeline.train(config_of(text), path)
+    train_run(config_of(text), path)
     return path
 
 
@@ -64,7 +72,7 @@ def run(trained, tmp_path) -> Path:
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
-    return tensorfiles.read(path / runs.WEIGHTS_FILE)[0]
+    return tensorfiles.read(path / WEIGHTS_FILE)[0]
 
 
 def assert_same(some: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
@@ -78,7 +86,7 @@ def contents(path: Path) -> dict[Path, bytes]:
 
 
 def steps_of(path: Path) -> list[int]:
-    return [entry["step"] for entry in runs.history(path)]
+    return [entry["step"] for entry in history_of(path)]
 
 
 # ── saving and loading ──────────────────────────────────────────────────────────────────────────
@@ -94,18 +102,18 @@ def test_a_run_holds_the_files_of_its_format(trained):
         "resume/checkpoint.safetensors",
         "history.jsonl",
     }
-    assert [problem for _, problem in runs.check(trained)] == [None] * 6
+    assert [problem for _, problem in check_run(trained)] == [None] * 6
 
 
 def test_a_loaded_run_scores_as_the_model_that_was_kept(trained, text, tmp_path):
-    some, other = charlm.load(str(trained)), runs.load(trained)
+    some, other = charlm.load(str(trained)), load_run(trained)
     assert some.score(LINES) == other.score(LINES)
     assert_same(some.model.state_dict(), weights(trained))
     assert not some.model.training
 
 
 def test_a_text_is_scored_by_itself_and_with_its_line_end(trained):
-    run = runs.load(trained)
+    run = load_run(trained)
     together = run.score([LINES[0], LINES[1], "春𠮷"])
     assert [run.score([line])[0].log_prob for line in (LINES[0], LINES[1])] == pytest.approx(
         [score.log_prob for score in together[:2]]
@@ -117,7 +125,7 @@ def test_a_text_is_scored_by_itself_and_with_its_line_end(trained):
 
 
 def test_samples_of_a_run_begin_with_the_prompt_and_repeat(trained):
-    run = runs.load(trained)
+    run = load_run(trained)
     drawn = run.sample("春", count=3, seed=4, max_tokens=9)
     assert drawn == run.sample("春", count=3, seed=4, max_tokens=9)
     assert all(text.startswith("春") for text in drawn)
@@ -126,29 +134,29 @@ def test_samples_of_a_run_begin_with_the_prompt_and_repeat(trained):
 
 
 def test_figures_of_the_weights_are_those_of_the_best_validation(trained):
-    best = runs.load(trained).best
-    (entry,) = [entry for entry in runs.history(trained) if entry["step"] == best["step"]]
+    best = load_run(trained).best
+    (entry,) = [entry for entry in history_of(trained) if entry["step"] == best["step"]]
     assert {key: value for key, value in best.items() if key != "codec"} == entry and entry["is_best"]
 
 
 def test_a_run_without_its_checkpoint_and_history_is_still_a_model(run):
     shutil.rmtree(run / "resume")
     (run / "history.jsonl").unlink()
-    assert runs.load(run).score(LINES)
-    assert all(problem is None for _, problem in runs.check(run))
+    assert load_run(run).score(LINES)
+    assert all(problem is None for _, problem in check_run(run))
 
 
 def test_a_count_based_run_is_kept_and_loaded_too(text, tmp_path):
-    pipeline.train(config_of(text, family=UnigramConfig(add_k=0.5)), tmp_path / "run")
-    run = runs.load(tmp_path / "run")
+    train_run(config_of(text, family=UnigramConfig(add_k=0.5)), tmp_path / "run")
+    run = load_run(tmp_path / "run")
     assert run.model.step(torch.tensor([0]), run.model.initial_state(1))[0].exp().sum() == pytest.approx(1)
     assert run.evaluate(LINES).perplexity < len(run.codec.vocab)
     assert run.best["valid_nats"] > 0
 
 
 def test_a_stream_is_kept_and_loaded_too(text, tmp_path):
-    pipeline.train(config_of(text, reading="stream"), tmp_path / "run")
-    run = runs.load(tmp_path / "run")
+    train_run(config_of(text, reading="stream"), tmp_path / "run")
+    run = load_run(tmp_path / "run")
     assert run.carried and not run.codec.closing
     assert run.score(["春江"])[0].tokens == 3
 
@@ -259,16 +267,16 @@ def drop_line(path: Path) -> None:
 def test_a_damaged_run_is_refused_with_a_remedy(run, name):
     (DAMAGE | DAMAGED_WEIGHTS)[name](run)
     with pytest.raises((RunError, VocabError)) as caught:
-        runs.load(run)
+        load_run(run)
     assert caught.value.hint
-    assert any(problem is not None for _, problem in runs.check(run))
+    assert any(problem is not None for _, problem in check_run(run))
 
 
 @pytest.mark.parametrize("name", DAMAGE)  # the checkpoint does not need the weights beside it
 def test_a_damaged_run_is_not_gone_on_with(run, name):
     DAMAGE[name](run)
     with pytest.raises(CharlmError) as caught:
-        pipeline.resume(run, {"steps": 8})
+        resume(run, {"steps": 8})
     assert caught.value.hint
 
 
@@ -278,19 +286,19 @@ def test_a_file_cut_short_anywhere_is_refused(run, name):
     for end in (1, len(content) // 10, len(content) // 2, len(content) * 4 // 5, len(content) - 3):
         (run / name).write_bytes(content[:end])
         with pytest.raises((RunError, VocabError)) as caught:
-            runs.load(run)
+            load_run(run)
         assert caught.value.hint
 
 
 def test_counts_below_zero_are_refused(text, tmp_path):
     run = tmp_path / "run"
-    pipeline.train(config_of(text, family=UnigramConfig()), run)
+    train_run(config_of(text, family=UnigramConfig()), run)
     edit_weights(lambda tensors: tensors["counts"].fill_(-5))(run)
     with pytest.raises(RunError):
-        runs.load(run)
+        load_run(run)
 
 
-CHECKPOINT = str(runs.CHECKPOINT_FILE)
+CHECKPOINT = str(CHECKPOINT_FILE)
 
 
 def edit_checkpoint(change: Callable) -> Callable[[Path], None]:
@@ -326,7 +334,7 @@ NO_WAY_ON: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_checkpoint_is_refused_with_a_remedy(run, name):
     NO_WAY_ON[name](run)
     with pytest.raises(CharlmError) as caught:
-        pipeline.resume(run, {"steps": 8})
+        resume(run, {"steps": 8})
     assert caught.value.hint
 
 
@@ -334,20 +342,20 @@ def test_a_damaged_checkpoint_is_refused_with_a_remedy(run, name):
 def test_a_pickle_is_refused_as_a_run(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x80\x04")
     with pytest.raises(RunError, match="charlm never opens one"):
-        runs.load(tmp_path / name)
+        load_run(tmp_path / name)
 
 
 def test_a_path_that_is_no_run_is_refused_and_neighbours_are_named(trained, tmp_path):
     with pytest.raises(RunError, match="no run directory") as caught:
-        runs.load(trained.parent / "traned")
+        load_run(trained.parent / "traned")
     assert "trained" in caught.value.hint
     with pytest.raises(RunError, match="no run directory"):
-        runs.load(tmp_path / "far" / "away")
+        load_run(tmp_path / "far" / "away")
     with pytest.raises(RunError, match=r"run\.json is missing"):
-        runs.load(tmp_path)
+        load_run(tmp_path)
     shutil.copy(trained / "vocab.tsv", tmp_path)
     with pytest.raises(RunError, match="holds a vocabulary, not a run"):
-        runs.load(tmp_path)
+        load_run(tmp_path)
 
 
 # ── the journal ─────────────────────────────────────────────────────────────────────────────────
@@ -358,7 +366,7 @@ def measured(step: int) -> Measured:
 
 
 def journal_of(run: Path) -> RunJournal:
-    loaded = runs.load(run)
+    loaded = load_run(run)
     return RunJournal(run, loaded.config, loaded.codec, loaded.facts, lambda: None)
 
 
@@ -376,12 +384,12 @@ def test_weights_that_cannot_be_written_leave_the_old_ones(run, monkeypatch):
         with pytest.raises(StorageError, match="No space left"):
             journal.save(journal.restore())
     assert contents(run) == before
-    assert runs.load(run).score(LINES)
+    assert load_run(run).score(LINES)
 
 
 def test_weights_and_their_figures_change_together(run):
     journal_of(run).keep(weights(run), measured(9))
-    assert runs.load(run).best["step"] == 9
+    assert load_run(run).best["step"] == 9
 
 
 def test_the_history_forgets_steps_that_will_be_taken_again(run):
@@ -416,7 +424,7 @@ def test_lines_of_the_history_that_say_no_step_are_passed_over(run):
 def test_a_run_that_exists_is_refused_and_untouched(run, text):
     before = contents(run)
     with pytest.raises(RunError, match="exists already; nothing was changed"):
-        pipeline.train(config_of(text), run)
+        train_run(config_of(text), run)
     with pytest.raises(RunError, match="exists already"):
         journal_of(run).create()
     assert contents(run) == before
@@ -425,7 +433,7 @@ def test_a_run_that_exists_is_refused_and_untouched(run, text):
 def test_a_training_that_cannot_begin_leaves_no_folder(text, tmp_path):
     training = dataclasses.replace(TRAINING, batch_size=100_000)
     with pytest.raises(TrainingError, match="too few"):
-        pipeline.train(config_of(text, training=training, context="carried"), tmp_path / "run")
+        train_run(config_of(text, training=training, context="carried"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -435,13 +443,13 @@ def test_a_training_that_cannot_begin_leaves_no_folder(text, tmp_path):
 @pytest.mark.parametrize("context", ["line", "carried"])
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(text, tmp_path, context):
     config = config_of(text, context=context)
-    assert pipeline.train(config, tmp_path / "whole").signal is None
+    assert train_run(config, tmp_path / "whole").signal is None
     for stop in (1, 4, 6):
         path = tmp_path / f"stopped after {stop}"
-        assert pipeline.train(config, path, watcher=stop_after(stop)).signal == 15
-        assert runs.read_facts(path)["ended"] == "signal 15"
-        assert runs.load(path).score(LINES)
-        assert pipeline.resume(path, {}).signal is None
+        assert train_run(config, path, watcher=stop_after(stop)).signal == 15
+        assert read_facts(path)["ended"] == "signal 15"
+        assert load_run(path).score(LINES)
+        assert resume(path, {}).signal is None
         assert_same(weights(path), weights(tmp_path / "whole"))
         some, other = (tensorfiles.read(run / CHECKPOINT)[0] for run in (path, tmp_path / "whole"))
         assert_same(some, other)
@@ -449,60 +457,60 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(text, tmp_path, cont
 
 
 def test_a_run_that_is_over_can_be_given_more(run):
-    outcome = pipeline.resume(run, {"steps": 10})
-    assert outcome.place.step == 10 and runs.read_facts(run)["step"] == 10
-    assert runs.read_config(run).training.steps == 10
+    outcome = resume(run, {"steps": 10})
+    assert outcome.place.step == 10 and read_facts(run)["step"] == 10
+    assert read_config(run).training.steps == 10
     assert steps_of(run)[-1] == 10
-    assert pipeline.resume(run, {"epochs": 3.0}).place.epoch == 2
-    assert (runs.read_config(run).training.steps, runs.read_config(run).training.epochs) == (None, 3.0)
+    assert resume(run, {"epochs": 3.0}).place.epoch == 2
+    assert (read_config(run).training.steps, read_config(run).training.epochs) == (None, 3.0)
 
 
 @pytest.mark.parametrize("budget", [{}, {"steps": 7}], ids=str)
 def test_weights_that_were_lost_come_back_by_going_on(run, budget):
     (run / "model.safetensors").unlink()
-    pipeline.resume(run, budget)
-    assert runs.load(run).score(LINES)
+    resume(run, budget)
+    assert load_run(run).score(LINES)
 
 
 def test_a_text_that_was_moved_can_be_named_again(trained, text, tmp_path):
     moved, run = tmp_path / "moved.txt", tmp_path / "run"
     first = shutil.copy(text, tmp_path / "first.txt")
-    pipeline.train(config_of(first), run)
+    train_run(config_of(first), run)
     first.rename(moved)
     with pytest.raises(CharlmError, match=r"first\.txt"):
-        pipeline.resume(run, {"steps": 8})
-    assert pipeline.resume(run, {"steps": 8}, (str(moved),)).place.step == 8
+        resume(run, {"steps": 8})
+    assert resume(run, {"steps": 8}, (str(moved),)).place.step == 8
 
 
 def test_a_text_that_has_changed_is_refused(text, tmp_path):
     path = shutil.copy(text, tmp_path / "text.txt")
-    pipeline.train(config_of(path), tmp_path / "run")
+    train_run(config_of(path), tmp_path / "run")
     before = contents(tmp_path / "run")
     path.write_text(path.read_text("utf-8") + "春江\n", "utf-8")
     with pytest.raises(TrainingError, match="the text has changed") as caught:
-        pipeline.resume(tmp_path / "run", {"steps": 9})
+        resume(tmp_path / "run", {"steps": 9})
     assert "--init-from" in caught.value.hint
     assert contents(tmp_path / "run") == before
 
 
 def test_a_count_based_run_cannot_go_on(text, tmp_path):
-    pipeline.train(config_of(text, family=UnigramConfig()), tmp_path / "run")
+    train_run(config_of(text, family=UnigramConfig()), tmp_path / "run")
     with pytest.raises(RunError, match="cannot go on"):
-        pipeline.resume(tmp_path / "run", {})
+        resume(tmp_path / "run", {})
 
 
 def test_the_kept_configuration_repeats_the_run_to_the_bit(trained, tmp_path):
     config = RunConfig.from_json(json.loads((trained / "config.json").read_text("utf-8")))
-    pipeline.train(config, tmp_path / "again")
+    train_run(config, tmp_path / "again")
     assert_same(weights(tmp_path / "again"), weights(trained))
     assert (tmp_path / "again" / "config.json").read_bytes() == (trained / "config.json").read_bytes()
 
 
 def test_a_vocabulary_of_its_own_is_taken(trained, text, tmp_path):
-    pipeline.train(config_of(text), tmp_path / "run", vocab_folder=trained)
+    train_run(config_of(text), tmp_path / "run", vocab_folder=trained)
     assert_same(weights(tmp_path / "run"), weights(trained))
     with pytest.raises(ConfigError, match="--reading"):
-        pipeline.train(config_of(text, reading="stream"), tmp_path / "other", vocab_folder=trained)
+        train_run(config_of(text, reading="stream"), tmp_path / "other", vocab_folder=trained)
 
 
 # ── beginning from other weights ────────────────────────────────────────────────────────────────
@@ -513,12 +521,12 @@ def begun_from(trained: Path, text: str, **knobs):
     codec, said = codec_of(text), []
     config = dataclasses.replace(NETWORK, **knobs)
     model, fresh = (FAMILIES["recurrent"].fresh(config, codec.vocab, 5) for _ in range(2))
-    pipeline.start_from(model, codec, trained, said.append)
+    start_from(model, "recurrent", codec, trained, said.append)
     return model, codec, fresh, said
 
 
 def test_tokens_that_both_vocabularies_have_keep_their_rows(trained):
-    other = runs.load(trained)
+    other = load_run(trained)
     model, codec, fresh, said = begun_from(trained, "月山春水江")
     for token, row in codec.vocab.ids.items():
         known = token in other.codec.vocab.ids
@@ -529,7 +537,7 @@ def test_tokens_that_both_vocabularies_have_keep_their_rows(trained):
 
 
 def test_everything_but_the_rows_is_taken_as_it_is(trained):
-    other = runs.load(trained).model.state_dict()
+    other = load_run(trained).model.state_dict()
     model, *_ = begun_from(trained, "月山春水江")
     for name, tensor in model.state_dict().items():
         if name not in ("embedding.weight", "bias"):
@@ -538,8 +546,8 @@ def test_everything_but_the_rows_is_taken_as_it_is(trained):
 
 def test_a_model_begun_from_a_run_of_the_same_text_scores_the_same(trained, text, tmp_path):
     training = dataclasses.replace(TRAINING, learning_rate=1e-12, steps=1)
-    pipeline.train(config_of(text, training=training), tmp_path / "run", init_from=trained)
-    found, expected = (run.score(LINES)[0].log_prob for run in map(runs.load, (tmp_path / "run", trained)))
+    train_run(config_of(text, training=training), tmp_path / "run", init_from=trained)
+    found, expected = (run.score(LINES)[0].log_prob for run in map(load_run, (tmp_path / "run", trained)))
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -564,8 +572,8 @@ def test_dropout_may_differ(trained):
 
 
 def test_a_count_based_model_has_no_weights_to_begin_from(trained, text, tmp_path):
-    with pytest.raises(RunError, match="only recurrent models"):
-        pipeline.train(config_of(text, family=UnigramConfig()), tmp_path / "run", init_from=trained)
+    with pytest.raises(RunError, match="has no weights to begin from"):
+        train_run(config_of(text, family=UnigramConfig()), tmp_path / "run", init_from=trained)
     assert not (tmp_path / "run").exists()
 
 
@@ -584,12 +592,12 @@ def test_an_estimate_is_positive_and_leaves_nothing(text, tmp_path, monkeypatch,
 
 
 def test_an_estimate_is_for_networks(text):
-    with pytest.raises(ConfigError, match="for networks"):
+    with pytest.raises(ConfigError, match="for what learns by gradient"):
         estimating.estimate(config_of(text, family=UnigramConfig()))
 
 
 def test_a_run_describes_itself(trained):
-    found = pipeline.describe(runs.load(trained))
+    found = describe(load_run(trained))
     assert found["context"] == "line" and found["level"] == "char"
     assert found["parameters"] == sum(tensor.numel() for tensor in weights(trained).values())
     assert json.loads(json.dumps(found)) == found

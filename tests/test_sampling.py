@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small import Fixed, recurrent
 
-from charlm.config import SamplingConfig
+from charlm.config.sampling import SamplingConfig
 from charlm.sampling import (
     NEVER,
     draw,
@@ -22,7 +22,7 @@ from charlm.sampling import (
     top_k,
     top_p,
 )
-from charlm.vocab import EOS, UNK
+from charlm.text.vocab import EOS, UNK
 
 NOTHING = torch.empty(1, 0, dtype=torch.int64)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charlm.config import TrainingConfig
+from charlm.config.training import TrainingConfig
 from charlm.training.schedules import Budget, Place, learning_rate
 
 

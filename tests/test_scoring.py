@@ -9,16 +9,8 @@ from hypothesis import strategies as st
 from small import LN2, Fixed, codec_of, corpus_of, recurrent, sentences
 
 from charlm import scoring
-from charlm.scoring import (
-    Score,
-    details,
-    evaluate,
-    evaluate_corpus,
-    log_probs_of_lines,
-    log_probs_of_stream,
-    score_of,
-)
-from charlm.vocab import EOS, UNK
+from charlm.scoring import Score, details, evaluate, evaluate_corpus, log_probs_of_lines, log_probs_of_stream, score_of
+from charlm.text.vocab import EOS, UNK
 
 DOCUMENTS = [*sentences(40), [], [EOS], *sentences(3, longest=90)]
 

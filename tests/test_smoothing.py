@@ -17,14 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import corpus_of
 
-from charlm.config import NgramConfig
+from charlm.config.models import NgramConfig
 from charlm.models.ngram import Ngram
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
+from charlm.ngrams.learning import learn
 from charlm.ngrams.smoothing import SMOOTHERS, CountsOfCounts, Rule, choose, sentences
-from charlm.training.counting import learn
-from charlm.training.journal import Notice
-from charlm.vocab import EOS
+from charlm.text.vocab import EOS
 
 V = 5  # <EOS>, <UNK>, a, b, c
 DOCUMENTS = st.lists(
@@ -125,8 +124,7 @@ def trained(documents, order=3, *, vocab=V, carried=False, **knobs):
     with scratch_folder() as scratch:
         counts = count(corpus.ids, beginnings, vocab, order, memory=1 << 20, scratch=scratch)
         tables = learn(counts, NgramConfig(order=order, **knobs), scratch, said.append)
-    assert all(isinstance(event, Notice) for event in said)
-    return Ngram(tables), [event.message for event in said]
+    return Ngram(tables), said
 
 
 def distributions(model, length):

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charlm import corpus, storage
+from charlm import storage
 from charlm.errors import RunError, StorageError, TextError
+from charlm.text import corpus
 
 
 def run_error(reason: str) -> RunError:

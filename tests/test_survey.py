@@ -1,8 +1,8 @@
 import pytest
 from tiny import LINES
 
-from charlm import survey
-from charlm.survey import Overlap, Repeats, Survey
+from charlm.text import survey
+from charlm.text.survey import Overlap, Repeats, Survey
 
 
 def surveyed(*documents: str) -> Survey:

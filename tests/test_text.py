@@ -11,10 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny import LINES
 
-from charlm import decoding, text
-from charlm.config import TextConfig
+from charlm.config.text import TextConfig
 from charlm.errors import MissingExtra, TextError
-from charlm.text import documents, one_line, part, part_of
+from charlm.text import decoding
+from charlm.text import files as text
+from charlm.text.files import documents, one_line, part, part_of
 
 LINE_READING, STREAM = TextConfig(), TextConfig(reading="stream")
 SIMPLIFIED = "春天来了，山里的花都开了。我们在江边看月亮，听见鸟的声音，心里很高兴。"

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tiny import LINES
 
 from charlm.errors import VocabError
+from charlm.text.vocab import EOS, UNK, Loss, Vocab, count, escape, unescape
 from charlm.tokenizers import TOKENIZERS
-from charlm.vocab import EOS, UNK, Loss, Vocab, count, escape, unescape
 
 CHARACTERS, SPACED = TOKENIZERS["char"](), TOKENIZERS["spaced"]()
 # 5 + 3 + 2 + 1 + 1 = 12 tokens; d and e are equally rare

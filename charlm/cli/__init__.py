@@ -1,1 +1,1 @@
-"""The command line: parse, call, show. One file per command; nothing here that Python users could miss."""
+"""CHOICE: the command line, one file a command: parse, call, show. `cli/X` parses and shows, `jobs/X` does."""

@@ -8,7 +8,9 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import evaluate, ngram, run, sample, score, train, vocab
+from charlm.cli import count as ngram
+from charlm.cli import evaluate, run, sample, train, vocab
+from charlm.cli import rescore as score
 from charlm.cli.console import complain
 from charlm.errors import CharlmError
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from charlm import config as configs
 from charlm.cli.console import Talk, emit, emit_json, figure, table
 from charlm.cli.options import AsJson, Device, Quiet, given, knob
-from charlm.config import TextConfig
+from charlm.config.knobs import build
+from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
 
 
@@ -33,12 +33,12 @@ def evaluate(
 
     charlm eval checkpoints/tang valid.txt
     """
-    from charlm import evaluation
+    from charlm.jobs import evaluate as evaluation
 
     *paths, source = runs
     if not paths:
         raise ConfigError("one run and one text are needed", hint="charlm eval checkpoints/tang valid.txt")
-    texts = configs.build(TextConfig, given(encoding=encoding, field=field))
+    texts = build(TextConfig, given(encoding=encoding, field=field))
     with Talk(quiet) as talk:
         job = evaluation.Evaluation(str(source), texts, part=part, context=context, note=talk.note)
         if per_token:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from charlm.config import help_of
+from charlm.config.knobs import help_of
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line; keys are stable.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No talk on stderr, only errors.")]

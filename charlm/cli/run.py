@@ -7,7 +7,8 @@ import typer
 
 from charlm.cli.console import Talk, clock, emit, emit_json, figure, table
 from charlm.cli.options import AsJson, Quiet, given, knob
-from charlm.config import MixtureConfig, TextConfig
+from charlm.config.models import MixtureConfig
+from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, RunError
 
 app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
@@ -17,9 +18,10 @@ RunPath = Annotated[Path, typer.Argument(help="Run directory written by `charlm 
 @app.command("info")
 def info(run: RunPath, as_json: AsJson = False) -> None:
     """What a run is, how it was made, and how good it is."""
-    from charlm import pipeline, runs
+    from charlm.jobs.describe import describe
+    from charlm.runs.run import load as load_run
 
-    facts = pipeline.describe(runs.load(run))
+    facts = describe(load_run(run))
     if as_json:
         emit_json(facts)
         return
@@ -71,9 +73,9 @@ def _weight(facts: dict[str, Any], member: dict[str, Any]) -> str:
 @app.command("check")
 def check(run: RunPath, as_json: AsJson = False) -> None:
     """Look at every file of a run; exit code 1 if one is damaged."""
-    from charlm import runs
+    from charlm.runs.checking import check as check_run
 
-    found = runs.check(run)
+    found = check_run(run)
     for what, wrong in found:
         if as_json:
             emit_json({"file": what, "sound": wrong is None, "problem": wrong})
@@ -95,10 +97,12 @@ def plot(
     quiet: Quiet = False,
 ) -> None:
     """Draw the learning curve: a PNG with matplotlib, text without it, or the figures with --json."""
-    from charlm import curves, runs
+    from charlm.runs import curves
+    from charlm.runs.layout import history as history_of
+    from charlm.runs.layout import read_facts
 
-    runs.read_facts(run)
-    entries = runs.history(run)
+    read_facts(run)
+    entries = history_of(run)
     talk = Talk(quiet)
     if as_json:
         for entry in entries:
@@ -124,10 +128,11 @@ def export(
 
     charlm run export checkpoints/tang-kn5 --to arpa -o tang.arpa.gz
     """
-    from charlm import exchanging, runs
+    from charlm.jobs import exchange as exchanging
+    from charlm.runs.run import load as load_run
 
     _only_arpa("--to", to)
-    loaded = runs.load(run)
+    loaded = load_run(run)
     if str(output) == "-":
         for line in exchanging.arpa_lines(loaded):
             emit(line.rstrip("\n"))
@@ -154,8 +159,8 @@ def import_(
     import shlex
     import sys
 
-    from charlm import exchanging
-    from charlm.config import build
+    from charlm.config.knobs import build
+    from charlm.jobs import exchange as exchanging
 
     build(TextConfig, given(level=level))
     talk = Talk(quiet)
@@ -188,8 +193,9 @@ def mix(
     import shlex
     import sys
 
-    from charlm import blending, evaluation
-    from charlm.config import build
+    from charlm.config.knobs import build
+    from charlm.jobs import evaluate as evaluation
+    from charlm.jobs import mix as blending
 
     config = build(
         MixtureConfig, given(by_context=by_context, cache=cache, cache_decay=cache_decay, neural_cache=neural_cache)

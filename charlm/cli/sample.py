@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charlm import config as configs
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
 from charlm.cli.options import AsJson, Device, Quiet, given, knob
-from charlm.config import SamplingConfig
-from charlm.decoding import normalize
+from charlm.config.knobs import build
+from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
+from charlm.text.decoding import normalize
 
 if TYPE_CHECKING:
-    from charlm.runs import Run
+    from charlm.runs.run import Run
 
 
 def sample(
@@ -39,7 +39,8 @@ def sample(
 
     charlm sample checkpoints/tang --prompt 春江 --count 5 --temperature 0.8 --seed 7
     """
-    from charlm import runs, sampling
+    from charlm import sampling
+    from charlm.runs.run import load as load_run
 
     knobs = given(
         temperature=temperature,
@@ -50,9 +51,9 @@ def sample(
         max_tokens=max_tokens,
         seed=seed,
     )
-    config = configs.build(SamplingConfig, knobs)
+    config = build(SamplingConfig, knobs)
     prompts = _prompts(prompt, prompt_file)
-    loaded = runs.load(run, device)
+    loaded = load_run(run, device)
     talk = Talk(quiet)
     for text in prompts:
         ids, unknown = loaded.codec.prompt(text)

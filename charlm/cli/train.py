@@ -12,11 +12,13 @@ import typer
 
 from charlm.cli.console import Talk, clock, emit_json, figure, table
 from charlm.cli.options import AsJson, Quiet, given, knob
-from charlm.config import BUDGETS, PRESETS, NgramConfig, RecurrentConfig, TextConfig, TrainingConfig
+from charlm.config.models import NgramConfig, RecurrentConfig
+from charlm.config.text import TextConfig
+from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
 from charlm.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:
-    from charlm.runs import Run
+    from charlm.runs.run import Run
 
 
 class Signals:
@@ -114,11 +116,16 @@ def train(
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
     asked = given(**{name: value for name, value in locals().items() if name not in _NOT_KNOBS})
-    from charlm import estimating, pipeline, runs
+    from charlm.jobs import trial as estimating
+    from charlm.jobs.train import resume as resume_run
+    from charlm.jobs.train import settle
+    from charlm.jobs.train import train as train_run
+    from charlm.jobs.watching import Watcher
+    from charlm.runs.run import load as load_run
 
     talk = Talk(quiet)
     with Signals() as signals, talk:
-        watcher = pipeline.Watcher(report=talk.training, note=talk.note, signal=signals)
+        watcher = Watcher(report=talk.training, note=talk.note, signal=signals)
         if resume is not None:
             path = resume
             elsewhere = given(
@@ -139,9 +146,9 @@ def train(
                     f"--resume goes on with a run as it was; it cannot change {options}",
                     hint=f"begin a new run from its weights: --init-from {resume}",
                 )
-            outcome = pipeline.resume(resume, asked, tuple(texts or ()), watcher)
+            outcome = resume_run(resume, asked, tuple(texts or ()), watcher)
         else:
-            settled = pipeline.settle(
+            settled = settle(
                 texts or (),
                 valid or (),
                 counts=counts or (),
@@ -155,7 +162,7 @@ def train(
                 _show_estimate(estimating.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
                 return
             path = run or _free_name((settled.texts or settled.counts)[0])
-            outcome = pipeline.train(
+            outcome = train_run(
                 settled,
                 path,
                 vocab_folder=vocab,
@@ -165,7 +172,7 @@ def train(
             )
     if outcome.signal is not None:
         raise Interrupted(outcome.signal, outcome.place.step, f"charlm train --resume {shlex.quote(str(path))}")
-    _show_outcome(runs.load(path), as_json)
+    _show_outcome(load_run(path), as_json)
 
 
 _NOT_KNOBS = frozenset(

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from charlm import census, storage
-from charlm import config as configs
+from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json, table
 from charlm.cli.options import AsJson, Quiet, given, knob
-from charlm.config import TextConfig
+from charlm.config.knobs import build
+from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, VocabError
-from charlm.vocab import Loss, escape
+from charlm.text import census
+from charlm.text.vocab import Loss, escape
 
 
 def vocab(
@@ -57,7 +58,7 @@ def vocab(
         max_size=max_size,
         coverage=coverage,
     )
-    config = configs.build(TextConfig, knobs)
+    config = build(TextConfig, knobs)
     if output is not None and output.exists():
         raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     with Talk(quiet) as talk:

@@ -15,7 +15,7 @@ from torch import Tensor
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel, device_of
 from charlm.shapes import Ids, LogProbs, State
-from charlm.vocab import EOS
+from charlm.text.vocab import EOS
 
 EMPTY = -1  # nothing stands here yet
 AWAITED = -2  # the token after this hidden vector has not been read yet

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from charlm.config import RecurrentConfig
+from charlm.config.models import RecurrentConfig
 from charlm.models.cells import CELLS
 from charlm.models.dropout import LockedDropout
 from charlm.models.output import target_log_probs

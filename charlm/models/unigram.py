@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from charlm.config import UnigramConfig
+from charlm.config.models import UnigramConfig
 from charlm.shapes import Ids, LogProbs, State
 
 

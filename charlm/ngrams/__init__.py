@@ -1,12 +1,16 @@
-"""Count-based models, in the order of the data flow.
+"""STEPS: count-based models, in the order of the data flow.
 
 columns     numbers on the disk, read in slices
+counts      a trie of counts
 counting    a text to n-gram counts, in bounded memory
-counts      a trie of counts; `adding` and `countfiles`: shards, and folders of counts
+sifting     entries taken out of a trie
+adding      counts of shards into counts of the whole
+tables      the finished trie; `search`: where tokens stand in it
+countfiles  folders of counts
 smoothing   SMOOTHERS: what is kept of what was seen, and what is left for the rest
 estimation  counts to probabilities
-pruning     n-grams left out; `sifting`: out of a trie
+pruning     n-grams left out
 coding      values in fewer bits
-tables      the finished trie; `search`: where tokens stand in it
-arpa        ARPA lines and n-grams; `exchange`: n-grams and tables
+learning    all of this in one: counts to tables
+arpa        the text format of n-gram models
 """

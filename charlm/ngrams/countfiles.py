@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from charlm import storage, tensorfiles
-from charlm.codec import Codec
-from charlm.config import LARGEST_ORDER
+from charlm.config.models import LARGEST_ORDER
 from charlm.errors import CharlmError, TextError
 from charlm.ngrams.columns import Array, Column, Scratch, blocks, mapped
 from charlm.ngrams.counting import Run, build_level, distinct
 from charlm.ngrams.counts import CountLevel, Counts, root, too_rare, unigrams
 from charlm.ngrams.search import numbers_of
 from charlm.ngrams.tables import Starts
-from charlm.vocab import unescape
+from charlm.text.codec import Codec
+from charlm.text.vocab import unescape
 
 COUNTS_FILE = "counts.safetensors"
 FORMAT = 1

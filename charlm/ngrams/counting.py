@@ -15,7 +15,7 @@ from charlm import storage
 from charlm.errors import TrainingError
 from charlm.ngrams.columns import BLOCK, Array, Column, Numbers, Scratch, blocks
 from charlm.ngrams.counts import CountLevel, Counts, unigrams, word_type
-from charlm.vocab import EOS
+from charlm.text.vocab import EOS
 
 NONE = np.uint32(0xFFFFFFFF)  # in place of an n-gram's number: there is none
 TOKEN_BYTES = 80  # memory that counting one token of a piece takes at its peak

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from charlm.config import LARGEST_ORDER
+from charlm.config.models import LARGEST_ORDER
 from charlm.errors import RunError
 from charlm.ngrams.columns import Array, Numbers, blocks
 from charlm.ngrams.counts import root

@@ -1,5 +1,6 @@
-"""Choosing the best candidate of an n-best list, and saying how much that helped.
+"""STEPS: choosing the best candidate of an n-best list, and saying how much that helped.
 
+    error_rates.py how far a text is from what was said
     weighing.py    named scores and weights -> candidates in a new order
     reporting.py   old order, new order and reference -> a report that adds
 

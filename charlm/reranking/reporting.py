@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from charlm.error_rates import Errors, Metric, errors
 from charlm.nbest import Utterance
+from charlm.reranking.error_rates import Errors, Metric, errors
 from charlm.reranking.weighing import Ranked
 
 

@@ -1,1 +1,11 @@
-"""CHOICE: how a family of models learns."""
+"""STEPS: how a model learns by gradient, and how the weights of a mixture are found.
+
+batches    a corpus as steps of training
+schedules  how far a training is, and the learning rate there
+journal    what a training tells, and what it asks to be kept
+devices    where and how precisely it computes
+learner    a model, its optimizer and its random numbers
+gradient   the loop
+trial      a few steps, extrapolated
+em         weights of a mixture
+"""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from charlm.config import Precision
+from charlm.config.training import Precision
 from charlm.errors import ConfigError
 
 

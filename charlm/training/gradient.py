@@ -14,13 +14,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from charlm.batches import Batch, Buckets, Stripes
-from charlm.config import Precision, TrainingConfig
-from charlm.corpus import Corpus
+from charlm.config.training import Precision, TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models.base import LanguageModel, detach
-from charlm.scoring import evaluate_corpus
+from charlm.scoring import Score, evaluate_corpus
 from charlm.shapes import State
+from charlm.text.corpus import Corpus
+from charlm.training.batches import Batch, Buckets, Stripes
 from charlm.training.devices import autocast
 from charlm.training.journal import Checkpoint, Journal, Measured, Notice, Progress, Report
 from charlm.training.learner import Learner, broken
@@ -37,6 +37,10 @@ class Texts:
     train: Corpus
     valid: Corpus | None
     carried: bool
+
+    def measure(self, model: LanguageModel) -> Score | None:
+        """The Score of the validation text, None where there is none."""
+        return None if self.valid is None else evaluate_corpus(model, self.valid, carried=self.carried)
 
 
 @dataclass(frozen=True)
@@ -253,12 +257,12 @@ class _Training:
     def validate(self) -> None:
         """Measure, keep the weights if they are the best so far, record, save."""
         measured = self.measured()
-        if self.texts.valid is not None:
-            started = time.monotonic()
-            self.model.eval()
-            with autocast(self.precision, self.device):
-                score = evaluate_corpus(cast(LanguageModel, self.model), self.texts.valid, carried=self.texts.carried)
-            self.model.train()
+        started = time.monotonic()
+        self.model.eval()
+        with autocast(self.precision, self.device):
+            score = self.texts.measure(cast(LanguageModel, self.model))
+        self.model.train()
+        if score is not None:
             self.reserve = time.monotonic() - started
             nats = score.nats / score.tokens
             if not math.isfinite(nats):

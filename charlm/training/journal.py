@@ -1,16 +1,18 @@
 """What a training tells the world, and what it asks to be kept.
 
-A Journal keeps checkpoints, the best weights and the history; `runs.py` implements it with a run directory,
-tests with a dictionary. A Report is told what happens, for whoever watches. So the loop knows neither files
+A Journal keeps checkpoints, the best weights and the history; `runs/journal.py` implements it with a run directory,
+`MemoryJournal` in memory alone. A Report is told what happens, for whoever watches. So the loop knows neither files
 nor terminals.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor
 
+from charlm.scoring import Score
 from charlm.tensorfiles import Rows
 from charlm.training.schedules import Place
 
@@ -43,6 +45,16 @@ class Measured:
     tokens_per_second: float | None = None
     gradient_norm: float | None = None
     is_best: bool = False
+
+    @classmethod
+    def of_one_pass(cls, score: Score | None = None, *, seconds: float = 0.0) -> "Measured":
+        """What is known of a model that was made in one pass, and how it did on a validation text if there was one."""
+        once = cls(step=1, epoch=1.0, seconds=seconds, learning_rate=0.0, train_nats=None)
+        if score is None or not math.isfinite(score.nats):
+            return once
+        return replace(
+            once, valid_nats=score.nats / score.tokens, valid_bits_per_char=score.bits_per_char, is_best=True
+        )
 
 
 class Journal(Protocol):

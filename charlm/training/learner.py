@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from charlm.config import TrainingConfig
+from charlm.config.training import TrainingConfig
 from charlm.models.dropout import give_generator
 from charlm.shapes import State
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from charlm.config import TrainingConfig
+from charlm.config.training import TrainingConfig
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import pytest
 import small  # noqa: F401  one thread
 from typer.testing import CliRunner
 
-from charlm import text
 from charlm.cli.app import app
 from charlm.cli.console import figure
-from charlm.config import TextConfig
+from charlm.config.text import TextConfig
+from charlm.text import files as text
 from commands.conftest import CORPORA, TINY
 
 EVERYDAY = CORPORA / "everyday.zh.txt"

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
 from charlm.cli.app import app
-from charlm.vocab import escape
+from charlm.text.vocab import escape
 from commands.conftest import CORPORA
 
 EVERYDAY = CORPORA / "everyday.zh.txt"
@@ -443,7 +443,7 @@ BAD = {
     "a vocabulary beside counts": (["--counts", "counts", "--vocab", "vocab"], ["--vocab"], 2),
     "a run that exists": (["--counts", "counts", "--run", "vocab"], ["vocab exists already"], 1),
     "a validation text that is not there": (["--counts", "counts", "--valid", "no.txt"], ["no such file", "no.txt"], 1),
-    "a trial": (["--counts", "counts", "--dry-run"], ["--dry-run is for networks"], 2),
+    "a trial": (["--counts", "counts", "--dry-run"], ["--dry-run is for what learns by gradient"], 2),
     "an empty text": (["empty.txt", "--model", "ngram"], ["empty"], 1),
     "blank lines": (["blank.txt", "--model", "ngram"], ["empty"], 1),
 }

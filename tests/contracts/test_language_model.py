@@ -9,6 +9,7 @@ import itertools
 import pytest
 import torch
 from small import Fixed, recurrent
+from tiny_models import TINY
 
 from charlm.families import FAMILIES
 from charlm.models.base import LanguageModel, pick
@@ -105,7 +106,7 @@ LAWS = [
 # ── who is held to them ─────────────────────────────────────────────────────────────────────────
 
 MODELS = {
-    **{f"family {name}": lambda name=name: FAMILIES[name].tiny(7) for name in FAMILIES},
+    **{f"family {name}": lambda name=name: TINY[name](7) for name in FAMILIES},
     "fixed": lambda: Fixed(0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.1),
     **{
         f"{cell} {'tied' if tied else 'untied'} {hidden} {'learned start' if start else ''}".strip(): (

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from charlm import decoding
 from charlm.errors import StorageError, VocabError
+from charlm.text import decoding
 from charlm.tokenizers import TOKENIZERS
 from charlm.tokenizers.words import Words, read_user_dict
 

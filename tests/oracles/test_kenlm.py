@@ -15,13 +15,16 @@ from commands.conftest import CORPORA
 from small import corpus_of
 
 import charlm
-from charlm import exchanging, runs, scoring
-from charlm.ngrams import arpa, exchange
-from charlm.ngrams.arpa import LN10
+from charlm import scoring
+from charlm.jobs import exchange as exchanging
+from charlm.ngrams.arpa import words as exchange
+from charlm.ngrams.arpa.layout import LN10
+from charlm.ngrams.arpa.reading import read as read_arpa
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
 from charlm.ngrams.estimation import estimate
-from charlm.vocab import EOS, UNK
+from charlm.runs.run import load as load_run
+from charlm.text.vocab import EOS, UNK
 
 try:
     from kenlm import Model  # without the package, `kenlm` is the folder of figures and has no Model
@@ -71,7 +74,7 @@ def imported(name, tmp_path_factory):
 
 def import_of(source, path):
     exchanging.import_arpa(source, path, level=None, lenient=False, command="", note=lambda _: None)
-    return runs.load(path)
+    return load_run(path)
 
 
 def log10_of(run, sentences):
@@ -95,7 +98,7 @@ def entries(words, blocks):
 
 
 def test_every_n_gram_has_the_probability_and_the_back_off_that_lmplz_gives_it(name, trained):
-    theirs = arpa.read((FOLDER / f"{name}.arpa").read_bytes().splitlines(keepends=True), name)
+    theirs = read_arpa((FOLDER / f"{name}.arpa").read_bytes().splitlines(keepends=True), name)
     expected = entries(theirs.words, [(o.grams, o.log_probs, o.backoffs) for o in theirs.orders])
     words = exchange.words_of(trained.codec.vocab.tokens)
     found = entries(words, exchange.blocks_of(trained.model.tables))

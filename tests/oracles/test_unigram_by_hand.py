@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from charlm.config import UnigramConfig
+from charlm.config.models import UnigramConfig
 from charlm.models.unigram import Unigram
 
 

@@ -1,0 +1,145 @@
+"""`charlm score`: how likely is a text, and which candidate of a list is the likeliest?"""
+
+import re
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from charlm import storage
+from charlm.choices import Choices
+from charlm.cli.console import Talk, emit, emit_json, figure
+from charlm.cli.options import AsJson, Device, Quiet
+from charlm.config.text import TextConfig
+from charlm.errors import TextError
+from charlm.nbest import NBEST_FORMATS, Utterance
+from charlm.reranking.error_rates import METRICS, Metric
+from charlm.reranking.reporting import Report, judge
+from charlm.reranking.weighing import Ranked, Weights
+from charlm.text.files import lines_of
+
+if TYPE_CHECKING:
+    from charlm.jobs.rescore import Scorer
+
+FORMATS = Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"], ""))
+PEEKED = 200  # lines that the guess of a format looks at
+
+
+def score(
+    run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="n-best lists or plain text; - is stdin.")],
+    format: Annotated[
+        str, typer.Option(help="jsonl, plain (lists between blank lines), text (one score a line), or auto.")
+    ] = "auto",
+    lm_weight: Annotated[float, typer.Option(help="λ: weight of the language model's log-probability (nats).")] = 1.0,
+    am_weight: Annotated[
+        float, typer.Option(help="Weight of scores.am, where every candidate of a list has it.")
+    ] = 1.0,
+    length_weight: Annotated[float, typer.Option(help="γ: nats for each character or word, against brevity.")] = 0.0,
+    best: Annotated[bool, typer.Option("--best", help="Print only the best text of each list.")] = False,
+    metric: Annotated[str | None, typer.Option(help="cer, wer or mer. [default: by script]")] = None,
+    unknown: Annotated[
+        str, typer.Option(help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
+    ] = "charged",
+    report: Annotated[Path | None, typer.Option(help="Write the error rates to this JSON file.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of the input.")] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rerank n-best lists by am + λ·lm + γ·length, or give the log-probability of each line of a text.
+
+    charlm score checkpoints/zh nbest.jsonl
+    """
+    from charlm.jobs import rescore as rescoring
+
+    FORMATS[format]
+    talk = Talk(quiet)
+    if metric is not None:
+        METRICS[metric]  # an unknown name is refused before anything is loaded
+    weights = Weights(am=am_weight, lm=lm_weight, length=length_weight)
+    scorer = rescoring.Scorer(run, weights, unknown, cast(Metric | None, metric), device)
+    config = TextConfig(encoding=encoding)
+    kind, lines = _kind(format, source, config, talk)
+    if kind == "text":
+        _score_lines(scorer, (line.strip() for line in lines if line.strip()), as_json)
+        return
+    as_jsonl = as_json or kind == "jsonl"
+    total: Report | None = None
+    partial = 0
+    for utterance, ranked in scorer.rank(NBEST_FORMATS[kind].parse(lines, source)):
+        _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
+        found = judge(utterance, ranked, scorer.metric or "cer")
+        total = found if total is None else total + found
+        partial += ranked.am_partial
+    if total is None:
+        raise TextError(f"{source} holds no lists", hint="is it empty? `charlm score --help` lists the formats")
+    if partial:
+        talk.note(f"{partial:,} lists have scores.am for some candidates only; it was left out there")
+    summary = total.summary()
+    if total.utterances:
+        _talk_about(summary, talk)
+    if report is not None:
+        formula = f"{am_weight:g}·am + {lm_weight:g}·lm + {length_weight:g}·length"
+        storage.write_json(report, {**summary, "formula": formula, "run": str(run), "unknown": unknown})
+
+
+def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Iterator[str]]:
+    """The format, guessed from the first lines if need be, and all lines."""
+    lines = lines_of(source, config, note=talk.note)
+    if format != "auto":
+        return format, lines
+    head = []
+    for line in lines:
+        head.append(line)
+        if len(head) == PEEKED:
+            break
+    inner = "".join(head).strip()
+    guess = "jsonl" if inner.startswith("{") else "plain" if re.search(r"\n\s*\n", inner) else "text"
+    if guess == "plain":
+        talk.note("blank lines inside: read as n-best lists; --format text scores every line by itself")
+    return guess, chain(head, lines)
+
+
+def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> None:
+    empty = True
+    for text, found in scorer.lines(lines):
+        empty = False
+        if as_json:
+            emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
+                       "unknown": found.unknown})  # fmt: skip
+        else:
+            emit(f"{found.log_prob:.4f}\t{text}")
+    if empty:
+        raise TextError("the input holds no text", hint="one text a line")
+
+
+def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_jsonl: bool, first: bool) -> None:
+    from charlm.jobs import rescore as rescoring
+
+    if best:
+        emit(ranked.best.text)
+    elif as_jsonl:
+        emit(next(NBEST_FORMATS["jsonl"].render([rescoring.shown(utterance, ranked)])))
+    else:
+        if not first:
+            emit("")
+        for item in ranked.weighed:
+            parts = "  ".join(f"{name} {value:.2f}" for name, value in item.parts.items())
+            emit(f"{item.total:.4f}\t{item.hypothesis.text}\t{parts}")
+
+
+def _talk_about(summary: dict[str, Any], talk: Talk) -> None:
+    def rate(name: str) -> str:
+        return "–" if summary[name] is None else f"{summary[name]:.2%}"
+
+    name = str(summary["metric"]).upper()
+    talk.note(
+        f"{name} of {summary['utterances']:,} lists: first {rate('first')} · reranked {rate('reranked')} · "
+        f"oracle {rate('oracle')} · avoidable errors avoided {rate('gap_closed')}"
+    )
+    if summary["pairs"]:
+        share = figure(100 * summary["pairwise_accuracy"], 2)
+        talk.note(f"pairs with one right candidate: {share}% of {summary['pairs']:,} won, ties one half")

@@ -1,0 +1,76 @@
+"""What a page of settings is made of: knobs that carry their help, and values checked against their kinds.
+
+A knob's default and its help sentence live at its field and nowhere else: the command line reads both from there.
+Checks speak in option names, and all mistakes of a page are reported together.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from charlm.choices import closest
+from charlm.errors import ConfigError
+
+C = TypeVar("C")
+
+
+def knob(default: Any, help: str) -> Any:
+    """A dataclass field that carries its help sentence."""
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+def refuse(mistakes: list[str], command: str = "train") -> None:
+    """Raise one ConfigError for all mistakes, if there are any."""
+    if mistakes:
+        raise ConfigError("; ".join(mistakes), hint=f"`charlm {command} --help` says what each option takes")
+
+
+def help_of(config: type, name: str) -> str:
+    """The help sentence of a knob, for the command line."""
+    return str(fields_of(config)[name].metadata["help"])
+
+
+def fields_of(config: type) -> dict[str, dataclasses.Field[Any]]:
+    """The knobs of a page by name."""
+    return {field.name: field for field in dataclasses.fields(config)}
+
+
+def build(config: type[C], *layers: Mapping[str, Any]) -> C:
+    """Build `config` from layers of settings, later ones winning; None means "not asked for".
+
+    Settings that belong to other configs are passed over: `read_file` has already refused unknown names.
+    Raises ConfigError for values of the wrong type.
+    """
+    known = fields_of(config)
+    kinds = typing.get_type_hints(config)
+    values: dict[str, Any] = {}
+    mistakes = []
+    for layer in layers:
+        for name, value in layer.items():
+            if name not in known or value is None:
+                continue
+            if problem := _misfit(kinds[name], value):
+                mistakes.append(f"{name} = {value!r}: {problem}")
+            values[name] = value
+    refuse(mistakes)
+    return config(**values)
+
+
+def _misfit(kind: Any, value: Any) -> str | None:
+    """Why `value` is not of the annotated kind, or None."""
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(kind) if option is not type(None)]
+        return _misfit(options[0], value)
+    if origin is Literal:
+        names = [str(name) for name in typing.get_args(kind)]
+        return None if value in names else closest(str(value), names)
+    if kind is float:
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    elif kind is int:
+        fits = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        fits = isinstance(value, kind)
+    return None if fits else f"expected {kind.__name__}"

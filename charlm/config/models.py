@@ -1,0 +1,150 @@
+"""MODELS: the families of models, each with its page of knobs, and the cells of recurrent networks.
+
+A family is one line here and one file that makes its `Family`; a cell is one line in CELLS and one file. Both are
+loaded by name when they are asked for, so that this page knows no torch.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from charlm.choices import Choices
+from charlm.config.knobs import knob, refuse
+from charlm.errors import ConfigError
+
+CellName = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
+
+# The entries of ngrams/smoothing.py; "arpa" is whatever made the ARPA file that a model was imported from.
+Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
+
+LARGEST_ORDER = 20  # of n-grams
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """A stacked recurrent network."""
+
+    cell: CellName = knob("lstm", "The kind of recurrent cell: lstm, gru, rnn-tanh or rnn-relu.")
+    layers: int = knob(2, "Layers of cells, one above the other.")
+    hidden: int = knob(512, "Hidden units of each layer.")
+    embedding: int = knob(384, "Size of the token vectors.")
+    tied: bool = knob(True, "Use one matrix for reading and for predicting tokens (Press & Wolf 2017).")
+    dropout: float = knob(0.3, "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).")
+    learned_start: bool = knob(False, "Learn the state before the first token instead of starting from zeros.")
+
+    def __post_init__(self) -> None:
+        mistakes = [
+            f"--{name} must be at least 1, not {value}"
+            for name, value in (("layers", self.layers), ("hidden", self.hidden), ("embedding", self.embedding))
+            if value < 1
+        ]
+        if not 0 <= self.dropout < 1:
+            mistakes.append(f"--dropout must be at least 0 and below 1, not {self.dropout}")
+        refuse(mistakes)
+
+
+@dataclass(frozen=True)
+class UnigramConfig:
+    """Token frequencies, whatever came before."""
+
+    add_k: float = knob(1.0, "Added to every count, so that no token is impossible.")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.add_k < math.inf:
+            raise ConfigError(f"--add-k must be above 0 and finite, not {self.add_k}", hint="try --add-k 0.5")
+
+
+@dataclass(frozen=True)
+class NgramConfig:
+    """Counts of token sequences, smoothed."""
+
+    order: int = knob(5, "Tokens of the longest sequences that are counted.")
+    smoothing: Smoothing = knob(
+        "modified-kneser-ney", "modified-kneser-ney, kneser-ney, absolute, witten-bell, add-k or ml (count ratios)."
+    )
+    add_k: float = knob(1.0, "What add-k adds to every count.")
+    cutoffs: str = knob("0", "Leave out n-grams seen so often or less, for orders 1,2,…; the last holds on: 0,0,1.")
+    prune: float = knob(0.0, "Leave out n-grams whose loss raises the perplexity by less than this share: 1e-8.")
+    quantize: int | None = knob(None, "Store probabilities in 8 or 16 bits. [default: 32, exact]")
+    memory: str = knob("1G", "Memory that counting may hold, with K, M or G; what does not fit goes to the disk.")
+
+    def __post_init__(self) -> None:
+        mistakes = []
+        if not 1 <= self.order <= LARGEST_ORDER:
+            mistakes.append(f"--order must be from 1 to {LARGEST_ORDER}, not {self.order}")
+        if not 0 < self.add_k < math.inf:
+            mistakes.append(f"--add-k must be above 0 and finite, not {self.add_k}")
+        if not 0 <= self.prune < math.inf:
+            mistakes.append(f"--prune must be 0 or more and finite, not {self.prune}")
+        if self.quantize not in (None, 8, 16):
+            mistakes.append(f"--quantize must be 8 or 16, not {self.quantize}")
+        if not re.fullmatch(r"\d{1,4}(,\d{1,4})*", self.cutoffs, re.ASCII):
+            mistakes.append(f"--cutoffs must be whole numbers with commas between them, not {self.cutoffs!r}")
+        elif self.cutoff_counts[0] or list(self.cutoff_counts) != sorted(self.cutoff_counts):
+            mistakes.append(f"--cutoffs must begin with 0, since every token stays, and never fall: {self.cutoffs!r}")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,3})?[KMG]?", self.memory, re.ASCII):
+            mistakes.append(f"--memory must be a number with K, M or G, not {self.memory!r}")
+        if self.prune and self.smoothing == "add-k":
+            mistakes.append("--prune does not go with --smoothing add-k, which never asks the shorter context")
+        refuse(mistakes)
+
+    @property
+    def cutoff_counts(self) -> tuple[int, ...]:
+        """The cut-offs of orders 1, 2, …"""
+        return tuple(int(number) for number in self.cutoffs.split(","))
+
+    @property
+    def memory_bytes(self) -> int:
+        """The budget in bytes."""
+        unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(self.memory[-1], 1)
+        return int(float(self.memory.rstrip("KMG")) * unit)
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """A weighted sum of models over one vocabulary."""
+
+    by_context: bool = knob(True, "Weights for each class of contexts, told apart by the first n-gram member.")
+    cache: int = knob(0, "Add a unigram cache of so many tokens.")
+    cache_decay: float = knob(0.995, "How much less each token of the cache counts than the one after it.")
+    neural_cache: int = knob(0, "Give recurrent members a neural cache of so many tokens (Grave et al. 2017).")
+
+    def __post_init__(self) -> None:
+        mistakes = [
+            f"--{name} must be from 0 to 1,000,000, not {value}"
+            for name, value in (("cache", self.cache), ("neural-cache", self.neural_cache))
+            if not 0 <= value <= 1_000_000
+        ]
+        if not 0 < self.cache_decay <= 1:
+            mistakes.append(f"--cache-decay must be above 0 and at most 1, not {self.cache_decay}")
+        refuse(mistakes, "run mix")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A family of models, as far as it can be told without loading it.
+
+    page     its knobs
+    summary  what it is, for people who choose
+    learns   by gradient (the page of training is for it), by counting in one pass, or by mixing other runs
+    kind     causal: predicts the next token from those before it. cloze: from both sides; it cannot sample
+    home     the module that makes its `FAMILY`
+    """
+
+    page: type
+    summary: str
+    learns: Literal["gradient", "counting", "mixing"]
+    home: str
+    kind: Literal["causal", "cloze"] = "causal"
+
+
+MODELS: Choices[Model] = Choices(
+    "model",
+    {
+        "recurrent": Model(RecurrentConfig, "a stacked LSTM, GRU or RNN", "gradient", "charlm.families.recurrent"),
+        "ngram": Model(NgramConfig, "counts of sequences, smoothed", "counting", "charlm.families.ngram"),
+        "unigram": Model(UnigramConfig, "token frequencies alone", "counting", "charlm.families.unigram"),
+        "mixture": Model(MixtureConfig, "a weighted sum of runs", "mixing", "charlm.families.mixture"),
+    },
+)

@@ -1,0 +1,67 @@
+"""Settings of a whole training: which names there are, and how a file gives them.
+
+Precedence: preset < `--config` file < option.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from charlm import storage
+from charlm.choices import closest
+from charlm.config.knobs import fields_of
+from charlm.config.models import MixtureConfig, NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.config.text import TextConfig
+from charlm.config.training import TrainingConfig
+from charlm.errors import ConfigError
+
+FILES = {"texts", "valid", "counts", "without"}  # settings that name files
+
+# All pages of knobs, for whoever must know whether a name is one.
+PAGES: tuple[type, ...] = (TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, MixtureConfig, TrainingConfig)
+
+
+def refuse_unknown(knobs: Mapping[str, Any]) -> None:
+    """Raise ConfigError for names that no page of knobs has."""
+    known = sorted({name for page in PAGES for name in fields_of(page)})
+    unknown = [f"{name!r}: {closest(name, known)}" for name in knobs if name not in known]
+    if unknown:
+        raise ConfigError(f"unknown knobs: {'; '.join(unknown)}", hint="`charlm train --help` lists them")
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read settings from TOML, or from the config.json of a run; tables only group them.
+
+    Every unknown name of the file is reported in one ConfigError. `-` and `_` are the same.
+    """
+
+    def problem(reason: str) -> ConfigError:
+        return ConfigError(reason, hint="a configuration is TOML, one `name = value` a line, or a run's config.json")
+
+    if path.suffix == ".json":
+        content = storage.read_json(path, error=problem)
+    else:
+        text = storage.read_text(path, error=problem)
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise problem(f"{path} is not TOML: {error}") from error
+    if not isinstance(content, dict):
+        raise problem(f"{path} holds no table of settings")
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    known = {name for page in PAGES for name in fields_of(page)} | {*FILES, "model", "format"}
+    settings = {str(name).replace("-", "_"): value for name, value in flat.items()}
+    unknown = [f"{name!r}: {closest(name, sorted(known))}" for name in settings if name not in known]
+    if unknown:
+        raise ConfigError(f"{path}: unknown settings: {'; '.join(unknown)}", hint="`charlm train --help` lists them")
+    for name in settings.keys() & FILES:
+        names = [settings[name]] if isinstance(settings[name], str) else settings[name]
+        if not isinstance(names, list) or not all(isinstance(file, str) for file in names):
+            raise problem(f"{path}: {name} = {names!r}: expected a file name or a list of them")
+        settings[name] = names
+    if not isinstance(settings.get("model", ""), str):
+        raise problem(f"{path}: model = {settings['model']!r}: expected a name")
+    return settings

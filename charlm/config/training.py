@@ -1,0 +1,80 @@
+"""The page of knobs about training, and presets: sets of knobs for a purse."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from charlm.choices import Choices
+from charlm.config.knobs import knob, refuse
+
+Precision = Literal["auto", "float32", "bf16"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network learns: its budget, its steps, its safety."""
+
+    epochs: float | None = knob(None, "Budget: passes over the text. [default: 10, if no other budget is given]")
+    steps: int | None = knob(None, "Budget: steps of the optimizer.")
+    minutes: float | None = knob(None, "Budget: minutes on this machine; the schedule follows the clock.")
+    batch_size: int = knob(32, "Texts or stripes read side by side; a step reads about batch size × window tokens.")
+    window: int = knob(64, "Tokens that a gradient travels back (truncated back-propagation through time).")
+    learning_rate: float = knob(4e-3, "Highest learning rate, after the warm-up.")
+    warmup: float = knob(0.02, "Share of the budget in which the learning rate rises.")
+    final_rate: float = knob(0.01, "Share of the highest learning rate that is left at the end of the cosine.")
+    weight_decay: float = knob(0.01, "Decoupled weight decay of AdamW, on matrices only.")
+    beta2: float = knob(0.99, "Memory of AdamW for squared gradients.")
+    clip: float = knob(1.0, "Longest gradient; longer ones are scaled down to it.")
+    validations: int | None = knob(
+        None, "How often the validation text is measured. [default: each epoch, else 8 times]"
+    )
+    patience: int | None = knob(None, "Stop after this many validations in a row without a new best. [default: never]")
+    save_minutes: float = knob(5.0, "How often everything needed to go on is saved, besides at each validation.")
+    seed: int = knob(1, "Seed of everything random.")
+    precision: Precision = knob("auto", "float32, bf16, or auto: bf16 where it is faster.")
+    device: str = knob("auto", "cpu, cuda, cuda:1, mps, or auto.")
+
+    def __post_init__(self) -> None:
+        budgets = {"--epochs": self.epochs, "--steps": self.steps, "--minutes": self.minutes}
+        given = {name: value for name, value in budgets.items() if value is not None}
+        mistakes = []
+        if len(given) > 1:
+            mistakes.append(f"{' and '.join(given)} are rival budgets; give one")
+        mistakes += [
+            f"{name} must be above 0 and finite, not {value}"
+            for name, value in given.items()
+            if not 0 < value < math.inf
+        ]
+        for name, count in (("batch-size", self.batch_size), ("window", self.window)):
+            if count < 1:
+                mistakes.append(f"--{name} must be at least 1, not {count}")
+        if not 0 < self.learning_rate < math.inf:
+            mistakes.append(f"--learning-rate must be above 0 and finite, not {self.learning_rate}")
+        for name, above in (("clip", self.clip), ("save-minutes", self.save_minutes)):  # inf is never
+            if not above > 0:
+                mistakes.append(f"--{name} must be above 0, not {above}")
+        for name, share in (("warmup", self.warmup), ("final-rate", self.final_rate), ("beta2", self.beta2)):
+            if not 0 <= share < 1:
+                mistakes.append(f"--{name} must be at least 0 and below 1, not {share}")
+        if not 0 <= self.weight_decay < math.inf:
+            mistakes.append(f"--weight-decay must be 0 or more and finite, not {self.weight_decay}")
+        if not 0 <= self.seed < 1 << 32:  # torch's generator on the CPU reads 32 bits of a seed
+            mistakes.append(f"--seed must be at least 0 and below 2^32, not {self.seed}")
+        for name, times in (("validations", self.validations), ("patience", self.patience)):
+            if times is not None and times < 1:
+                mistakes.append(f"--{name} must be at least 1, not {times}")
+        refuse(mistakes)
+
+
+BUDGETS = ("epochs", "steps", "minutes")
+
+# One preset is a set of knobs; what it costs and reaches on a named corpus stands in the README and docs/log.md.
+PRESETS: Choices[Mapping[str, Any]] = Choices(
+    "preset",
+    {
+        "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "window": 32},
+        "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.1},
+        "base": {"hidden": 512, "embedding": 384, "layers": 2, "dropout": 0.1},
+    },
+)

@@ -1,0 +1,75 @@
+"""What a family of models offers to whoever trains, loads, tries or mixes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from charlm.config.training import Precision, TrainingConfig
+from charlm.errors import RunError
+from charlm.models.base import LanguageModel
+from charlm.ngrams.counts import Counts
+from charlm.text.decoding import Note
+from charlm.text.vocab import Vocab
+from charlm.training.gradient import Outcome, Texts
+from charlm.training.journal import Journal, Report
+from charlm.training.trial import Estimate
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+MEMBERS_FOLDER = "members"
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a family needs to learn: the texts, the settings, and whom to tell.
+
+    family  the page of knobs of the family
+    """
+
+    texts: Texts
+    vocab: Vocab
+    family: Any
+    training: TrainingConfig
+    precision: Precision
+    device: torch.device
+    journal: Journal
+    report: Report
+    counts: Counts | None = None  # n-grams counted before, instead of a text
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of language model; `MODELS` in `config/models.py` has its page and its kind.
+
+    load          (page, vocabulary size, run directory) -> a model, on the CPU, ready to be asked
+    fresh         (page, vocabulary, seed) -> a model that has learned nothing yet
+    fit           trains a fresh model in place; its journal receives the weights. None: it is made otherwise
+    init_from     (model, its vocabulary, other model, the other's vocabulary, its path, note): take over weights;
+                  None: there are none to begin from
+    trial         (fresh model, job) -> what a training would take; None: it takes seconds
+    takes_counts  whether it can learn from counts of n-grams instead of a text
+    """
+
+    load: Callable[[Any, int, Path], LanguageModel]
+    fresh: Callable[[Any, Vocab, int], Any] | None = None
+    fit: Callable[[Any, Job], Outcome] | None = None
+    init_from: Callable[[Any, Vocab, LanguageModel, Vocab, Path, Note], None] | None = None
+    trial: Callable[[Any, Job], Estimate] | None = None
+    takes_counts: bool = False
+
+
+def checked(tensors: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    """Refuse weights whose names or shapes are not those that the config asks for."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in expected.items()}
+    if shapes != wanted:
+        names = sorted(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name))
+        what = ", ".join(f"{n} is {shapes.get(n, 'missing')}, not {wanted.get(n, 'expected')}" for n in names[:3])
+        raise RunError(
+            f"{path} does not fit its config.json and vocab.tsv: {what}",
+            hint="one of them was edited or comes from another run; restore them together",
+        )

@@ -1,0 +1,13 @@
+"""CHOICE: what a command does, from paths to a result. No printing; `cli/X` parses and shows, `jobs/X` does.
+
+watching  who is told
+prepare   texts to codec and corpora
+train     texts to a run; trial: what that would take
+vocab     texts to a vocabulary
+count     texts to n-gram counts
+evaluate  runs against a text
+rescore   runs against n-best lists
+mix       runs to a mixture
+exchange  runs to ARPA files and back
+describe  what a run is
+"""

@@ -1,0 +1,167 @@
+"""Runs against a text: what `charlm eval` shows, and what may be compared with what."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from charlm import scoring
+from charlm.config.text import TextConfig
+from charlm.errors import ConfigError
+from charlm.runs.run import Run
+from charlm.runs.run import load as load_run
+from charlm.scoring import Report, Score
+from charlm.text import files as text
+from charlm.text.decoding import Note
+from charlm.text.files import Part
+from charlm.text.vocab import EOS, UNK
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run's Score on one text.
+
+    context  whether the state went on from line to line
+    members  the Scores of a mixture's members, each alone, by name
+    """
+
+    run: str
+    score: Score
+    context: Literal["line", "carried"]
+    reading: str
+    codec: str
+    members: tuple[tuple[str, Score], ...] = ()
+
+    @property
+    def gain(self) -> float | None:
+        """Bits per character that a mixture saves beside its best member."""
+        bits = [score.bits_per_char for _, score in self.members]
+        return min(bits) - self.score.bits_per_char if bits else None
+
+    @property
+    def context_sentence(self) -> str:
+        """The context for people."""
+        if self.reading == "stream":
+            return "carried through one continuous text"
+        return "carried from line to line" if self.context == "carried" else "fresh for every line"
+
+    def to_json(self) -> dict[str, Any]:
+        """Stable keys; perplexities per token, with line ends counted."""
+        score = self.score
+        return {
+            "run": self.run,
+            "perplexity": score.perplexity,
+            "perplexity_known": score.perplexity_known,
+            "perplexity_charged": score.perplexity_charged,
+            "bits_per_char": score.bits_per_char,
+            "nats_per_char": score.nats_per_char,
+            "nats": score.nats,
+            "tokens": score.tokens,
+            "characters": score.characters,
+            "unknown": score.unknown,
+            "unknown_rate": score.unknown_rate,
+            "context": self.context,
+            "reading": self.reading,
+            **self._members_json(),
+        }
+
+    def _members_json(self) -> dict[str, Any]:
+        if not self.members:
+            return {}
+        told = [
+            {"member": name, "perplexity": score.perplexity, "bits_per_char": score.bits_per_char}
+            for name, score in self.members
+        ]
+        return {"members": told, "gain_bits_per_char": self.gain}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs by bits per character, best first: (run, bits, bits behind the best). remark says what else holds."""
+
+    ranking: list[tuple[str, float, float]]
+    remark: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One text, read for each run the way that run reads: `lines` or `stream`, by its own tokens.
+
+    source   file, folder or - for stdin
+    part     train, valid or test of a corpus that was split by hash; None is the whole
+    context  line or carried, where it shall differ from the training
+    """
+
+    source: str
+    texts: TextConfig
+    part: str | None
+    context: str | None
+    note: Note
+
+    def __post_init__(self) -> None:
+        if self.part not in (None, "train", "valid", "test"):
+            raise ConfigError(f"no part is called {self.part!r}", hint="choose from train, valid, test")
+        if self.context not in (None, "line", "carried"):
+            raise ConfigError(f"no context is called {self.context!r}", hint="choose from line, carried")
+
+    def documents(self, run: Run) -> Iterator[str]:
+        """The text as this run reads it; raises TextError where it is empty."""
+        mine = run.config.text
+        config = replace(
+            self.texts,
+            reading=mine.reading,
+            level=mine.level,
+            simplify=mine.simplify,
+            blank_lines=mine.blank_lines,
+        )
+        found = (
+            text.documents([self.source], config, note=self.note)
+            if self.part is None
+            else text.part([self.source], config, cast(Part, self.part), note=self.note)
+        )
+        return text.some(found, self.source)
+
+    def carried(self, run: Run) -> bool:
+        """Whether the state goes on from line to line; a stream has no lines, so there it always does."""
+        if self.context is None or run.config.text.reading == "stream":
+            return run.carried
+        return self.context == "carried"
+
+    def measure(self, path: Path, device: str, *, report: Report | None = None) -> Result:
+        """The Score of the text under the run at `path`."""
+        run = load_run(path, device)
+        carried = self.carried(run)
+        score = scoring.evaluate(run.model, run.codec, self.documents(run), carried=carried, report=report)
+        members = tuple(
+            (name, scoring.evaluate(part.model, part.codec, self.documents(part), carried=carried, report=report))
+            for name, part in run.parts()
+        )
+        context: Literal["carried", "line"] = "carried" if carried else "line"
+        return Result(str(path), score, context, run.codec.reading, run.codec.fingerprint(), members)
+
+    def tokens(self, path: Path, device: str) -> Iterator[dict[str, Any]]:
+        """A record for each token: document, place, token, log_prob (nats)."""
+        run = load_run(path, device)
+        found = scoring.details(run.model, run.codec, self.documents(run), carried=self.carried(run))
+        for number, (encoded, _, log_probs) in enumerate(found):
+            unknown = iter(encoded.unknown)
+            for place, (token, log_prob) in enumerate(zip(encoded.ids, log_probs.tolist(), strict=True)):
+                shown = "<EOS>" if token == EOS else next(unknown) if token == UNK else run.codec.vocab.tokens[token]
+                yield {"document": number, "place": place, "token": shown, "known": token != UNK, "log_prob": log_prob}
+
+
+def compare(results: list[Result]) -> Comparison:
+    """Rank runs by bits per character; by perplexity they are ranked only where the tokens are the same."""
+    ranked = sorted(results, key=lambda result: result.score.bits_per_char)
+    best = ranked[0].score.bits_per_char
+    ranking = [(r.run, r.score.bits_per_char, r.score.bits_per_char - best) for r in ranked]
+    if len({result.codec for result in results}) > 1:
+        remark = (
+            "Not ranked by perplexity: the vocabularies differ, and a perplexity per token says little about another "
+            "kind of token. Bits per character compare; unknown tokens are charged 16 bits per UTF-16 unit."
+        )
+    elif len({result.context for result in results}) > 1:
+        remark = "The contexts differ: carried text tells a model more than single lines do."
+    else:
+        remark = "The vocabularies are the same, so perplexities compare as well."
+    return Comparison(ranking, remark)

@@ -1,0 +1,219 @@
+"""Runs to a mixture of runs: weights tuned on a text, members kept whole. `charlm run mix`."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from charlm import scoring, storage, tensorfiles
+from charlm.config.models import MixtureConfig
+from charlm.errors import ConfigError, TextError
+from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
+from charlm.families.mixture import build_mixture, guide_of
+from charlm.jobs.evaluate import Evaluation
+from charlm.models.base import LanguageModel
+from charlm.models.caches import NeuralCache, Traced
+from charlm.models.mixture import Classifier
+from charlm.models.recurrent import Recurrent
+from charlm.runs.layout import RUN_FILE, RunConfig, hashes
+from charlm.runs.run import Run
+from charlm.runs.run import load as load_run
+from charlm.runs.writing import name_taken, provenance
+from charlm.shapes import Ids, LogProbs, State
+from charlm.text.corpus import Facts
+from charlm.training import em as mixing
+
+THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
+CACHE_TOKENS = 50_000  # of the text, on which a neural cache is tuned
+LEFT_BEHIND = ("resume", "*.png", ".*")  # of a member: what it needs no more
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning found: nats per token on the text it was tuned on.
+
+    members  names, in the order of the weights
+    weights  (C, M)
+    shares   the mean weight of each member over the tokens of the text
+    alone    nats per token of each member
+    nats     of the mixture; `at_first` with equal weights
+    """
+
+    members: list[str]
+    weights: npt.NDArray[np.float64]
+    shares: list[float]
+    alone: list[float]
+    nats: float
+    at_first: float
+    tokens: int
+
+
+def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluation, *, command: str) -> Tuned:
+    """Mix runs over one vocabulary, and keep the mixture in the run directory `output`.
+
+    job  the text that the weights are tuned on, and in which context it is read
+    Raises ConfigError where the runs do not go together, RunError where `output` exists or a run is damaged.
+    """
+    if output.exists():
+        raise name_taken(output)
+    members = _alike([load_run(path) for path in paths])
+    first = members[0]
+    ids = [first.codec.encode(document).ids for document in job.documents(first)]
+    if not any(ids):
+        raise TextError(f"{job.source} holds nothing to tune weights on", hint="give a validation text")
+    carried = job.carried(first)
+    neural = np.zeros((len(members), 2))
+    if config.neural_cache:
+        for number, run in enumerate(members):
+            if isinstance(run.model, Recurrent):
+                neural[number] = _tune_neural_cache(run.model, config.neural_cache, ids, carried)
+                theta, weight = neural[number]
+                job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
+    parts = build_mixture([run.model for run in members], len(first.codec.vocab), config, neural)
+    names = _names(members, config)
+    log_probs = np.stack([_read(model, ids, carried) for model in parts], axis=1)
+    guide = guide_of(parts, config)
+    classes, class_count = None, 1
+    if guide is not None:
+        classifier = cast(Classifier, parts[guide])
+        classes, class_count = _read(_Classes(parts[guide]), ids, carried).astype(np.int64), classifier.class_count
+    found = mixing.fit(log_probs, classes, class_count)
+    if not found.history:
+        raise TextError(f"no run holds anything of {job.source} possible", hint="give another text, or smooth the runs")
+    if found.impossible:
+        job.note(f"{found.impossible:,} tokens that no run holds possible are left out of the figures")
+    rows = found.weights[classes if classes is not None else np.zeros(len(log_probs), dtype=np.int64)]
+    tuned = Tuned(
+        names,
+        found.weights,
+        rows.mean(axis=0).tolist(),
+        (-log_probs.mean(axis=0)).tolist(),
+        found.nats,
+        found.history[0],
+        len(log_probs),
+    )
+    _save(members, output, config, neural, tuned, job, command)
+    return tuned
+
+
+def _alike(members: list[Run]) -> list[Run]:
+    first = members[0]
+    for run in members[1:]:
+        if run.codec.fingerprint() != first.codec.fingerprint():
+            raise ConfigError(
+                f"{run.path} and {first.path} have different vocabularies, so their probabilities cannot be added",
+                hint=f"train one with the vocabulary of the other: charlm train TEXT --vocab {first.path}",
+            )
+        if run.carried != first.carried:
+            raise ConfigError(
+                f"{run.path} and {first.path} differ in whether they read on from line to line",
+                hint="train both with the same --context",
+            )
+    return members
+
+
+def _names(members: list[Run], config: MixtureConfig) -> list[str]:
+    names = [f"{number}-{run.path.resolve().name}" for number, run in enumerate(members, 1)]
+    return [*names, "cache"] if config.cache else names
+
+
+def _read(model: LanguageModel, ids: Iterable[list[int]], carried: bool) -> npt.NDArray[np.float64]:
+    """One number for each token of some documents, end to end."""
+    read = scoring.log_probs_of_stream if carried else scoring.log_probs_of_lines
+    return np.concatenate(list(read(model, ids)))
+
+
+class _Classes:
+    """A guide that says the class of each context where a model says a log-probability."""
+
+    def __init__(self, guide: LanguageModel) -> None:
+        self.guide = guide
+        self.vocab_size = guide.vocab_size
+        self.initial_state, self.step = guide.initial_state, guide.step
+
+    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        classes = cast(Classifier, self.guide).classes(inputs, state)
+        return classes.double(), self.guide.score(inputs, targets, state)[1]
+
+
+def _tune_neural_cache(model: Recurrent, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
+    """The theta and the weight of a neural cache that are best on a text."""
+    cache = NeuralCache(cast(Traced, model), theta=1.0, weight=0.5, window=window)
+    alone, remembered, tokens = [], [], 0
+    state = cache.initial_state(1)
+    for row in _rows(ids, carried):
+        if row is None:
+            state = cache.initial_state(1)
+            continue
+        inputs = torch.tensor([row])
+        said, found, state = cache.parts(inputs[:, :-1], inputs[:, 1:], state, THETAS)
+        alone.append(said[0].numpy())
+        remembered.append(found[:, 0].numpy())
+        tokens += len(row) - 1
+        if tokens >= CACHE_TOKENS:
+            break
+    theta, weight, _ = mixing.best_cache(np.concatenate(alone), np.concatenate(remembered, axis=1), thetas=THETAS)
+    return theta, weight
+
+
+def _rows(ids: list[list[int]], carried: bool) -> Iterator[list[int] | None]:
+    """Windows with the token before them in front; None where the context begins anew."""
+    last = 0
+    for document in ids:
+        if not carried:
+            yield None
+            last = 0
+        for start in range(0, len(document), scoring.WINDOW):
+            window = document[start : start + scoring.WINDOW]
+            yield [last, *window]
+            last = window[-1]
+
+
+def _save(
+    members: list[Run],
+    output: Path,
+    config: MixtureConfig,
+    neural: npt.NDArray[np.float64],
+    tuned: Tuned,
+    job: Evaluation,
+    command: str,
+) -> None:
+    first = members[0]
+    folders = tuned.members[: len(members)]
+    facts: dict[str, Any] = {
+        **provenance("mixture", command),
+        "seed": 0,
+        "device": "cpu",
+        "precision": "float32",
+        "parameters": sum(int(run.facts.get("parameters", 0)) for run in members),
+        "members": [
+            {"name": name, "model": run.config.model, "from": str(run.path), "hashes": hashes(run.path)}
+            for name, run in zip(folders, members, strict=True)
+        ],
+        "tuned": {
+            "on": job.source,
+            "nats": tuned.nats,
+            "tokens": tuned.tokens,
+            "weights": dict(zip(tuned.members, tuned.shares, strict=True)),
+        },
+        "corpus": {"key": "members", **asdict(Facts())},
+        "valid": None,
+        "overlap": 0,
+        "vocab_size": len(first.codec.vocab),
+        "ended": "it was mixed",
+    }
+    made = RunConfig((), (), "mixture", first.config.text, config, first.config.training)
+    with storage.whole_folder(output) as folder:
+        first.codec.save(folder)
+        storage.write_json(folder / CONFIG_FILE, made.to_json())
+        storage.write_json(folder / RUN_FILE, facts)
+        for name, run in zip(folders, members, strict=True):
+            shutil.copytree(run.path, folder / MEMBERS_FOLDER / name, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+        tensors = {"weights": torch.from_numpy(tuned.weights), "neural": torch.from_numpy(neural)}
+        about = {"step": 1, "epoch": 1.0, "valid_nats": None, "valid_bits_per_char": None}
+        tensorfiles.write(folder / WEIGHTS_FILE, tensors, {**about, "codec": first.codec.fingerprint()})

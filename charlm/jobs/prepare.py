@@ -1,0 +1,121 @@
+"""Text files to codec and corpora: what must be ready before anything can be learned."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from charlm.config.text import TextConfig
+from charlm.errors import ConfigError, TextError
+from charlm.ngrams.counts import Counts
+from charlm.runs.layout import RunConfig
+from charlm.text import census, corpus
+from charlm.text import files as text
+from charlm.text.codec import Codec
+from charlm.text.corpus import Corpus
+from charlm.text.decoding import Note
+from charlm.text.survey import Overlap, Survey
+from charlm.training.gradient import Texts
+
+
+def _nothing(_: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Text that is ready to be learned: codec, corpora, and what was found on the way.
+
+    counts  n-grams that were counted before, instead of a text
+    """
+
+    codec: Codec
+    texts: Texts
+    facts: dict[str, Any]
+    counts: Counts | None = None
+
+
+def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepared:
+    """Read, count and encode the texts of a config, in a few passes and flat memory.
+
+    vocab_folder  a vocabulary made by `charlm vocab`, instead of one from this text
+    Raises TextError, VocabError or ConfigError.
+    """
+    files = plain_files(config.texts)
+    valid_files = plain_files(config.valid) if config.valid else []
+    split = not valid_files
+
+    def train_documents(note: Note = _nothing) -> Iterable[str]:
+        return (
+            text.part(files, config.text, "train", note=note)
+            if split
+            else text.documents(files, config.text, note=note)
+        )
+
+    def valid_documents(note: Note = _nothing) -> Iterable[str]:
+        if split:
+            return text.part(files, config.text, "valid", note=note)
+        return text.documents(valid_files, config.text, note=note)
+
+    codec = None
+    if vocab_folder is not None:
+        codec = Codec.load(vocab_folder)
+        if codec.reading != config.text.reading:
+            raise ConfigError(
+                f"the vocabulary in {vocab_folder} was made for --reading {codec.reading}, not {config.text.reading}",
+                hint="give the same --reading to `charlm vocab` and `charlm train`",
+            )
+    overlap = Overlap(valid_documents() if not split and config.text.reading == "lines" else ())
+    survey = Survey()
+    documents = overlap.watch(train_documents(note))
+    facts: dict[str, Any] = {}
+    if codec is None:
+        taken = census.take(documents, config.text, survey)
+        codec, loss = taken.codec, taken.loss
+        lost = f"; {loss.types:,} rarer ones become <UNK>, {loss.rate:.2%} of the text" if loss.types else ""
+        note(f"vocabulary: {len(codec.vocab):,} tokens{lost}")
+    else:
+        for _ in survey.watch(documents):
+            pass
+    for finding in survey.findings():
+        note(f"in the text: {finding}")
+    if overlap.count:
+        note(f"{overlap.count:,} validation documents also stand in the training text: figures will flatter")
+
+    train = encoded(files, config.text, codec, "train" if split else "whole", train_documents)
+    try:
+        valid = encoded(valid_files or files, config.text, codec, "valid" if split else "whole", valid_documents)
+    except TextError:
+        if not split:
+            raise TextError(
+                f"the validation text {config.valid[0]} is empty", hint="leave --valid out to split the text"
+            ) from None
+        valid = None
+        note("the text is too short to hold a part back: nothing will be measured, and the last weights are kept")
+    where = "the last tenth of the stream" if config.text.reading == "stream" else "5 % of the documents, by hash"
+    facts |= {
+        "corpus": {"key": train.sha256, **asdict(train.facts)},
+        "valid": {"from": where if split else "its own file", **asdict(valid.facts)} if valid else None,
+        "overlap": overlap.count if not split else 0,
+        "vocab_size": len(codec.vocab),
+    }
+    return Prepared(codec, Texts(train, valid, config.text.carries), facts)
+
+
+def encoded(
+    files: list[str], config: TextConfig, codec: Codec, part: str, documents: Callable[[], Iterable[str]]
+) -> Corpus:
+    """The corpus of some documents of some files; part: which of them, as it shall be known in the cache."""
+    settings = (part, config.reading, config.encoding, config.field, config.simplify, config.blank_lines)
+    return corpus.encode(documents, codec, corpus.key_of(files, settings, codec))
+
+
+def plain_files(sources: Iterable[str]) -> list[str]:
+    """The files of some sources; raises TextError for what flows by only once."""
+    files = text.source_files(sources)
+    if not text.can_be_read_twice(files):
+        raise TextError(
+            "training reads its text several times, but stdin and pipes flow by only once",
+            hint="write it to a file first: COMMAND > text.txt; charlm train text.txt",
+        )
+    return files

@@ -1,0 +1,95 @@
+"""A run's judgement of texts and of n-best lists: what stands between a model and `reranking`.
+
+A Scorer pickles as a path and loads its run on the first call, so that any engine may send it to its workers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from charlm.choices import Choices
+from charlm.nbest import Hypothesis, Utterance
+from charlm.reranking.error_rates import Metric, metric_for, units
+from charlm.reranking.weighing import Ranked, Weighed, Weights, rank
+from charlm.runs.run import Run, TextScore
+from charlm.runs.run import load as load_run
+from charlm.text.decoding import normalize
+
+UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
+LINES_PER_CHUNK = 4096
+
+Unknown = Literal["charged", "counted"]
+# What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
+UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
+
+
+@dataclass
+class Scorer:
+    """Reranks utterances with the run at `path`.
+
+    weights  of the sum; see `reranking.weighing`
+    unknown  charged or counted: see UNKNOWN
+    metric   the unit of length and of errors; None chooses it from the first candidates
+    """
+
+    path: str | Path
+    weights: Weights = field(default_factory=Weights)
+    unknown: str = "charged"
+    metric: Metric | None = None
+    device: str = "cpu"
+    _run: Run | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._value = UNKNOWN[self.unknown]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_run": None}
+
+    @property
+    def run(self) -> Run:
+        """The run, loaded when it is first asked for."""
+        if self._run is None:
+            self._run = load_run(self.path, self.device)
+        return self._run
+
+    def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore]]:
+        """Each text and how likely it is, in order, with bounded memory."""
+        source = iter(texts)
+        while chunk := list(islice(source, LINES_PER_CHUNK)):
+            yield from zip(chunk, self.run.score(map(seen_by_model, chunk)), strict=True)
+
+    def rank(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
+        """Each utterance and its candidates in their new order, with bounded memory."""
+        source = iter(utterances)
+        while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
+            texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
+            if self.metric is None:
+                self.metric = metric_for(texts)
+            scores = iter(self.run.score(map(seen_by_model, texts)))
+            for utterance in chunk:
+                found = [getattr(next(scores), self._value) for _ in utterance.hypotheses]
+                lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
+                yield utterance, rank(utterance, found, lengths, self.weights)
+
+    def __call__(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+        """Utterances in, the same with their candidates reordered and every part of the sum shown."""
+        for utterance, ranked in self.rank(utterances):
+            yield shown(utterance, ranked)
+
+
+def seen_by_model(text: str) -> str:
+    """What the model reads of a candidate: normalized as in training; the candidate itself stays untouched."""
+    return normalize(text.replace("\n", " ")).strip()
+
+
+def shown(utterance: Utterance, ranked: Ranked) -> Utterance:
+    """The utterance in its new order; each candidate has `scores.lm`, `length`, `total` and its old `position`."""
+
+    def candidate(item: Weighed) -> Hypothesis:
+        scores: Mapping[str, float] = {**item.hypothesis.scores, "lm": item.parts["lm"]}
+        parts = {"length": int(item.parts["length"]), "total": item.total, "position": item.position}
+        return replace(item.hypothesis, scores=scores, extra={**item.hypothesis.extra, **parts})
+
+    return replace(utterance, hypotheses=tuple(candidate(item) for item in ranked.weighed))

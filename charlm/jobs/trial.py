@@ -1,0 +1,33 @@
+"""What a training would take on this machine, before it is begun: `charlm train --dry-run`."""
+
+from pathlib import Path
+
+from charlm.config.models import MODELS
+from charlm.errors import ConfigError
+from charlm.families import FAMILIES
+from charlm.jobs.prepare import prepare
+from charlm.jobs.train import NOT_TRAINED, job_of, machine
+from charlm.jobs.watching import UNWATCHED, Watcher
+from charlm.runs.layout import RunConfig
+from charlm.training.journal import MemoryJournal
+from charlm.training.trial import Estimate
+
+
+def estimate(config: RunConfig, *, vocab_folder: Path | None = None, watcher: Watcher = UNWATCHED) -> Estimate:
+    """Prepare the text, and let the family try a few steps.
+
+    Raises ConfigError for a model that has nothing to try.
+    """
+    family = FAMILIES[config.model]
+    if family.trial is None or family.fresh is None:
+        if family.fit is None:
+            raise ConfigError(f"a {config.model} is not trained but mixed", hint=NOT_TRAINED)
+        learns = MODELS[config.model].learns
+        raise ConfigError(
+            f"--dry-run is for what learns by gradient; --model {config.model} learns by {learns}, in seconds",
+            hint="just train it",
+        )
+    prepared = prepare(config, vocab_folder, watcher.note)
+    model = family.fresh(config.family, prepared.codec.vocab, config.training.seed)
+    device, precision = machine(config.training)
+    return family.trial(model, job_of(config, prepared, MemoryJournal(), device, precision, watcher.report))

@@ -1,0 +1,71 @@
+"""Every file of a run looked at: `charlm run check`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from charlm import storage, tensorfiles
+from charlm.errors import CharlmError
+from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
+from charlm.runs.layout import (
+    CHECKPOINT_FILE,
+    HISTORY_FILE,
+    RUN_FILE,
+    history,
+    problem,
+    read_config,
+    read_facts,
+)
+from charlm.runs.run import Run, load
+from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
+
+
+def check(path: Path) -> list[tuple[str, str | None]]:
+    """Look at every file of a run: (what, None if it is sound, else what is wrong). Never raises CharlmError."""
+    found: list[tuple[str, str | None]] = []
+
+    def look(what: str, how: Callable[[], object]) -> None:
+        try:
+            how()
+            found.append((what, None))
+        except CharlmError as error:
+            found.append((what, str(error)))
+
+    look(RUN_FILE, lambda: read_facts(path))
+    if found[0][1] is not None:
+        return found
+    look(CONFIG_FILE, lambda: read_config(path))
+    look(f"{TOKENIZER_FILE}, {VOCAB_FILE}", lambda: Codec.load(path))
+    look(f"{WEIGHTS_FILE} and all together", lambda: _look_inside(load(path)))
+    if (path / MEMBERS_FOLDER).is_dir():
+        look(f"{MEMBERS_FOLDER}, whole and as they were", lambda: _look_at_members(path))
+    if (path / CHECKPOINT_FILE).is_file():
+        look(str(CHECKPOINT_FILE), lambda: tensorfiles.read(path / CHECKPOINT_FILE))
+    look(HISTORY_FILE, lambda: history(path))
+    return found
+
+
+def _look_inside(run: Run) -> None:
+    """What loading does not look at, since it would have to read everything."""
+    thorough = getattr(run.model, "check", None)
+    wrong = thorough() if thorough is not None else None
+    if wrong is not None:
+        raise problem(run.path)(f"{run.path / WEIGHTS_FILE}: {wrong}")
+
+
+def _look_at_members(path: Path) -> None:
+    try:
+        told = {str(member["name"]): dict(member["hashes"]) for member in read_facts(path)["members"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise problem(path)(f"{path / RUN_FILE} does not say what its members were") from error
+    for name, digests in told.items():
+        folder = path / MEMBERS_FOLDER / name
+        changed = [file for file, digest in digests.items() if _hash(folder / file) != digest]
+        if changed:
+            raise problem(path)(f"{folder}: {', '.join(changed)} is not what was mixed")
+        _look_inside(load(folder))
+        if (folder / MEMBERS_FOLDER).is_dir():
+            _look_at_members(folder)
+
+
+def _hash(path: Path) -> str | None:
+    return storage.sha256_of(path) if path.is_file() else None

@@ -1,0 +1,162 @@
+"""The names of a run directory, and what stands in its small files; docs/run-format.md describes them.
+
+    run.json            what it is and how it was made
+    config.json         every knob as it was used; `charlm train --config` takes it
+    tokenizer.json, vocab.tsv
+    model.safetensors   the best weights, and in its header the figures that belong to them
+    resume/checkpoint.safetensors   everything needed to go on; may be deleted
+    history.jsonl       one line per validation
+
+Each file appears whole or not at all, and what must not come apart (weights and their figures, a checkpoint
+and its place) shares a file.
+"""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from charlm import storage, tensorfiles
+from charlm.config.knobs import build
+from charlm.config.models import MODELS
+from charlm.config.text import TextConfig
+from charlm.config.training import TrainingConfig
+from charlm.errors import CharlmError, RunError
+from charlm.families import CONFIG_FILE, WEIGHTS_FILE
+from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
+from charlm.training.journal import Measured
+
+FORMAT = 1
+
+RUN_FILE, HISTORY_FILE = "run.json", "history.jsonl"
+
+CHECKPOINT_FILE = Path("resume") / "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Every knob of a run.
+
+    texts, valid  the files as they were named
+    counts        folders of n-gram counts that were learned from instead; `without` of ones that were taken away
+    model         a name of MODELS; `family` is its page of knobs
+    """
+
+    texts: tuple[str, ...]
+    valid: tuple[str, ...]
+    model: str
+    text: TextConfig
+    family: Any
+    training: TrainingConfig
+    counts: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Tables that `charlm train --config` understands."""
+        return {
+            "format": FORMAT,
+            "model": self.model,
+            "texts": list(self.texts),
+            "valid": list(self.valid),
+            **({"counts": list(self.counts), "without": list(self.without)} if self.counts else {}),
+            "text": asdict(self.text),
+            self.model: asdict(self.family),
+            "training": asdict(self.training),
+        }
+
+    @classmethod
+    def from_json(cls, content: Any) -> "RunConfig":
+        """Raises ConfigError, KeyError or TypeError for what `to_json` did not write."""
+        page = MODELS[content["model"]].page
+        return cls(
+            texts=tuple(content["texts"]),
+            valid=tuple(content["valid"]),
+            model=content["model"],
+            text=build(TextConfig, content["text"]),
+            family=build(page, content[content["model"]]),
+            training=build(TrainingConfig, content["training"]),
+            counts=tuple(content.get("counts", ())),
+            without=tuple(content.get("without", ())),
+        )
+
+
+def problem(path: Path) -> Callable[[str], CharlmError]:
+    """An error about a run directory, with the usual remedy."""
+    return lambda reason: RunError(
+        reason, hint=f"`charlm run check {path}` looks at every file; restore what is damaged"
+    )
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """run.json; raises RunError where `path` is no run of a format that this charlm knows."""
+    tensorfiles.refuse_pickle(path)
+    if not path.is_dir():
+        near = sorted(p.name for p in path.parent.iterdir() if (p / RUN_FILE).is_file()) if path.parent.is_dir() else []
+        there = (
+            f"in {path.parent} there are: {', '.join(near[:8])}" if near else "`charlm train TEXT --run DIR` makes one"
+        )
+        raise RunError(f"no run directory at {path}", hint=there)
+    if not (path / RUN_FILE).is_file():
+        what = (
+            "holds a vocabulary, not a run"
+            if (path / VOCAB_FILE).is_file()
+            else "is no run directory: run.json is missing"
+        )
+        raise RunError(f"{path} {what}", hint="`charlm train TEXT --run DIR` makes a run")
+    facts = storage.read_json(path / RUN_FILE, error=problem(path))
+    number = facts.get("format") if isinstance(facts, dict) else None
+    if not isinstance(number, int):
+        raise problem(path)(f"{path / RUN_FILE} names no format")
+    if number > FORMAT:
+        raise RunError(
+            f"{path} has format {number}, made by charlm {facts.get('charlm', 'of a later version')}; "
+            f"this charlm knows format {FORMAT}",
+            hint="pip install --upgrade charlm",
+        )
+    return typing.cast(dict[str, Any], facts)
+
+
+def read_config(path: Path) -> RunConfig:
+    """config.json; raises RunError for what cannot be used."""
+    content = storage.read_json(path / CONFIG_FILE, error=problem(path))
+    try:
+        return RunConfig.from_json(content)
+    except (CharlmError, KeyError, TypeError, AttributeError) as error:
+        raise problem(path)(f"{path / CONFIG_FILE} does not describe a run: {error}") from error
+
+
+def check_vocab(path: Path, codec: Codec) -> dict[str, Any]:
+    """The figures in the weights' header; raises RunError where they belong to another vocabulary."""
+    best = tensorfiles.read_facts(path / WEIGHTS_FILE)
+    if best.get("codec") not in (None, codec.fingerprint()):
+        raise RunError(
+            f"{path}: {TOKENIZER_FILE} or {VOCAB_FILE} is not the one that the weights were trained with",
+            hint="restore both from a copy of the run; edited, they would give every token another meaning",
+        )
+    return best
+
+
+def history(path: Path) -> list[dict[str, Any]]:
+    """The validations of a run, oldest first; a line cut short by a crash is passed over."""
+    file = path / HISTORY_FILE
+    if not file.is_file():
+        return []
+    names = {field.name for field in dataclasses.fields(Measured)}
+    entries = []
+    for line in storage.read_text(file, error=problem(path)).splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(entry, dict) and names <= entry.keys() and isinstance(entry["step"], int):
+            entries.append(entry)
+    return entries
+
+
+def hashes(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file that is the model."""
+    names = (RUN_FILE, CONFIG_FILE, TOKENIZER_FILE, VOCAB_FILE, WEIGHTS_FILE)
+    return {name: storage.sha256_of(path / name) for name in names if (path / name).is_file()}

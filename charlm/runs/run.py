@@ -1,0 +1,121 @@
+"""A trained model with all that it needs, loaded from its directory: `charlm.load`."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from charlm import sampling, scoring, tensorfiles
+from charlm.config.knobs import build
+from charlm.config.sampling import SamplingConfig
+from charlm.errors import RunError
+from charlm.families import FAMILIES, WEIGHTS_FILE
+from charlm.models.base import LanguageModel, to_device
+from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
+from charlm.text.codec import Codec
+from charlm.training.devices import choose_device
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """How likely one text is.
+
+    log_prob  nats, the closing line end included
+    tokens    predicted tokens
+    unknown   the tokens of it that the vocabulary does not have
+    charged   log_prob with 16 bits taken off for each UTF-16 unit of those: what to compare texts by
+    """
+
+    log_prob: float
+    tokens: int
+    unknown: list[str]
+    charged: float
+
+
+@dataclass
+class Run:
+    """A trained model with all that it needs: `charlm.load(path)`.
+
+    model   a LanguageModel over ids
+    codec   text to ids and back
+    config  every knob as it was used
+    facts   run.json
+    best    the figures of the weights
+    """
+
+    path: Path
+    codec: Codec
+    model: LanguageModel
+    config: RunConfig
+    facts: dict[str, Any]
+    best: dict[str, Any]
+
+    @property
+    def carried(self) -> bool:
+        """Whether the state goes on from line to line, as it did in training."""
+        return self.config.text.carries
+
+    def score(self, texts: Iterable[str]) -> list[TextScore]:
+        """How likely each text is, read by itself from the start."""
+        encoded = [self.codec.line(text) for text in texts]
+        found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded))
+        scores = [scoring.score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
+        return [
+            TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
+            for score, document in zip(scores, encoded, strict=True)
+        ]
+
+    def evaluate(self, documents: Iterable[str], *, report: scoring.Report | None = None) -> scoring.Score:
+        """The Score of a text, in the context that the run was trained with."""
+        return scoring.evaluate(self.model, self.codec, documents, carried=self.carried, report=report)
+
+    def sample(self, prompt: str = "", count: int = 1, **knobs: Any) -> list[str]:
+        """Texts that begin with `prompt`; knobs are those of SamplingConfig.
+
+        Raises ConfigError for impossible knobs.
+        """
+        config = build(SamplingConfig, knobs)
+        ids, _ = self.codec.prompt(prompt)
+        drawn = sampling.samples(self.model, ids, count, config, ends=self.codec.closing)
+        return [self.text_of(prompt, sample.ids) for sample in drawn]
+
+    def parts(self) -> list[tuple[str, "Run"]]:
+        """The members of a mixture, each as if it stood alone; nothing for other models."""
+        members = getattr(self.model, "members", ())
+        weights = self.facts.get("tuned", {}).get("weights", {}) if isinstance(self.facts.get("tuned"), dict) else {}
+        names = [*weights, *(f"member {number}" for number in range(len(weights) + 1, len(members) + 1))]
+        return [(name, dataclasses.replace(self, model=model)) for name, model in zip(names, members, strict=False)]
+
+    def text_of(self, prompt: str, ids: Sequence[int]) -> str:
+        """The prompt as it was given, and the drawn ids after it."""
+        known, _ = self.codec.prompt(prompt)
+        whole, start = self.codec.decode([*known, *ids]), self.codec.decode(known)
+        return prompt + whole.removeprefix(start)
+
+    def to(self, device: torch.device) -> "Run":
+        """The same run with its weights on `device`; count-based models stay on the CPU."""
+        to_device(self.model, device)
+        return self
+
+
+def load(path: str | Path, device: str = "cpu") -> Run:
+    """Load a run: `charlm.load("checkpoints/tang")`.
+
+    device  where its weights go: cpu, cuda, mps, or auto
+    Raises RunError or VocabError where a file is missing, damaged, edited, foreign or of a newer format.
+    """
+    path = Path(path)
+    facts = read_facts(path)
+    config = read_config(path)
+    if not (path / WEIGHTS_FILE).is_file():
+        pickles = [p.name for p in path.iterdir() if p.suffix in tensorfiles.PICKLE_SUFFIXES]
+        if pickles:
+            tensorfiles.refuse_pickle(path / pickles[0])
+        raise RunError(f"{path} has no {WEIGHTS_FILE}", hint=f"go on training it: charlm train --resume {path}")
+    codec = Codec.load(path)
+    best = check_vocab(path, codec)
+    model = FAMILIES[config.model].load(config.family, len(codec.vocab), path)
+    return Run(path, codec, model, config, facts, best).to(choose_device(device))

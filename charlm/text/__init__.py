@@ -1,0 +1,10 @@
+"""STEPS: bytes to mapped ids. No torch.
+
+decoding  bytes to lines
+files     files to documents
+survey    what is odd in them
+vocab     tokens and their ids
+codec     documents to ids and back; the only such door
+census    documents to a codec
+corpus    ids of all documents, mapped
+"""

@@ -1,0 +1,172 @@
+"""A corpus as steps of training: stripes of one long text, or buckets of many sentences.
+
+Both read about `batch_size × window` tokens a step, and both are pure functions of (seed, epoch): a training
+that was stopped skips to its place without reading what it skips.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from charlm.errors import TrainingError
+from charlm.shapes import Ids, Mask
+from charlm.text.corpus import Corpus
+
+Numbers = npt.NDArray[np.int64]
+DOCUMENTS_PER_CHUNK = 1 << 14  # sorted by length together; large enough for even batches, small enough for memory
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step of truncated back-propagation.
+
+    inputs, targets  (B, T)  ids; `targets` is `inputs` one token later
+    mask             (B, T)  True where a target is real; None if all are
+    fresh            the state starts anew here, else it goes on from the batch before
+    done             share of the epoch that is over after this step
+    """
+
+    inputs: Ids
+    targets: Ids
+    mask: Mask | None
+    fresh: bool
+    done: float
+
+    @property
+    def tokens(self) -> int:
+        """How many targets are real."""
+        return self.targets.numel() if self.mask is None else int(self.mask.sum())
+
+
+def _generator(*numbers: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(numbers)))
+
+
+class Stripes:
+    """One long text under B evenly spaced reading heads, whose state is carried from window to window.
+
+    Each epoch begins at another random place within the first window, so that the cuts of the gradient
+    do not always fall between the same two tokens.
+    Raises TrainingError where the text is shorter than two tokens for each head.
+    """
+
+    def __init__(self, corpus: Corpus, batch_size: int, window: int, seed: int) -> None:
+        self.corpus, self.seed = corpus, seed
+        tokens = corpus.facts.tokens
+        if tokens < 2 * batch_size:
+            raise TrainingError(
+                f"the text has {tokens:,} tokens, too few for {batch_size} stripes side by side",
+                hint=f"try --batch-size {max(1, tokens // 32)}, or give more text",
+            )
+        self.rows = batch_size
+        self.window = min(window, tokens // batch_size)
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The steps of one epoch, the first `skip` left out."""
+        spare = self.corpus.facts.tokens // self.rows - self.window
+        offset = int(_generator(self.seed, epoch).integers(0, min(self.window, spare + 1)))
+        stripe = (self.corpus.facts.tokens - offset) // self.rows
+        heads = offset + stripe * np.arange(self.rows)[:, None]
+        steps = stripe // self.window
+        for step in range(skip, steps):
+            places = heads + np.arange(step * self.window, (step + 1) * self.window)
+            inputs = torch.from_numpy(self.corpus.before(places))
+            targets = torch.from_numpy(self.corpus.ids[places].astype(np.int64))
+            yield Batch(inputs, targets, None, fresh=step == 0, done=(step + 1) / steps)
+
+
+class Buckets:
+    """Single documents, those of like length side by side; long ones in several windows.
+
+    A batch holds as many rows as make a step of about `batch_size × window` tokens, so short lines share
+    a step. The order is a new random one in each epoch.
+    """
+
+    def __init__(self, corpus: Corpus, batch_size: int, window: int, seed: int) -> None:
+        self.corpus, self.window, self.seed = corpus, window, seed
+        self.step_tokens = batch_size * window
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The steps of one epoch, the first `skip` left out."""
+        tokens_done = step = 0
+        for number, first in enumerate(range(0, len(self.corpus), DOCUMENTS_PER_CHUNK)):
+            positions = np.arange(first, min(first + DOCUMENTS_PER_CHUNK, len(self.corpus)))
+            chosen = shuffled(positions, len(self.corpus), self.seed * 1_000_003 + epoch)
+            lengths = self.corpus.starts[chosen + 1] - self.corpus.starts[chosen]
+            order = np.argsort(lengths, kind="stable")
+            groups = list(self._groups(lengths[order]))
+            for index in _generator(self.seed, epoch, number).permutation(len(groups)):
+                members = order[groups[index]]
+                longest = int(lengths[members].max())
+                windows = -(-longest // self._width(longest))
+                if step + windows > skip:
+                    rows = self._read(chosen[members], lengths[members], longest)
+                    for batch in self._cut(rows, tokens_done):
+                        if step >= skip:
+                            yield batch
+                        step += 1
+                else:
+                    step += windows
+                tokens_done += int(lengths[members].sum())
+
+    def _width(self, longest: int) -> int:
+        """Tokens of each window but perhaps the last: about `window`, in even parts."""
+        return -(-longest // max(1, round(longest / self.window)))
+
+    def _groups(self, lengths: Numbers) -> Iterator[slice]:
+        """Cut ascending lengths into batches of about `step_tokens` tokens a window."""
+        end = len(lengths)
+        while end:
+            start = max(0, end - max(1, self.step_tokens // self._width(int(lengths[end - 1]))))
+            yield slice(start, end)
+            end = start
+
+    def _read(self, documents: Numbers, lengths: Numbers, longest: int) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+        """ids (B, 1 + longest) with the opening `<EOS>`, and the mask (B, longest) of real targets."""
+        real = np.arange(longest) < lengths[:, None]
+        places = self.corpus.starts[documents][:, None] + np.arange(longest)
+        ids = np.zeros((len(documents), longest + 1), dtype=np.int64)
+        ids[:, 1:][real] = self.corpus.ids[places[real]]
+        return ids, real
+
+    def _cut(self, rows: tuple[Numbers, npt.NDArray[np.bool_]], tokens_done: int) -> Iterator[Batch]:
+        ids, real = rows
+        longest = real.shape[1]
+        width = self._width(longest)
+        for start in range(0, longest, width):
+            end = min(start + width, longest)
+            mask = real[:, start:end]
+            tokens_done += int(mask.sum())
+            yield Batch(
+                torch.from_numpy(ids[:, start:end]),
+                torch.from_numpy(ids[:, start + 1 : end + 1]),
+                None if mask.all() else torch.from_numpy(mask),
+                fresh=start == 0,
+                done=tokens_done / self.corpus.facts.tokens,
+            )
+
+
+def shuffled(positions: Numbers, size: int, seed: int) -> Numbers:
+    """Where each position stands in a random order of `size` things, without storing that order.
+
+    A four-round Feistel network over the next even power of two, walked until it falls inside (Black &
+    Rogaway 2002): a permutation in constant memory, for corpora of any size.
+    """
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    low = np.uint64((1 << half) - 1)
+    keys = _generator(seed).integers(1, 1 << 62, size=4, dtype=np.uint64) | np.uint64(1)
+    values = positions.astype(np.uint64)
+    pending = np.ones(len(values), dtype=bool)
+    while pending.any():
+        left, right = values[pending] >> np.uint64(half), values[pending] & low
+        for key in keys:
+            mixed = (right + key) * np.uint64(0x9E3779B97F4A7C15)
+            mixed ^= mixed >> np.uint64(29)
+            mixed *= key
+            left, right = right, left ^ ((mixed >> np.uint64(64 - half)) & low)
+        values[pending] = left << np.uint64(half) | right
+        pending = values >= np.uint64(size)
+    return values.astype(np.int64)

@@ -1,0 +1,73 @@
+"""What a training by gradient would take on this machine: a few steps, extrapolated."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from charlm import storage
+from charlm.config.training import Precision, TrainingConfig
+from charlm.training import gradient
+from charlm.training.gradient import Texts
+from charlm.training.journal import Event, MemoryJournal, Progress
+from charlm.training.schedules import Budget
+
+TRIAL_STEPS = 8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training would take, from a short trial on this machine.
+
+    memory  bytes: weights, gradient and both averages of AdamW, plus what the trial added
+    """
+
+    parameters: int
+    tokens: int
+    tokens_per_second: float
+    seconds: float
+    memory: int
+    device: str
+    precision: str
+
+
+@dataclass
+class _Speed:
+    """Listens to a trial; the first steps warm the machine up and do not count."""
+
+    events: list[Progress] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.events.append(event)
+
+    @property
+    def step_seconds(self) -> float:
+        warm = self.events[2:] or self.events
+        first = self.events[1] if len(self.events) > 2 else None
+        before = first.place.seconds if first else 0.0
+        return (warm[-1].place.seconds - before) / len(warm)
+
+
+def estimate(
+    model: nn.Module, texts: Texts, config: TrainingConfig, *, precision: Precision, device: torch.device
+) -> Estimate:
+    """Train `model` for a few seconds without keeping anything, and extrapolate."""
+    parameters = sum(p.numel() for p in model.parameters())
+    before = storage.peak_memory()
+    speed = _Speed()
+    gradient.fit(
+        model,
+        replace(texts, valid=None),
+        replace(config, epochs=None, steps=TRIAL_STEPS, minutes=None),
+        precision=precision,
+        device=device,
+        journal=MemoryJournal(),
+        report=speed,
+    )
+    tokens = texts.train.facts.tokens
+    per_second = min(config.batch_size * config.window, tokens) / speed.step_seconds
+    budget = Budget.of(config)
+    seconds = budget.amount * {"minutes": 60.0, "steps": speed.step_seconds, "epochs": tokens / per_second}[budget.unit]
+    added = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else storage.peak_memory() - before
+    return Estimate(parameters, tokens, per_second, seconds, max(added, parameters * 16), str(device), precision)

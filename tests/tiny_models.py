@@ -1,0 +1,60 @@
+"""A model of each family with a few parameters, for the contract tests."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from charlm.config.models import MODELS, NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.models.base import LanguageModel
+from charlm.models.caches import UnigramCache
+from charlm.models.mixture import Mixture
+from charlm.models.ngram import Ngram
+from charlm.models.recurrent import Recurrent
+from charlm.models.unigram import Unigram
+from charlm.ngrams.columns import scratch_folder
+from charlm.ngrams.counting import count
+from charlm.ngrams.learning import learn
+
+
+def tiny_recurrent(cell: str) -> Callable[[int], Recurrent]:
+    def tiny(vocab_size: int) -> Recurrent:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            config = RecurrentConfig(cell=cell, layers=2, hidden=5, embedding=4)  # type: ignore[arg-type]
+            return Recurrent(config, vocab_size).double().eval()
+
+    return tiny
+
+
+def tiny_ngram(vocab_size: int) -> Ngram:
+    text = np.array([number % vocab_size for number in (2, 3, 4, 2, 3, 5, 0, 2, 3, 4, 6, 0, 5, 2, 3, 0, 6, 6, 1, 0)])
+    beginnings = np.flatnonzero(np.roll(text, 1) == 0)
+    with scratch_folder() as scratch:
+        found = count(text, beginnings, vocab_size, 3, memory=1 << 20, scratch=scratch)
+        tables = learn(found, NgramConfig(order=3, smoothing="witten-bell"), scratch, lambda _: None)
+    return Ngram(tables)
+
+
+def tiny_unigram(vocab_size: int) -> Unigram:
+    return Unigram.from_counts(range(vocab_size), UnigramConfig())
+
+
+def tiny_mixture(vocab_size: int) -> Mixture:
+    parts: list[LanguageModel] = [
+        tiny_ngram(vocab_size),
+        tiny_recurrent("gru")(vocab_size),
+        UnigramCache(vocab_size, window=3, decay=0.9),
+    ]
+    classes = tiny_ngram(vocab_size).class_count
+    weights = torch.linspace(1, 2, classes * 3, dtype=torch.float64).reshape(classes, 3)
+    return Mixture(parts, weights / weights.sum(1, keepdim=True), guide=0)
+
+
+TINY: dict[str, Callable[[int], LanguageModel]] = {
+    "recurrent": tiny_recurrent("lstm"),
+    "ngram": tiny_ngram,
+    "unigram": tiny_unigram,
+    "mixture": tiny_mixture,
+}
+assert TINY.keys() == MODELS.keys(), "every family is held to the laws"
