@@ -3,6 +3,7 @@ from tiny import LINES, SENTENCES
 
 from charlm.config.text import TextConfig
 from charlm.errors import TextError, VocabError
+from charlm.jobs import vocab as vocab_job
 from charlm.text import census
 from charlm.text.census import Census, script_of
 from charlm.text.survey import Survey
@@ -18,7 +19,7 @@ def poems(tmp_path):
 
 def census_of(*sources: str, shard=(1, 1), notes=None, **knobs) -> Census:
     said: list[str] = [] if notes is None else notes
-    return census.of_files(list(sources), TextConfig(**knobs), shard=shard, note=said.append)
+    return vocab_job.of_files(list(sources), TextConfig(**knobs), shard=shard, note=said.append)
 
 
 def saved(made: Census, folder) -> str:
@@ -116,7 +117,7 @@ def test_what_a_vocabulary_does_not_know_is_told_by_script(tmp_path, poems):
     folder = tmp_path / "v"
     saved(census_of(poems), folder)
     (tmp_path / "b.txt").write_text("春水，a月\n", encoding="utf-8")
-    whole, scripts = census.unknown_of(folder, [str(tmp_path / "b.txt")], TextConfig(), note=print)
+    whole, scripts = vocab_job.unknown_of(folder, [str(tmp_path / "b.txt")], TextConfig(), note=print)
     assert whole == Loss(3, 3, 5, (("a", 1), ("水", 1), ("，", 1)))
     assert scripts == {
         "han": Loss(1, 1, 3, (("水", 1),)),
@@ -128,7 +129,7 @@ def test_what_a_vocabulary_does_not_know_is_told_by_script(tmp_path, poems):
 def test_another_text_is_read_as_the_vocabulary_was(tmp_path, poems):
     folder = tmp_path / "v"
     saved(census_of(poems, reading="stream"), folder)
-    whole, _ = census.unknown_of(folder, [poems], TextConfig(), note=print)
+    whole, _ = vocab_job.unknown_of(folder, [poems], TextConfig(), note=print)
     assert whole == Loss(0, 0, 23, ())  # 19 characters and 4 line ends
 
 
@@ -137,7 +138,7 @@ def test_an_empty_other_text_is_refused(tmp_path, poems):
     saved(census_of(poems), folder)
     (tmp_path / "b.txt").write_text("\n")
     with pytest.raises(TextError, match=r"b\.txt holds no text"):
-        census.unknown_of(folder, [str(tmp_path / "b.txt")], TextConfig(), note=print)
+        vocab_job.unknown_of(folder, [str(tmp_path / "b.txt")], TextConfig(), note=print)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 import charlm
 from charlm.config.text import TextConfig
+from charlm.jobs import vocab as vocab_job
 from charlm.nbest import NBEST_FORMATS
 from charlm.reranking import error_rates
-from charlm.text import census
 from charlm.text import files as text
 
 DATA = Path(os.environ.get("CHARLM_DATA", Path(__file__).resolve().parent.parent.parent / "shared" / "data"))
@@ -33,13 +33,13 @@ def test_the_tang_validation_poems_have_146019_tokens_with_line_ends():
 
 
 def test_the_tang_vocabulary_of_characters_seen_twice_has_6601_entries():
-    found = census.of_files([data("poems/tang.train.txt")], TextConfig(min_count=2), note=silent)
+    found = vocab_job.of_files([data("poems/tang.train.txt")], TextConfig(min_count=2), note=silent)
     assert len(found.codec.vocab) == 6601
 
 
 def test_the_penn_treebank_has_its_10000_words_and_82430_test_tokens():
     config = TextConfig(level="spaced", context="carried")
-    codec = census.of_files([data("ptb/train.txt")], config, note=silent).codec
+    codec = vocab_job.of_files([data("ptb/train.txt")], config, note=silent).codec
     encoded = [codec.encode(line) for line in text.documents([data("ptb/test.txt")], config)]
     assert len(codec.vocab) == 10_000
     assert sum(len(line.ids) for line in encoded) == 82_430

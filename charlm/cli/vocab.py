@@ -11,6 +11,7 @@ from charlm.cli.options import AsJson, Quiet, given, knob
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, VocabError
+from charlm.jobs import vocab as vocab_job
 from charlm.text import census
 from charlm.text.vocab import Loss, escape
 
@@ -63,9 +64,9 @@ def vocab(
         raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     with Talk(quiet) as talk:
         if against is not None:
-            _show_unknown(census.unknown_of(against, texts, config, note=talk.note), as_json)
+            _show_unknown(vocab_job.unknown_of(against, texts, config, note=talk.note), as_json)
             return
-        made = census.of_files(texts, config, shard=shard_of(shard), note=talk.note)
+        made = vocab_job.of_files(texts, config, shard=shard_of(shard), note=talk.note)
     if output is not None:
         with storage.whole_folder(output) as folder:
             made.codec.save(folder)

@@ -1,0 +1,57 @@
+"""Texts, or vocabularies of shards, to a vocabulary; and what a vocabulary does not know of a text."""
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+
+from charlm.config.text import TextConfig
+from charlm.errors import VocabError
+from charlm.text import files, vocab
+from charlm.text.census import Census, build, script_of, take
+from charlm.text.codec import VOCAB_FILE, Codec
+from charlm.text.decoding import Note
+from charlm.text.survey import Survey
+from charlm.text.vocab import Loss
+
+
+def of_files(sources: list[str], config: TextConfig, *, shard: tuple[int, int] = (1, 1), note: Note) -> Census:
+    """The census of text files, or the sum of vocabularies that were made of shards.
+
+    shard  (K, N): every N-th document, from the K-th
+    """
+    if sources and all((Path(source) / VOCAB_FILE).is_file() for source in sources):
+        return _sum([Path(source) for source in sources], config, note)
+    first, of = shard
+    return take(islice(files.documents(sources, config, note=note), first - 1, None, of), config, Survey())
+
+
+def _sum(folders: list[Path], config: TextConfig, note: Note) -> Census:
+    codecs = [Codec.load(folder) for folder in folders]
+    for folder, codec in zip(folders, codecs, strict=True):
+        if (codec.level, codec.reading, codec.tokenizer.spec()) != (
+            codecs[0].level,
+            codecs[0].reading,
+            codecs[0].tokenizer.spec(),
+        ):
+            raise VocabError(
+                f"{folder} cuts text otherwise than {folders[0]}, so their counts do not add",
+                hint="count all shards with the same --level, --reading and --user-dict",
+            )
+        if codec.vocab.counts[vocab.UNK]:
+            note(f"{folder} has left out rare tokens already; count shards with --min-count 1 to add them exactly")
+    counts = sum((codec.vocab.counter() for codec in codecs), Counter[str]())
+    made, loss = build(counts, config)
+    first = codecs[0]
+    return Census(Codec(first.tokenizer, made, level=first.level, reading=first.reading), loss, Survey())
+
+
+def unknown_of(folder: Path, sources: list[str], config: TextConfig, *, note: Note) -> tuple[Loss, dict[str, Loss]]:
+    """What the vocabulary in `folder` does not know of a text: in all, and by script."""
+    codec = Codec.load(folder)
+    reading = TextConfig(reading=codec.reading, encoding=config.encoding, field=config.field, simplify=config.simplify)
+    documents = files.some(files.documents(sources, reading, note=note), ", ".join(sources))
+    counts = vocab.count(documents, codec.tokenizer, closing=False)
+    scripts: dict[str, Counter[str]] = {}
+    for token, n in counts.items():
+        scripts.setdefault(script_of(token), Counter())[token] += n
+    return codec.vocab.unknown(counts), {name: codec.vocab.unknown(part) for name, part in sorted(scripts.items())}
