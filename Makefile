@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test check fix bench clean
+.PHONY: demo test check fix docs fuzz bench clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,14 @@ check: .venv/ready
 fix: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/ready
+	$(BIN)/python docs/generate.py
+
+# Damaged files without end: as many rounds as one likes, `make fuzz ROUNDS=10000`.
+ROUNDS ?= 1000
+fuzz: .venv/ready
+	CHARLM_FUZZ_ROUNDS=$(ROUNDS) $(BIN)/pytest -q tests/test_damage.py
 
 bench: .venv/ready
 	$(BIN)/python bench/startup.py

@@ -17,48 +17,73 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     config/      STEPS   every knob, page by page
     tensorfiles, storage, choices, shapes, errors
 
-From Python:
+From Python (docs/api.md has it all):
 
     import charlm
     run = charlm.train("poems.txt", "checkpoints/tang", preset="small", epochs=5)
     run = charlm.load("checkpoints/tang")
     run.score(["床前明月光，疑是地上霜。"])
     run.sample("春江", count=3, temperature=0.8, seed=7)
+    charlm.evaluate("checkpoints/tang", "valid.txt").perplexity
+    charlm.mix(["checkpoints/tang", "checkpoints/counts"], "checkpoints/mixed", tune="valid.txt")
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from charlm.errors import CharlmError
+from charlm.errors import CharlmError, ConfigError
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
+    from charlm.scoring import Score
 
 __version__ = "0.1.0"
-__all__ = ["CharlmError", "__version__", "load", "train"]
+__all__ = ["CharlmError", "Run", "Score", "__version__", "evaluate", "load", "mix", "train"]
+
+PathOrStr: TypeAlias = str | PathLike[str]
 
 
-def load(path: str | Path, device: str = "cpu") -> "Run":
+def __getattr__(name: str) -> Any:
+    """`charlm.Run` and `charlm.Score`: torch takes seconds to load, so only who asks for them waits for it."""
+    if name == "Run":
+        from charlm.runs.run import Run
+
+        return Run
+    if name == "Score":
+        from charlm.scoring import Score
+
+        return Score
+    raise AttributeError(f"module 'charlm' has no attribute {name!r}")
+
+
+def _names(paths: PathOrStr | Iterable[PathOrStr]) -> list[str]:
+    """One path or several, as strings."""
+    return [fspath(paths)] if isinstance(paths, str | PathLike) else [fspath(path) for path in paths]
+
+
+def load(path: PathOrStr, device: str = "auto") -> "Run":
     """Load a run directory; its `.model`, `.codec`, `.score(texts)` and `.sample(prompt)` are ready to use.
 
+    device  cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU, as in training
     Raises CharlmError (RunError, VocabError) where it cannot be used.
     """
     from charlm.runs.run import load as load_run
 
-    return load_run(path, device)
+    return load_run(Path(path), device)
 
 
 def train(
-    texts: str | Sequence[str],
-    run: str | Path,
+    texts: PathOrStr | Iterable[PathOrStr],
+    run: PathOrStr,
     *,
-    valid: str | Sequence[str] = (),
+    valid: PathOrStr | Iterable[PathOrStr] = (),
     model: str | None = None,
     preset: str | None = None,
     **knobs: Any,
 ) -> "Run":
-    """Train on text files, keep the run in the directory `run`, and load it.
+    """Train on text files, keep the run in the directory `run`, and load it where it was trained.
 
     knobs  as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
@@ -66,9 +91,50 @@ def train(
     from charlm.config.settings import refuse_unknown
     from charlm.jobs.train import settle
     from charlm.jobs.train import train as train_run
-    from charlm.runs.run import load as load_run
 
     refuse_unknown(knobs)
-    files, held_out = ([given] if isinstance(given, str) else list(given) for given in (texts, valid))
-    train_run(settle(files, held_out, model=model, preset=preset, knobs=knobs), Path(run))
-    return load_run(run)
+    settled = settle(_names(texts), _names(valid), model=model, preset=preset, knobs=knobs)
+    train_run(settled, Path(run))
+    return load(run, settled.training.device)
+
+
+def mix(runs: Iterable[PathOrStr], run: PathOrStr, *, tune: PathOrStr, part: str | None = None, **knobs: Any) -> "Run":
+    """Add up the probabilities of several runs, weighted as is best on the text `tune`, and load the mixture.
+
+    part   train, valid or test of a text that was split by hash
+    knobs  those of `charlm run mix`: `by_context=False`, `cache=500`, `neural_cache=500`
+    Raises CharlmError; RunError where `run` exists.
+    """
+    from dataclasses import fields
+
+    from charlm.choices import closest
+    from charlm.config.knobs import build
+    from charlm.config.models import MixtureConfig
+    from charlm.config.text import TextConfig
+    from charlm.jobs.evaluate import Evaluation
+    from charlm.jobs.mix import mix as mix_runs
+
+    if isinstance(runs, str | PathLike):
+        raise ConfigError(f"one run, {fspath(runs)!r}, is no mixture", hint="give a list of runs")
+    known = [field.name for field in fields(MixtureConfig)]
+    if unknown := [f"{name!r}: {closest(name, known)}" for name in knobs if name not in known]:
+        raise ConfigError(f"unknown knobs: {'; '.join(unknown)}", hint="`charlm run mix --help` lists them")
+    job = Evaluation(fspath(tune), TextConfig(), part=part, context=None, note=lambda _: None)
+    mix_runs([Path(path) for path in runs], Path(run), build(MixtureConfig, knobs), job, command="charlm.mix")
+    return load(run)
+
+
+def evaluate(
+    run: PathOrStr, text: PathOrStr, *, part: str | None = None, context: str | None = None, device: str = "auto"
+) -> "Score":
+    """How well a run predicts a text file: perplexity and bits per character, as sums that add.
+
+    part     train, valid or test of a text that was split by hash
+    context  line or carried; None: as in training
+    Raises CharlmError.
+    """
+    from charlm.config.text import TextConfig
+    from charlm.jobs.evaluate import Evaluation
+
+    job = Evaluation(fspath(text), TextConfig(), part=part, context=context, note=lambda _: None)
+    return job.measure(Path(run), device).score

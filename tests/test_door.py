@@ -1,0 +1,51 @@
+"""`import charlm`: what Python users get."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import charlm
+
+CORPUS = Path(__file__).resolve().parent.parent / "corpora" / "everyday.zh.txt"
+
+
+@pytest.fixture(scope="module")
+def run_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("door") / "run"
+    charlm.train(CORPUS, path, model="ngram", order=2)
+    return path
+
+
+def test_everything_at_the_door_is_there_and_typed():
+    assert all(hasattr(charlm, name) for name in charlm.__all__)
+    assert isinstance(charlm.Run, type) and isinstance(charlm.Score, type)
+    with pytest.raises(AttributeError, match="no attribute 'Runn'"):
+        _ = charlm.Runn
+
+
+def test_paths_and_strings_are_the_same_everywhere(run_path, tmp_path):
+    by_path, by_name = charlm.load(run_path), charlm.load(str(run_path))
+    assert by_path.score(["做作业"]) == by_name.score(["做作业"])
+    assert charlm.evaluate(run_path, CORPUS) == charlm.evaluate(str(run_path), str(CORPUS))
+    charlm.train([str(CORPUS)], str(tmp_path / "other"), valid=CORPUS, model="unigram")
+
+
+def test_a_mixture_is_made_and_loaded_from_python(run_path, tmp_path):
+    charlm.train(CORPUS, tmp_path / "two", model="ngram", order=1)
+    mixed = charlm.mix([run_path, tmp_path / "two"], tmp_path / "mixed", tune=CORPUS, part="valid", by_context=False)
+    assert charlm.evaluate(tmp_path / "mixed", CORPUS, part="test").perplexity > 1
+    assert len(mixed.parts()) == 2
+
+
+def test_one_run_is_no_list_of_runs_and_an_unknown_knob_is_named(run_path, tmp_path):
+    with pytest.raises(charlm.CharlmError, match="is no mixture"):
+        charlm.mix(str(run_path), tmp_path / "mixed", tune=CORPUS)
+    with pytest.raises(charlm.CharlmError, match="did you mean cache"):
+        charlm.mix([run_path], tmp_path / "mixed", tune=CORPUS, cach=3)
+
+
+def test_the_door_opens_without_torch():
+    program = "import sys, charlm; assert not {'torch', 'numpy', 'jieba'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
