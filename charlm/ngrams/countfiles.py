@@ -16,7 +16,7 @@ from charlm import storage, tensorfiles
 from charlm.config.models import LARGEST_ORDER
 from charlm.errors import CharlmError, TextError
 from charlm.ngrams.columns import Array, Column, Scratch, blocks, mapped
-from charlm.ngrams.counting import Run, build_level, distinct
+from charlm.ngrams.counting import SortedPairs, build_level, distinct
 from charlm.ngrams.counts import CountLevel, Counts, root, too_rare, unigrams
 from charlm.ngrams.search import numbers_of
 from charlm.ngrams.tables import Starts
@@ -159,7 +159,7 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
             unique, place, inverse, _ = distinct(keys)
             total = np.zeros(len(unique), dtype=np.int64)
             np.add.at(total, inverse, many[n][first:last])
-            runs.append(Run(unique, total, suffixes[place]))
+            runs.append(SortedPairs(unique, total, suffixes[place]))
         level, _ = build_level(runs, len(levels[-1].counts), vocab_size, scratch)
         if too_rare(levels[-1].counts, level):
             raise TextError(
