@@ -2,9 +2,15 @@
 
 import contextlib
 import gzip
+import hashlib
+import io
 import itertools
+import json
+import os
 import random
+import threading
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -381,6 +387,63 @@ def test_an_import_overwrites_nothing_and_needs_a_file(tmp_path):
     with pytest.raises(TextError, match="No such file"):
         imported(tmp_path / "none.arpa", tmp_path / "other")
     assert names(tmp_path) == ["m.arpa", "run"] and names(tmp_path / "run") == []
+
+
+def recorded(run):
+    return json.loads((run.path / "run.json").read_text("utf-8"))["imported"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_model_that_flows_by_only_once_is_hashed_as_it_was_read(tmp_path, monkeypatch):
+    packed = gzip.compress(ARPA.encode())
+    for number, data in enumerate([ARPA.encode(), packed]):
+        expected = hashlib.sha256(data).hexdigest()
+        (tmp_path / "m").write_bytes(data)
+        pipe = tmp_path / f"pipe{number}"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+        writer.start()
+        assert recorded(imported(pipe, tmp_path / f"piped{number}"))["sha256"] == expected
+        writer.join()
+        assert recorded(imported(tmp_path / "m", tmp_path / f"plain{number}"))["sha256"] == expected
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        found = recorded(imported(Path("-"), tmp_path / f"stdin{number}"))
+        assert found == {"from": "-", "sha256": expected}
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-16"])
+def test_a_model_in_another_encoding_is_read_where_the_encoding_is_named(tmp_path, encoding):
+    (tmp_path / "m.arpa").write_bytes(
+        ARPA.replace("\ta\t", "\t功\t")
+        .replace("> a", "> 功")
+        .replace("a </", "功 </")
+        .replace("a a", "功 功")
+        .encode(encoding)
+    )
+    run = imported(tmp_path / "m.arpa", tmp_path / "run", encoding=encoding)
+    assert run.codec.vocab.tokens[2:] == ["功"]
+    with pytest.raises(ArpaError):
+        imported(tmp_path / "m.arpa", tmp_path / "other")
+    (tmp_path / "m.arpa").write_bytes(ARPA.replace("\ta\t", "\t\xff\t").encode("latin-1"))
+    with pytest.raises(ArpaError, match="is not gb18030") as caught:
+        imported(tmp_path / "m.arpa", tmp_path / "other", encoding="gb18030")
+    assert "--encoding" in caught.value.hint
+    with pytest.raises(TextError, match="no encoding of text"):
+        imported(tmp_path / "m.arpa", tmp_path / "other", encoding="hex")
+
+
+def test_two_spellings_of_the_unknown_are_refused_strictly_and_leniently_one_is_kept(tmp_path):
+    text = ARPA.replace("ngram 1=4", "ngram 1=5").replace("-0.60206\t<unk>\n", "-0.60206\t<unk>\n-3\t<UNK>\n")
+    assert "ngram 1=5" in text and "<UNK>" in text
+    (tmp_path / "m.arpa").write_text(text, "utf-8")
+    (tmp_path / "one.arpa").write_text(ARPA, "utf-8")
+    with pytest.raises(ArpaError, match="two of its words are the token") as caught:
+        imported(tmp_path / "m.arpa", tmp_path / "strict")
+    assert "leniently" in caught.value.hint
+    notes = []
+    run = imported(tmp_path / "m.arpa", tmp_path / "run", notes, lenient=True)
+    assert any("both <unk> and <UNK> are words: n-grams with <UNK> left out (1)" in note for note in notes)
+    assert_alike(run.model, imported(tmp_path / "one.arpa", tmp_path / "one").model, 2)
 
 
 @pytest.mark.parametrize("upto", ["", "\\data\\\n", "-0.60206\t<unk>\n", "-0.1249387\t<s> a\n", "\\end\\\n"])

@@ -1,16 +1,21 @@
 """Runs to ARPA files and ARPA files to runs: what KenLM, SRILM and OpenGrm read and write."""
 
 import gzip
+import hashlib
+import io
+import sys
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from charlm import storage, tensorfiles
 from charlm.config.models import NgramConfig
 from charlm.config.text import Level, Reading, TextConfig
 from charlm.config.training import TrainingConfig
-from charlm.errors import ConfigError
+from charlm.errors import ArpaError, ConfigError, TextError
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.models.ngram import Ngram
 from charlm.ngrams.arpa import words as exchange
@@ -63,17 +68,31 @@ def export_arpa(run: Run, output: Path) -> None:
                 handle.writelines(lines)
 
 
-def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool, command: str, note: Note) -> None:
-    """Make a run of an ARPA file.
+def import_arpa(
+    source: Path,
+    path: Path,
+    *,
+    level: Level | None,
+    lenient: bool,
+    command: str,
+    note: Note,
+    encoding: str | None = None,
+) -> None:
+    """Make a run of an ARPA file; `-` reads it from stdin.
 
     level    how text is cut into its words; None: char where every word is one character, else spaced
     lenient  repair what can be repaired, and say so
+    encoding of the words; None: UTF-8
     Raises ArpaError for what cannot be read, RunError where `path` exists.
     """
     if path.exists():
         raise name_taken(path)
-    with storage.open_bytes(source) as handle:
-        found = read_arpa(_lines(handle), str(source), lenient=lenient, note=note)
+    digest = hashlib.sha256()
+    with _opened(source, digest) as handle:
+        lines = _lines(handle) if encoding is None else _recoded(handle, encoding, str(source))
+        found = read_arpa(lines, str(source), lenient=lenient, note=note)
+    if lenient:
+        found = exchange.with_one_unknown(found, str(source), note)
     tokens, ids = exchange.tokens_of(found, str(source))
     tables = exchange.tables_of(found, ids, len(tokens))
     if not any(word in SPELLED_UNKNOWN for word in found.words):
@@ -98,7 +117,7 @@ def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool,
         "device": "cpu",
         "precision": "float32",
         "parameters": 0,
-        "imported": {"from": str(source), "sha256": storage.sha256_of(source)},
+        "imported": {"from": str(source), "sha256": digest.hexdigest()},
         "corpus": {"key": "arpa", **asdict(Facts())},
         "valid": None,
         "overlap": 0,
@@ -116,3 +135,61 @@ def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool,
 def _lines(handle: IO[bytes]) -> Iterator[bytes]:
     """Lines of bounded length; the reader refuses the piece of a longer one."""
     return iter(lambda: handle.readline(LONGEST_LINE + 2), b"")
+
+
+def _recoded(handle: IO[bytes], encoding: str, source: str) -> Iterator[bytes]:
+    """Lines of bounded length in UTF-8, whatever they were written in."""
+    try:
+        text = io.TextIOWrapper(handle, encoding, newline="\n")
+    except (LookupError, ValueError) as error:
+        hint = "for example utf-8, gb18030, big5, utf-16"
+        raise TextError(f"no encoding of text is called {encoding!r}", hint=hint) from error
+    number = 1
+    try:
+        for line in iter(lambda: text.readline(LONGEST_LINE + 2), ""):
+            yield line.encode("utf-8", "surrogatepass")
+            number += 1
+    except UnicodeError as error:
+        raise ArpaError(
+            f"{source}: what follows line {number - 1} is not {encoding}: {error}",
+            hint="name its encoding with --encoding, or repair the file with `iconv -c`",
+        ) from error
+    finally:
+        text.detach()
+
+
+class _Hashed(io.RawIOBase):
+    """Bytes that are hashed while they are read, since a pipe flows by only once."""
+
+    def __init__(self, raw: IO[bytes], digest: Any) -> None:
+        self.raw, self.digest = raw, digest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        data = self.raw.read(len(room))
+        self.digest.update(data)
+        room[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def _opened(source: Path, digest: Any) -> Iterator[IO[bytes]]:
+    """A file, a pipe, or stdin for `-`, unpacked; `digest` is told every byte of it. Raises TextError."""
+    name = str(source)
+    try:
+        with nullcontext(sys.stdin.buffer) if name == "-" else source.open("rb", buffering=0) as raw:
+            whole = io.BufferedReader(_Hashed(cast(IO[bytes], raw), digest), 1 << 16)
+            if whole.peek(2)[:2] == b"\x1f\x8b":
+                with gzip.open(whole, "rb") as unpacked:
+                    yield cast(IO[bytes], unpacked)
+            else:
+                yield whole
+            while whole.read(1 << 20):  # the hash is that of the whole file
+                pass
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise TextError(f"{name} is a damaged gzip file: {error}", hint="fetch it again, or make it anew") from error
+    except OSError as error:
+        hint = "check its permissions" if source.exists() else "check the spelling, or give `-` to read from stdin"
+        raise TextError(f"cannot read {name}: {error.strerror or error}", hint=hint) from error
