@@ -411,6 +411,43 @@ def test_a_model_that_flows_by_only_once_is_hashed_as_it_was_read(tmp_path, monk
         assert found == {"from": "-", "sha256": expected}
 
 
+def with_words(*words):
+    """The model of one word with others beside it, each as likely as the other."""
+    more = "".join(f"-2\t{word}\n" for word in words)
+    return ARPA.replace("1=4", f"1={4 + len(words)}").replace("-0.60206\t<unk>\n", "-0.60206\t<unk>\n" + more)
+
+
+def test_imported_words_are_spelled_as_text_is_read_and_those_that_never_occur_are_told(tmp_path):
+    words = ["cafe\u0301", "ze\u0301", "z\u00e9", "x\u00a0y", "v\u000bw", "zero\u200bwidth", "ok"]
+    (tmp_path / "m.arpa").write_text(with_words(*words), "utf-8", newline="\n")
+    notes = []
+    run = imported(tmp_path / "m.arpa", tmp_path / "run", notes)
+    tokens = run.codec.vocab.tokens
+    assert {"caf\u00e9", "zerowidth", "z\u00e9", "ok"} <= set(tokens)
+    assert run.codec.encode("caf\u00e9 zerowidth").unknown == []
+    assert [note for note in notes if "spelled anew" in note] == [
+        f"{tmp_path / 'm.arpa'}: 2 of its words are spelled anew, in NFC and without invisible characters"
+    ]
+    [never] = [note for note in notes if "can never occur" in note]
+    assert "3 of its words can never occur in a text that is read by --level spaced: " in never
+    assert "'ze\\u0301', 'x\\xa0y', 'v\\x0bw'" in never
+
+
+def test_words_that_all_occur_are_not_remarked_on(tmp_path):
+    (tmp_path / "m.arpa").write_text(with_words("caf\u00e9", "春"), "utf-8")
+    notes = []
+    imported(tmp_path / "m.arpa", tmp_path / "run", notes)
+    assert not [note for note in notes if "never occur" in note or "anew" in note]
+
+
+def test_exporting_builds_the_starts_of_an_order_once_and_not_for_each_block(odd_run, monkeypatch):
+    tables, built = odd_run.model.tables, []
+    whole = type(tables.levels[1].starts).whole
+    monkeypatch.setattr(type(tables.levels[1].starts), "whole", lambda starts: built.append(1) or whole(starts))
+    blocks = list(tables.grams(3, size=2))
+    assert len(blocks) > 2 and len(built) == 2
+
+
 @pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-16"])
 def test_a_model_in_another_encoding_is_read_where_the_encoding_is_named(tmp_path, encoding):
     (tmp_path / "m.arpa").write_bytes(

@@ -28,9 +28,9 @@ from charlm.runs.run import Run
 from charlm.runs.writing import name_taken, provenance
 from charlm.text.codec import Codec
 from charlm.text.corpus import Facts
-from charlm.text.decoding import Note
-from charlm.text.vocab import SPECIALS, SPELLED_UNKNOWN, Vocab
-from charlm.tokenizers import TOKENIZERS
+from charlm.text.decoding import Note, normalize
+from charlm.text.vocab import SPECIALS, SPELLED_SPECIALS, SPELLED_UNKNOWN, Vocab
+from charlm.tokenizers import TOKENIZERS, Tokenizer
 from charlm.training.journal import Measured
 
 
@@ -102,7 +102,9 @@ def import_arpa(
         note(f"its words are taken as --level {level}")
     # Only a stream has the line end among its tokens.
     reading: Reading = "stream" if "\n" in tokens else "lines"
-    codec = Codec(TOKENIZERS[level](), Vocab(tokens, [0] * len(tokens)), level=level, reading=reading)
+    tokenizer = TOKENIZERS[level]()
+    tokens = _readable(tokens, tokenizer, level, str(source), note)
+    codec = Codec(tokenizer, Vocab(tokens, [0] * len(tokens)), level=level, reading=reading)
     config = RunConfig(
         texts=(),
         valid=(),
@@ -130,6 +132,34 @@ def import_arpa(
         storage.write_json(folder / CONFIG_FILE, config.to_json())
         storage.write_json(folder / RUN_FILE, facts)
         tensorfiles.write(folder / WEIGHTS_FILE, tensors_of(tables), {**asdict(measured), "codec": codec.fingerprint()})
+
+
+def _readable(tokens: list[str], tokenizer: Tokenizer, level: Level, source: str, note: Note) -> list[str]:
+    """The tokens, spelled as text is when it is read; says of how many it is never read whatever the spelling."""
+
+    def occurs(token: str) -> bool:
+        if not token or "\r" in token or "\0" in token or normalize(token) != token:
+            return False
+        # Where a dictionary cuts, a word may stand in a sentence that alone is cut otherwise.
+        return level == "word" or tokenizer.split(token) == [token]
+
+    taken = set(tokens)
+    found, respelled, never = list(tokens), 0, []
+    for number, token in enumerate(tokens[len(SPECIALS) :], len(SPECIALS)):
+        if occurs(token):
+            continue
+        spelled = normalize(token)
+        if spelled not in taken and spelled not in SPELLED_SPECIALS and occurs(spelled):
+            found[number], respelled = spelled, respelled + 1
+            taken.add(spelled)
+        else:
+            never.append(token)
+    if respelled:
+        note(f"{source}: {respelled:,} of its words are spelled anew, in NFC and without invisible characters")
+    if never:
+        some = ", ".join(ascii(token[:30]) for token in never[:3]) + (", …" if len(never) > 3 else "")
+        note(f"{source}: {len(never):,} of its words can never occur in a text that is read by --level {level}: {some}")
+    return found
 
 
 def _lines(handle: IO[bytes]) -> Iterator[bytes]:
