@@ -1,5 +1,6 @@
 """Counting n-grams: the same as a Counter of tuples, whatever the memory, the pieces and the shards."""
 
+import pickle
 import subprocess
 import sys
 from collections import Counter
@@ -290,6 +291,29 @@ print("alike")
 def test_hundreds_of_runs_and_shards_need_few_open_files():
     done = subprocess.run([sys.executable, "-c", MANY_RUNS], capture_output=True, text=True, timeout=300)
     assert done.stdout == "alike\n", done.stderr
+
+
+def test_counts_travel_to_another_process_without_their_files(tmp_path):
+    codec, ids, beginnings = codec_of("abcd"), np.array([2, 3, 4, EOS]), np.zeros(1, dtype=np.int64)
+    with scratch_folder() as scratch:
+        counts = count(ids, beginnings, V, 3, memory=0, scratch=scratch)
+        assert isinstance(counts.levels[1].words, columns.Column)
+        travelled = [pickle.dumps(counts)]
+        countfiles.save(tmp_path / "c", codec, counts, {"context": "line"})
+        travelled.append(pickle.dumps(countfiles.load(tmp_path / "c", scratch).counts))
+    for one in travelled:
+        assert same(pickle.loads(one), counted([[2, 3, 4, EOS]], 3))
+
+
+def test_what_counts_are_of_is_known_without_reading_them(tmp_path, monkeypatch):
+    codec = codec_of("abcd")
+    countfiles.save(tmp_path / "c", codec, counted([[2, 3, EOS]], carried=True), {"context": "carried"})
+    monkeypatch.setattr(countfiles.tensorfiles, "map_rows", None)
+    monkeypatch.setattr(countfiles, "_from_text", None)
+    found, carried = countfiles.about(tmp_path / "c")
+    assert found.fingerprint() == codec.fingerprint() and carried
+    (tmp_path / "c" / countfiles.COUNTS_FILE).unlink()
+    assert not countfiles.about(tmp_path / "c")[1]
 
 
 def test_no_runs_merge_into_nothing():

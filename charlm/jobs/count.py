@@ -73,13 +73,8 @@ def tally(
 
 def settle_text(folders: Sequence[str]) -> dict[str, Any]:
     """The knobs of reading that counts bring with them."""
-    with scratch_folder() as scratch:
-        first = countfiles.load(Path(folders[0]), scratch)
-        return {
-            "reading": first.codec.reading,
-            "level": first.codec.level,
-            "context": "carried" if first.carried else "line",
-        }
+    codec, carried = countfiles.about(Path(folders[0]))
+    return {"reading": codec.reading, "level": codec.level, "context": "carried" if carried else "line"}
 
 
 def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:

@@ -42,6 +42,9 @@ class Column:
         """The numbers so far, mapped into memory."""
         return np.memmap(self.path, dtype=self.dtype, mode="r") if self.length else np.empty(0, dtype=self.dtype)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return np.asarray, (self[:],)  # the file stays behind, so the numbers travel as an array
+
     def drop(self) -> None:
         """Give the disk its room back."""
         with suppress(OSError):  # Windows keeps what is still mapped

@@ -210,6 +210,15 @@ def test_a_guessed_encoding_is_told_however_often_the_text_was_read_before(charl
     assert ended.err.count("valid.txt: read as gb18030") == 1
 
 
+def test_counts_are_read_once_in_training(charlm, vocab, counted, monkeypatch):
+    from charlm.ngrams import countfiles
+
+    loaded, load = [], countfiles.load
+    monkeypatch.setattr(countfiles, "load", lambda path, scratch: loaded.append(path.name) or load(path, scratch))
+    assert charlm("train", "--counts", counted, *SIZES, "--run", "r").code == 0
+    assert loaded == ["counts"]
+
+
 def test_four_shards_give_the_model_of_one_to_the_last_bit(charlm, poems, vocab, counted, learn):
     for k in range(1, 5):
         ended = charlm("ngram", "count", poems, "--vocab", vocab, "--shard", f"{k}/4", *SIZES, "-o", f"shard{k}")
