@@ -294,6 +294,7 @@ def test_files_longer_than_a_block_keep_their_order_and_their_line_numbers():
         (b"mmap lm http://kheafield.com/code\n", "found a binary file of KenLM", "build_binary"),
         (b"blmt 3 10 20 30\n", "found a binary file of IRSTLM", "compile-lm"),
         (b"iARPA\n\n\\data\\\n", "found an iARPA file of IRSTLM", "compile-lm"),
+        (b"qARPA 2\n\n\\data\\\n", "found a qARPA file of IRSTLM, whose numbers are codes", "quantize-lm"),
         (b"\xff\xfe\\\x00d\x00", "found UTF-16 text", "iconv"),
         (b"PK\x03\x04rest", "found a zip archive", "unzip"),
     ],
@@ -311,6 +312,11 @@ def test_a_text_without_data_is_named_by_its_first_line():
     message = refused("\n春眠不觉晓\n处处闻啼鸟\n", lenient=True)
     assert message.startswith("lm.arpa:3: expected a line \\data\\, found text that begins with '春眠不觉晓' | ")
     assert "lmplz" in message
+
+
+def test_codes_are_not_read_as_log_probabilities_where_blank_lines_stand_before_their_mark():
+    for before in ("\n", "\ufeff", " "):
+        assert "qARPA" in refused(f"{before}qARPA\n" + MODEL, lenient=True)
 
 
 def test_comments_before_the_data_are_skipped_leniently():
@@ -488,13 +494,21 @@ def test_minus_infinity_is_refused_or_read_as_the_usual_stand_in(number):
 
 
 def test_positive_log_probabilities_are_refused_or_set_to_zero():
-    content = edited({8: "0.0001 </s>", 14: "2 春 江"})
+    content = edited({8: "0.0001 </s>", 14: "1e-3 春 江"})
     message = refused(content)
     assert message.startswith("lm.arpa:8: expected a log-probability of at most 0, found '0.0001'")
     assert "IRSTLM" in message
     arpa, notes = repaired(content)
     assert (log10(arpa, 1)[1], log10(arpa, 2)[1]) == (0, 0)
-    assert notes == ["positive log-probabilities set to 0 (2 times, first in line 8)"]
+    assert notes == ["log-probabilities that rounding made positive set to 0 (2 times, first in line 8)"]
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+@pytest.mark.parametrize("number", ["2", "0.5", "0.0011", "99"])
+def test_costs_with_the_sign_turned_are_refused_leniently_too_and_not_taken_for_certainty(number, lenient):
+    message = refused(edited({14: f"{number} 春 江"}), lenient=lenient)
+    assert message.startswith(f"lm.arpa:14: expected a log-probability of at most 0, found '{number}'")
+    assert "costs" in message and "turn the sign" in message
 
 
 def test_a_backoff_in_the_highest_order_is_refused_or_dropped_unless_it_is_zero():

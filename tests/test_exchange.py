@@ -2,9 +2,15 @@
 
 import contextlib
 import gzip
+import hashlib
+import io
 import itertools
+import json
+import os
 import random
+import threading
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -381,6 +387,100 @@ def test_an_import_overwrites_nothing_and_needs_a_file(tmp_path):
     with pytest.raises(TextError, match="No such file"):
         imported(tmp_path / "none.arpa", tmp_path / "other")
     assert names(tmp_path) == ["m.arpa", "run"] and names(tmp_path / "run") == []
+
+
+def recorded(run):
+    return json.loads((run.path / "run.json").read_text("utf-8"))["imported"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no named pipes")
+def test_a_model_that_flows_by_only_once_is_hashed_as_it_was_read(tmp_path, monkeypatch):
+    packed = gzip.compress(ARPA.encode())
+    for number, data in enumerate([ARPA.encode(), packed]):
+        expected = hashlib.sha256(data).hexdigest()
+        (tmp_path / "m").write_bytes(data)
+        pipe = tmp_path / f"pipe{number}"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+        writer.start()
+        assert recorded(imported(pipe, tmp_path / f"piped{number}"))["sha256"] == expected
+        writer.join()
+        assert recorded(imported(tmp_path / "m", tmp_path / f"plain{number}"))["sha256"] == expected
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        found = recorded(imported(Path("-"), tmp_path / f"stdin{number}"))
+        assert found == {"from": "-", "sha256": expected}
+
+
+def with_words(*words):
+    """The model of one word with others beside it, each as likely as the other."""
+    more = "".join(f"-2\t{word}\n" for word in words)
+    return ARPA.replace("1=4", f"1={4 + len(words)}").replace("-0.60206\t<unk>\n", "-0.60206\t<unk>\n" + more)
+
+
+def test_imported_words_are_spelled_as_text_is_read_and_those_that_never_occur_are_told(tmp_path):
+    words = ["cafe\u0301", "ze\u0301", "z\u00e9", "x\u00a0y", "v\u000bw", "zero\u200bwidth", "ok"]
+    (tmp_path / "m.arpa").write_text(with_words(*words), "utf-8", newline="\n")
+    notes = []
+    run = imported(tmp_path / "m.arpa", tmp_path / "run", notes)
+    tokens = run.codec.vocab.tokens
+    assert {"caf\u00e9", "zerowidth", "z\u00e9", "ok"} <= set(tokens)
+    assert run.codec.encode("caf\u00e9 zerowidth").unknown == []
+    assert [note for note in notes if "spelled anew" in note] == [
+        f"{tmp_path / 'm.arpa'}: 2 of its words are spelled anew, in NFC and without invisible characters"
+    ]
+    [never] = [note for note in notes if "can never occur" in note]
+    assert "3 of its words can never occur in a text that is read by --level spaced: " in never
+    assert "'ze\\u0301', 'x\\xa0y', 'v\\x0bw'" in never
+
+
+def test_words_that_all_occur_are_not_remarked_on(tmp_path):
+    (tmp_path / "m.arpa").write_text(with_words("caf\u00e9", "春"), "utf-8")
+    notes = []
+    imported(tmp_path / "m.arpa", tmp_path / "run", notes)
+    assert not [note for note in notes if "never occur" in note or "anew" in note]
+
+
+def test_exporting_builds_the_starts_of_an_order_once_and_not_for_each_block(odd_run, monkeypatch):
+    tables, built = odd_run.model.tables, []
+    whole = type(tables.levels[1].starts).whole
+    monkeypatch.setattr(type(tables.levels[1].starts), "whole", lambda starts: built.append(1) or whole(starts))
+    blocks = list(tables.grams(3, size=2))
+    assert len(blocks) > 2 and len(built) == 2
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-16"])
+def test_a_model_in_another_encoding_is_read_where_the_encoding_is_named(tmp_path, encoding):
+    (tmp_path / "m.arpa").write_bytes(
+        ARPA.replace("\ta\t", "\t功\t")
+        .replace("> a", "> 功")
+        .replace("a </", "功 </")
+        .replace("a a", "功 功")
+        .encode(encoding)
+    )
+    run = imported(tmp_path / "m.arpa", tmp_path / "run", encoding=encoding)
+    assert run.codec.vocab.tokens[2:] == ["功"]
+    with pytest.raises(ArpaError):
+        imported(tmp_path / "m.arpa", tmp_path / "other")
+    (tmp_path / "m.arpa").write_bytes(ARPA.replace("\ta\t", "\t\xff\t").encode("latin-1"))
+    with pytest.raises(ArpaError, match="is not gb18030") as caught:
+        imported(tmp_path / "m.arpa", tmp_path / "other", encoding="gb18030")
+    assert "--encoding" in caught.value.hint
+    with pytest.raises(TextError, match="no encoding of text"):
+        imported(tmp_path / "m.arpa", tmp_path / "other", encoding="hex")
+
+
+def test_two_spellings_of_the_unknown_are_refused_strictly_and_leniently_one_is_kept(tmp_path):
+    text = ARPA.replace("ngram 1=4", "ngram 1=5").replace("-0.60206\t<unk>\n", "-0.60206\t<unk>\n-3\t<UNK>\n")
+    assert "ngram 1=5" in text and "<UNK>" in text
+    (tmp_path / "m.arpa").write_text(text, "utf-8")
+    (tmp_path / "one.arpa").write_text(ARPA, "utf-8")
+    with pytest.raises(ArpaError, match="two of its words are the token") as caught:
+        imported(tmp_path / "m.arpa", tmp_path / "strict")
+    assert "leniently" in caught.value.hint
+    notes = []
+    run = imported(tmp_path / "m.arpa", tmp_path / "run", notes, lenient=True)
+    assert any("both <unk> and <UNK> are words: n-grams with <UNK> left out (1)" in note for note in notes)
+    assert_alike(run.model, imported(tmp_path / "one.arpa", tmp_path / "one").model, 2)
 
 
 @pytest.mark.parametrize("upto", ["", "\\data\\\n", "-0.60206\t<unk>\n", "-0.1249387\t<s> a\n", "\\end\\\n"])

@@ -1,5 +1,8 @@
 """Counting n-grams: the same as a Counter of tuples, whatever the memory, the pieces and the shards."""
 
+import pickle
+import subprocess
+import sys
 from collections import Counter
 from itertools import chain, pairwise
 
@@ -12,7 +15,7 @@ from small import codec_of
 from charlm.errors import TextError, TrainingError
 from charlm.ngrams import adding, columns, countfiles, counting
 from charlm.ngrams.columns import scratch_folder
-from charlm.ngrams.counting import Run, build_level, count, merge
+from charlm.ngrams.counting import SortedPairs, build_level, count, merge
 from charlm.ngrams.counts import CountLevel, Counts
 from charlm.text.vocab import EOS
 
@@ -130,8 +133,8 @@ def test_the_pieces_are_as_large_as_the_memory_that_is_left_allows(monkeypatch):
     distinct = counting.distinct
     monkeypatch.setattr(counting, "SMALLEST_PIECE", 4)
     monkeypatch.setattr(counting, "distinct", lambda keys: sizes.append(len(keys)) or distinct(keys))
-    monkeypatch.setattr(counting, "merge", lambda runs: iter(()))
-    monkeypatch.setattr(counting.storage, "peak_memory", lambda: 1000)
+    monkeypatch.setattr(counting, "merge", lambda runs, size: iter(()))
+    monkeypatch.setattr(counting, "held_memory", lambda: 1000)
     text = [[2, 3, 4, 5, 2, 3, 4, 5, 2, EOS]]
     for memory, expected in [(0, [4, 4, 2]), (1000 + 7 * counting.TOKEN_BYTES, [7, 3]), (1 << 20, [10])]:
         sizes.clear()
@@ -203,7 +206,7 @@ def test_runs_merge_into_sorted_sums_and_know_where_their_pairs_came_to_stand(ru
     for run in runs:
         expected.update(run)  # not +, which drops what is below 1
     ready = [
-        Run(
+        SortedPairs(
             np.array(sorted(run), dtype=np.uint64),
             np.array([run[key] for key in sorted(run)], dtype=np.int64),
             np.array([key + 7 for key in sorted(run)], dtype=np.uint32),
@@ -220,13 +223,106 @@ def test_runs_merge_into_sorted_sums_and_know_where_their_pairs_came_to_stand(ru
         assert [keys[rank] for rank in ranks] == run.keys.tolist()
 
 
+@given(documents=DOCUMENTS, order=ORDERS, piece=st.integers(1, 3), at_once=st.integers(2, 3))
+@settings(max_examples=20)
+def test_runs_merged_in_passes_give_the_counts_of_one_pass_to_the_last_bit(documents, order, piece, at_once):
+    whole = counted(documents, order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "SMALLEST_PIECE", piece)
+        patch.setattr(counting, "MOST_RUNS", at_once)
+        patch.setattr(counting, "FEWEST_PAIRS", 4)
+        assert same(counted(documents, order, memory=0), whole)
+
+
+def test_what_a_merge_holds_at_once_does_not_grow_with_the_number_of_runs(monkeypatch):
+    sizes = []
+    distinct = counting.distinct
+    monkeypatch.setattr(counting, "distinct", lambda keys: sizes.append(len(keys)) or distinct(keys))
+    numbers = np.random.default_rng(1)
+    runs = [
+        SortedPairs(np.unique(numbers.integers(0, 5000, 400)).astype(np.uint64), *np.ones((2, 400), dtype=np.int64))
+        for _ in range(40)
+    ]
+    with scratch_folder() as scratch:
+        build_level(runs, 1000, V, scratch, 200)
+        monkeypatch.setattr(counting, "MOST_RUNS", 7)
+        build_level(runs, 1000, V, scratch, 200)
+    assert max(sizes) <= 200
+
+
+def test_the_budget_is_what_is_held_now_and_not_the_most_that_was_ever_held():
+    before = columns.held_memory()
+    large = np.ones(32 << 20, dtype=np.uint8)
+    assert columns.held_memory() >= before + (24 << 20)
+    del large
+    assert columns.held_memory() < before + (16 << 20)
+
+
+MANY_RUNS = """
+import resource, sys
+import numpy as np
+from charlm.ngrams import adding, counting
+from charlm.ngrams.columns import scratch_folder
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+ids = np.random.default_rng(0).integers(0, 9, 3000).astype(np.uint16)
+beginnings = np.arange(0, 3000, 30)
+
+def parts(counts):
+    return [part[:] for level in counts.levels for part in vars(level).values()]
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(parts(one), parts(other), strict=True))
+
+with scratch_folder() as scratch:
+    whole = counting.count(ids, beginnings, 9, 3, memory=1 << 40, scratch=scratch)
+    counting.SMALLEST_PIECE = 10
+    assert same(counting.count(ids, beginnings, 9, 3, memory=0, scratch=scratch), whole)
+    shards = []
+    for first in range(0, 3000, 30):
+        ones = counting.count(ids[first : first + 30], np.zeros(1, dtype=np.int64), 9, 3, memory=0, scratch=scratch)
+        shards.append((ones, 1))
+    assert same(adding.add(shards, scratch), whole)
+print("alike")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open files to lower")
+def test_hundreds_of_runs_and_shards_need_few_open_files():
+    done = subprocess.run([sys.executable, "-c", MANY_RUNS], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "alike\n", done.stderr
+
+
+def test_counts_travel_to_another_process_without_their_files(tmp_path):
+    codec, ids, beginnings = codec_of("abcd"), np.array([2, 3, 4, EOS]), np.zeros(1, dtype=np.int64)
+    with scratch_folder() as scratch:
+        counts = count(ids, beginnings, V, 3, memory=0, scratch=scratch)
+        assert isinstance(counts.levels[1].words, columns.Column)
+        travelled = [pickle.dumps(counts)]
+        countfiles.save(tmp_path / "c", codec, counts, {"context": "line"})
+        travelled.append(pickle.dumps(countfiles.load(tmp_path / "c", scratch).counts))
+    for one in travelled:
+        assert same(pickle.loads(one), counted([[2, 3, 4, EOS]], 3))
+
+
+def test_what_counts_are_of_is_known_without_reading_them(tmp_path, monkeypatch):
+    codec = codec_of("abcd")
+    countfiles.save(tmp_path / "c", codec, counted([[2, 3, EOS]], carried=True), {"context": "carried"})
+    monkeypatch.setattr(countfiles.tensorfiles, "map_rows", None)
+    monkeypatch.setattr(countfiles, "_from_text", None)
+    found, carried = countfiles.about(tmp_path / "c")
+    assert found.fingerprint() == codec.fingerprint() and carried
+    (tmp_path / "c" / countfiles.COUNTS_FILE).unlink()
+    assert not countfiles.about(tmp_path / "c")[1]
+
+
 def test_no_runs_merge_into_nothing():
     assert list(merge([])) == []
 
 
 def test_more_n_grams_than_can_be_numbered_are_refused(monkeypatch):
     keys = np.arange(6, dtype=np.uint64)
-    run = Run(keys, np.ones(6, dtype=np.int64), np.zeros(6, dtype=np.uint32))
+    run = SortedPairs(keys, np.ones(6, dtype=np.int64), np.zeros(6, dtype=np.uint32))
     monkeypatch.setattr(counting, "NONE", np.uint32(6))
     with scratch_folder() as scratch:
         build_level([run], 1, V, scratch)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from small import corpus_of
 
 from charlm.config.models import NgramConfig
+from charlm.errors import TrainingError
 from charlm.models.ngram import Ngram
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
@@ -220,6 +221,15 @@ def test_two_lines_by_hand(name):
     unigrams, bigrams = distributions(model, 0)[1][0], distributions(model, 1)[1]
     found = {"b": unigrams[3], "b after a": bigrams[2, 3], "<UNK> after a": bigrams[2, 1]}
     assert found == pytest.approx(BY_HAND[name], abs=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_a_model_of_numbers_that_are_not_finite_is_refused_before_anything_is_saved(order):
+    with pytest.raises(TrainingError, match="not finite") as caught:
+        trained([[2, 3, EOS]], order, smoothing="add-k", add_k=1e308)
+    assert "--add-k" in caught.value.hint
+    trained([[2, 3, EOS]], order, smoothing="add-k", add_k=1e300)  # as good as even
+    trained([[2, 3, EOS]], order, smoothing="ml")  # impossible is a number that may be saved
 
 
 def test_the_lines_by_hand_hold_every_smoother_that_does_not_need_more_text():

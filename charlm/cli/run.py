@@ -150,6 +150,7 @@ def import_(
         typer.Option(help="How text is cut: char, word, spaced or mixed. [default: char or spaced]"),
     ] = None,
     lenient: Annotated[bool, typer.Option("--lenient", help="Repair what can be repaired, and say what.")] = False,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of its words. [default: utf-8]")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make a run of an ARPA file of KenLM, SRILM, OpenGrm or charlm.
@@ -165,7 +166,15 @@ def import_(
     build(TextConfig, given(level=level))
     talk = Talk(quiet)
     command = shlex.join(["charlm", *sys.argv[1:]])
-    exchanging.import_arpa(source, run, level=level, lenient=lenient, command=command, note=talk.note)  # type: ignore[arg-type]
+    exchanging.import_arpa(
+        source,
+        run,
+        level=level,  # type: ignore[arg-type]
+        lenient=lenient,
+        command=command,
+        note=talk.note,
+        encoding=encoding,
+    )
     emit(str(run))
 
 

@@ -26,7 +26,7 @@ from charlm.training.schedules import Place
 PATIENCE = 10.0  # seconds without a word
 
 
-def fresh(config: NgramConfig, vocab: Vocab, seed: int) -> Ngram:
+def fresh(_config: NgramConfig, vocab: Vocab, _seed: int) -> Ngram:
     """A model that has counted nothing: every token is as likely as any other."""
     return Ngram(even(len(vocab)))
 

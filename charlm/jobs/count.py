@@ -44,6 +44,7 @@ def tally(
     if output.exists():
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)
+    _tell_encodings(files, config, note)
     first, of = shard
 
     def documents() -> Any:
@@ -72,13 +73,8 @@ def tally(
 
 def settle_text(folders: Sequence[str]) -> dict[str, Any]:
     """The knobs of reading that counts bring with them."""
-    with scratch_folder() as scratch:
-        first = countfiles.load(Path(folders[0]), scratch)
-        return {
-            "reading": first.codec.reading,
-            "level": first.codec.level,
-            "context": "carried" if first.carried else "line",
-        }
+    codec, carried = countfiles.about(Path(folders[0]))
+    return {"reading": codec.reading, "level": codec.level, "context": "carried" if carried else "line"}
 
 
 def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
@@ -106,6 +102,7 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
     valid = None
     if config.valid:
         files = plain_files(config.valid)
+        _tell_encodings(files, config.text, note)
         valid = encoded(
             files, config.text, first.codec, "whole", lambda: text.documents(files, config.text, note=lambda _: None)
         )
@@ -117,3 +114,9 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
         "vocab_size": len(first.codec.vocab),
     }
     return Prepared(first.codec, Texts(nothing, valid, first.carried), facts, counts)
+
+
+def _tell_encodings(files: Sequence[str], config: TextConfig, note: Note) -> None:
+    """Look at the beginning of each file for what is to be told of it: what lies in the cache is not read again."""
+    for file in files:
+        next(text.documents([file], config, note=note), None)

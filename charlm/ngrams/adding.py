@@ -7,7 +7,7 @@ import numpy as np
 
 from charlm.errors import TextError
 from charlm.ngrams.columns import Array, Numbers, Scratch, blocks, family_blocks, mapped
-from charlm.ngrams.counting import Run, build_level
+from charlm.ngrams.counting import SortedPairs, build_level
 from charlm.ngrams.counts import CountLevel, Counts, too_rare, unigrams
 from charlm.ngrams.sifting import Order, sift
 
@@ -26,7 +26,7 @@ def add(parts: Sequence[tuple[Counts, int]], scratch: Scratch) -> Counts:
     for counts, sign in parts:
         singles += sign * counts.levels[0].counts[:]
     levels = [unigrams(_checked(singles))]
-    ranks: list[Array] = [np.arange(vocab_size, dtype=np.uint32) for _ in parts]  # of one order below, in the sum
+    ranks: list[Numbers] = [np.arange(vocab_size, dtype=np.uint32) for _ in parts]  # of one order below, in the sum
     for n in range(2, order + 1):
         runs = [
             _run(counts.levels[n - 1], sign, rank, vocab_size, scratch)
@@ -36,7 +36,7 @@ def add(parts: Sequence[tuple[Counts, int]], scratch: Scratch) -> Counts:
         for first, last in blocks(len(level.counts)):
             _checked(level.counts[first:last])
         levels.append(level)
-        ranks = [mapped(column) for column in columns]
+        ranks = list(columns)
     whole = Counts(vocab_size, levels)
     if all(sign > 0 for _, sign in parts):
         return whole
@@ -46,16 +46,17 @@ def add(parts: Sequence[tuple[Counts, int]], scratch: Scratch) -> Counts:
     return _without_zeros(whole, scratch)
 
 
-def _run(level: CountLevel, sign: int, ranks: Array, vocab_size: int, scratch: Scratch) -> Run:
+def _run(level: CountLevel, sign: int, place: Numbers, vocab_size: int, scratch: Scratch) -> SortedPairs:
     """The pairs of one shard, renumbered as in the sum; their order stays, since that of their contexts does."""
     keys, counts, suffixes = (scratch.column(dtype) for dtype in (np.uint64, np.int64, np.uint32))
+    ranks = mapped(place)  # only here: what is mapped holds a file open
     for first, last, begins in family_blocks(level.starts):
         part = slice(int(begins[0]), int(begins[-1]))
         contexts = np.repeat(ranks[first:last], np.diff(begins))
         keys.append(contexts.astype(np.uint64) * np.uint64(vocab_size) + level.words[part].astype(np.uint64))
         counts.append(sign * level.counts[part].astype(np.int64))
         suffixes.append(ranks[level.suffixes[part]])
-    return Run(keys, counts, suffixes)
+    return SortedPairs(keys, counts, suffixes)
 
 
 def _checked(counts: Array) -> Array:

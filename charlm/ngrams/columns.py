@@ -1,5 +1,6 @@
 """Numbers on the disk, written in blocks and read in slices: what keeps counting in bounded memory."""
 
+import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,12 +23,12 @@ class Column:
         self.path = path
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.length = 0
-        self.handle = path.open("wb")
+        path.touch()
 
     def append(self, numbers: Array) -> None:
         """Add numbers at the end, in the column's type."""
-        self.handle.write(np.ascontiguousarray(numbers, dtype=self.dtype).data)
-        self.handle.flush()  # slices are read through the path
+        with self.path.open("ab") as handle:  # not kept open: there may be more columns than a process may open files
+            handle.write(np.ascontiguousarray(numbers, dtype=self.dtype).data)
         self.length += len(numbers)
 
     def __len__(self) -> int:
@@ -41,9 +42,11 @@ class Column:
         """The numbers so far, mapped into memory."""
         return np.memmap(self.path, dtype=self.dtype, mode="r") if self.length else np.empty(0, dtype=self.dtype)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return np.asarray, (self[:],)  # the file stays behind, so the numbers travel as an array
+
     def drop(self) -> None:
         """Give the disk its room back."""
-        self.handle.close()
         with suppress(OSError):  # Windows keeps what is still mapped
             self.path.unlink(missing_ok=True)
         self.length = 0
@@ -87,6 +90,15 @@ def scratch_folder() -> Iterator[Scratch]:
                 scratch.close()
     except OSError as error:
         raise storage.write_error(parent, error) from error
+
+
+def held_memory() -> int:
+    """The memory this process holds now, in bytes; the most it ever held where the system tells no more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return storage.peak_memory()
+    return pages * mmap.PAGESIZE
 
 
 def mapped(numbers: Numbers) -> Array:

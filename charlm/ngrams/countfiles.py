@@ -16,7 +16,7 @@ from charlm import storage, tensorfiles
 from charlm.config.models import LARGEST_ORDER
 from charlm.errors import CharlmError, TextError
 from charlm.ngrams.columns import Array, Column, Scratch, blocks, mapped
-from charlm.ngrams.counting import Run, build_level, distinct
+from charlm.ngrams.counting import SortedPairs, build_level, distinct
 from charlm.ngrams.counts import CountLevel, Counts, root, too_rare, unigrams
 from charlm.ngrams.search import numbers_of
 from charlm.ngrams.tables import Starts
@@ -44,7 +44,11 @@ class CountFolder:
     @property
     def carried(self) -> bool:
         """Whether n-grams go on from line to line."""
-        return bool(self.facts.get("context") == "carried") or self.codec.reading == "stream"
+        return _is_carried(self.codec, self.facts)
+
+
+def _is_carried(codec: Codec, facts: dict[str, Any]) -> bool:
+    return bool(facts.get("context") == "carried") or codec.reading == "stream"
 
 
 def save(path: Path, codec: Codec, counts: Counts, facts: dict[str, Any]) -> None:
@@ -59,16 +63,30 @@ def save(path: Path, codec: Codec, counts: Counts, facts: dict[str, Any]) -> Non
         tensorfiles.write(folder / COUNTS_FILE, named, about)
 
 
-def load(path: Path, scratch: Scratch) -> CountFolder:
-    """Open a folder of counts; raises TextError or VocabError for what is missing, damaged or foreign."""
+def about(path: Path) -> tuple[Codec, bool]:
+    """The codec of a folder of counts, and whether they are carried; reads none of the counts. Raises as `load`."""
+    codec, facts = _codec_and_facts(path)
+    return codec, _is_carried(codec, facts)
+
+
+def _codec_and_facts(path: Path) -> tuple[Codec, dict[str, Any]]:
     if not path.is_dir():
         raise TextError(f"no folder of counts at {path}", hint="charlm ngram count TEXT -o DIR makes one")
     codec = Codec.load(path)
     if not (path / COUNTS_FILE).is_file():
-        return CountFolder(path, codec, _from_text(path, codec, scratch), {"context": "line"})
-    arrays, facts = tensorfiles.map_rows(path / COUNTS_FILE)
+        return codec, {"context": "line"}
+    facts = tensorfiles.read_facts(path / COUNTS_FILE)
     if facts.get("format") != FORMAT or facts.get("codec") != codec.fingerprint():
         raise _problem(path, "is of another format, or its vocabulary was changed")
+    return codec, facts
+
+
+def load(path: Path, scratch: Scratch) -> CountFolder:
+    """Open a folder of counts; raises TextError or VocabError for what is missing, damaged or foreign."""
+    codec, facts = _codec_and_facts(path)
+    if not (path / COUNTS_FILE).is_file():
+        return CountFolder(path, codec, _from_text(path, codec, scratch), facts)
+    arrays, _ = tensorfiles.map_rows(path / COUNTS_FILE)
     levels = _levels(path, arrays, len(codec.vocab), facts.get("order"))
     return CountFolder(path, codec, Counts(len(codec.vocab), levels), facts)
 
@@ -159,7 +177,7 @@ def _from_text(path: Path, codec: Codec, scratch: Scratch) -> Counts:
             unique, place, inverse, _ = distinct(keys)
             total = np.zeros(len(unique), dtype=np.int64)
             np.add.at(total, inverse, many[n][first:last])
-            runs.append(Run(unique, total, suffixes[place]))
+            runs.append(SortedPairs(unique, total, suffixes[place]))
         level, _ = build_level(runs, len(levels[-1].counts), vocab_size, scratch)
         if too_rare(levels[-1].counts, level):
             raise TextError(

@@ -11,20 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charlm import storage
 from charlm.errors import TrainingError
-from charlm.ngrams.columns import BLOCK, Array, Column, Numbers, Scratch, blocks
+from charlm.ngrams.columns import BLOCK, Array, Column, Numbers, Scratch, blocks, held_memory, mapped
 from charlm.ngrams.counts import CountLevel, Counts, unigrams, word_type
 from charlm.text.vocab import EOS
 
 NONE = np.uint32(0xFFFFFFFF)  # in place of an n-gram's number: there is none
 TOKEN_BYTES = 80  # memory that counting one token of a piece takes at its peak
 SMALLEST_PIECE = 1 << 16  # tokens
-Report = Callable[[int], None]
+PAIR_BYTES = 160  # memory that merging one pair takes at its peak
+FEWEST_PAIRS = 1 << 15  # that are merged at once, whatever the memory
+MOST_RUNS = 64  # that are merged at once; more are merged in several passes
+OnOrder = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Run:
+class SortedPairs:
     """Sorted pairs, each once: keys (entries,) uint64, counts, and the number of each n-gram's last n-1 tokens."""
 
     keys: Numbers
@@ -50,7 +52,7 @@ def count(
     *,
     memory: int,
     scratch: Scratch,
-    report: Report | None = None,
+    report: OnOrder | None = None,
 ) -> Counts:
     """Count the n-grams of all orders up to `order`.
 
@@ -61,7 +63,9 @@ def count(
     An n-gram ends at a token and never reaches back over the `<EOS>` before its document.
     Raises TrainingError where there are more than 2^32 - 1 n-grams of one order.
     """
-    piece = max(SMALLEST_PIECE, (memory - storage.peak_memory()) // TOKEN_BYTES)
+    left = memory - held_memory()
+    piece = max(SMALLEST_PIECE, left // TOKEN_BYTES)
+    pairs = min(BLOCK, max(FEWEST_PAIRS, left // PAIR_BYTES))
     levels = [unigrams(_tokens(ids, vocab_size))]
     shorter: Numbers = ids  # for each token the number of the (n-1)-gram that ends there
     for n in range(2, order + 1):
@@ -72,7 +76,7 @@ def count(
             run, place = _piece(ids, shorter, beginnings, first, last, n, vocab_size, scratch)
             runs.append(run)
             places.append(place)
-        level, ranks = build_level(runs, len(levels[-1].counts), vocab_size, scratch)
+        level, ranks = build_level(runs, len(levels[-1].counts), vocab_size, scratch, pairs)
         if n < order:
             numbers = scratch.column(np.uint32)
             for (first, last), place, rank in zip(blocks(len(ids), piece), places, ranks, strict=True):
@@ -98,7 +102,7 @@ def _tokens(ids: Array, vocab_size: int) -> Array:
 
 def _piece(
     ids: Array, shorter: Numbers, beginnings: Array, first: int, last: int, n: int, vocab_size: int, scratch: Scratch
-) -> tuple[Run, Column]:
+) -> tuple[SortedPairs, Column]:
     """The n-grams that end in ids[first:last], sorted; and which of them ends at each token where one does."""
     contexts = _contexts(shorter, beginnings, first, last, n)
     real = contexts != NONE
@@ -108,7 +112,9 @@ def _piece(
     del contexts
     unique, representative, inverse, counts = distinct(keys)
     suffixes = shorter[first:last][real][representative].astype(np.uint32)
-    return Run(_kept(scratch, unique), _kept(scratch, counts), _kept(scratch, suffixes)), _kept(scratch, inverse)
+    return SortedPairs(_kept(scratch, unique), _kept(scratch, counts), _kept(scratch, suffixes)), _kept(
+        scratch, inverse
+    )
 
 
 def _contexts(shorter: Numbers, beginnings: Array, first: int, last: int, n: int) -> Array:
@@ -134,38 +140,78 @@ def distinct(keys: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def build_level(
-    runs: Sequence[Run], contexts: int, vocab_size: int, scratch: Scratch
+    runs: Sequence[SortedPairs], contexts: int, vocab_size: int, scratch: Scratch, size: int = BLOCK
 ) -> tuple[CountLevel, list[Column]]:
     """Merge sorted runs into the level of a trie; also where each run's pairs came to stand in it.
 
     contexts  how many n-grams there are one order below
+    size      pairs that are worked on at once
     """
+    if len(runs) > MOST_RUNS:
+        groups = [_joined(runs[first:last], scratch, size) for first, last in blocks(len(runs), MOST_RUNS)]
+        level, places = build_level([run for run, _ in groups], contexts, vocab_size, scratch, size)
+        final = []
+        for (run, inner), place in zip(groups, places, strict=True):
+            final += [_through(ranks, place, scratch, size) for ranks in inner]
+            for column in (*vars(run).values(), *inner, place):
+                _drop(column)
+        return level, final
     words = scratch.column(word_type(vocab_size))
     counts, suffixes, starts = (scratch.column(dtype) for dtype in (np.int64, np.uint32, np.uint32))
     ranks = [scratch.column(np.uint32) for _ in runs]
     opened = 0  # contexts whose beginning is written
-    for merged in merge(runs):
+    for merged in merge(runs, size):
         parents, tokens = np.divmod(merged.keys, np.uint64(vocab_size))
         upto = int(parents[-1]) + 1
         if len(words) + len(tokens) > int(NONE):
-            raise TrainingError(
-                "there are more than 4,294,967,294 different n-grams of one order",
-                hint="choose a lower --order, or rarer tokens as <UNK> (--min-count)",
-            )
-        starts.append(len(words) + np.searchsorted(parents, np.arange(opened, upto, dtype=np.uint64)))
+            raise _too_many()
+        for first, last in blocks(upto - opened, size):
+            asked = np.arange(opened + first, opened + last, dtype=np.uint64)
+            starts.append(len(words) + np.searchsorted(parents, asked))
         opened = max(opened, upto)
         words.append(tokens)
         counts.append(merged.counts)
         suffixes.append(merged.suffixes)
         for column, rank in zip(ranks, merged.ranks, strict=True):
             column.append(rank)
-    for first, last in blocks(contexts + 1 - opened):
+    for first, last in blocks(contexts + 1 - opened, size):
         starts.append(np.full(last - first, len(words)))
     return CountLevel(words, starts, counts, suffixes), ranks
 
 
-def merge(runs: Sequence[Run], size: int = BLOCK) -> Iterator[Merged]:
-    """Merge sorted runs, adding the counts of equal keys, in blocks of about `size` pairs of each run."""
+def _joined(runs: Sequence[SortedPairs], scratch: Scratch, size: int) -> tuple[SortedPairs, list[Column]]:
+    """Several sorted runs as one; also where each run's pairs came to stand in it."""
+    keys, counts, suffixes = (scratch.column(dtype) for dtype in (np.uint64, np.int64, np.uint32))
+    ranks = [scratch.column(np.uint32) for _ in runs]
+    for merged in merge(runs, size):
+        keys.append(merged.keys)
+        counts.append(merged.counts)
+        suffixes.append(merged.suffixes)
+        for column, rank in zip(ranks, merged.ranks, strict=True):
+            column.append(rank)
+        if len(keys) >= int(NONE):
+            raise _too_many()
+    return SortedPairs(keys, counts, suffixes), ranks
+
+
+def _through(ranks: Column, places: Column, scratch: Scratch, size: int) -> Column:
+    """Where the pairs of a run stand in the end: its ranks in a joined run, then that one's places."""
+    final, whole = scratch.column(np.uint32), mapped(places)
+    for first, last in blocks(len(ranks), size):
+        final.append(whole[ranks[first:last]])
+    return final
+
+
+def _too_many() -> TrainingError:
+    return TrainingError(
+        "there are more than 4,294,967,294 different n-grams of one order",
+        hint="choose a lower --order, or rarer tokens as <UNK> (--min-count)",
+    )
+
+
+def merge(runs: Sequence[SortedPairs], size: int = BLOCK) -> Iterator[Merged]:
+    """Merge sorted runs, adding the counts of equal keys, in blocks of about `size` pairs of all runs together."""
+    size = max(1, size // max(1, len(runs)))  # of each run
     done = [0] * len(runs)
     standing = 0
     while True:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from charlm.errors import TrainingError
 from charlm.ngrams.columns import Array, Column, Numbers, Scratch, blocks, family_blocks, sums
 from charlm.ngrams.counts import CountLevel, Counts
 from charlm.ngrams.smoothing import SMOOTHERS, Chosen, Rule, choose
@@ -102,18 +103,25 @@ def _level(
         taken = discounts[np.minimum(found, 3)]
         totals, types = sums(found, begins), sums((found > 0).view(np.int8), begins)
         added = rule.per_type * types + rule.flat * vocab_size
-        whole = totals + added
+        with np.errstate(over="ignore"):
+            whole = totals + added
         # A context that was read and never continued (the end of a text) leaves everything to the shorter one.
         whole = np.where(whole > 0, whole, 1.0)
         sizes = np.diff(begins)
         share = np.maximum(found - taken, 0.0) / np.repeat(whole, sizes)
-        gamma = np.where(totals > 0, (sums(np.minimum(taken, found), begins) + added) / whole, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+            gamma = np.where(totals > 0, (sums(np.minimum(taken, found), begins) + added) / whole, 1.0)
         if cutoff:
             keep = level.counts[part] > cutoff
             gamma += sums(np.where(keep, 0.0, share), begins)
             share[~keep] = 0.0
             kept.append(keep)
         p = share + np.repeat(gamma, sizes) * shorter[level.suffixes[part]]
+        if not (np.isfinite(p.sum()) and np.isfinite(gamma.sum())):
+            raise TrainingError(
+                "the smoothed probabilities are not finite; nothing was saved",
+                hint="what is added to each count is too large: choose a smaller --add-k",
+            )
         with np.errstate(divide="ignore"):
             log_probs.append(np.log(p))
             backoffs.append(np.log(gamma))

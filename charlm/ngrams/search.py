@@ -153,7 +153,7 @@ def _compiled(coded: bool, left_coded: bool) -> Callable[..., None] | None:
     return made
 
 
-def _plain(numbers: Any, book: Any, place: Any) -> Any:
+def _plain(numbers: Any, _book: Any, place: Any) -> Any:
     return numbers[place]
 
 

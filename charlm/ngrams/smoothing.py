@@ -61,7 +61,7 @@ class Smoother:
     otherwise: str | None = None
 
 
-def _maximum_likelihood(_: CountsOfCounts, k: float) -> Rule:
+def _maximum_likelihood(_: CountsOfCounts, _k: float) -> Rule:
     """D = 0, A = 0: P(w | h) = c(hw) / T(h), the count ratio. What was not seen is impossible."""
     return Rule()
 
@@ -71,19 +71,19 @@ def _add_k(_: CountsOfCounts, k: float) -> Rule:
     return Rule(flat=k)
 
 
-def _witten_bell(_: CountsOfCounts, k: float) -> Rule:
+def _witten_bell(_: CountsOfCounts, _k: float) -> Rule:
     """D = 0, A = the number of different tokens after h (Witten & Bell 1991, method C; Chen & Goodman eq. 17)."""
     return Rule(per_type=1.0)
 
 
-def _one_discount(n: CountsOfCounts, k: float) -> Rule:
+def _one_discount(n: CountsOfCounts, _k: float) -> Rule:
     """D = n1 / (n1 + 2 n2) for every count (Ney, Essen & Kneser 1994)."""
     _require(n, 2)
     discount = n.n1 / (n.n1 + 2 * n.n2)
     return Rule((discount, discount, discount))
 
 
-def _three_discounts(n: CountsOfCounts, k: float) -> Rule:
+def _three_discounts(n: CountsOfCounts, _k: float) -> Rule:
     """Y = n1 / (n1 + 2 n2) and D_j = j - (j + 1) Y n_{j+1} / n_j for j = 1, 2, 3+ (Chen & Goodman 1998, eq. 26)."""
     _require(n, 4)
     y = n.n1 / (n.n1 + 2 * n.n2)

@@ -6,7 +6,7 @@ followed through the trie token by token: what continues the (n-1)-gram that end
 n-gram that ends here, so each order costs one search for each token, and all tokens are searched side by side.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,19 +108,24 @@ class Tables:
 
     def grams(self, n: int, size: int = 1 << 18) -> Iterator[tuple[Array, Array, Array | None]]:
         """All n-grams of an order in blocks: ids (k, n), log_probs (k,), backoffs (k,) or None."""
+        starts = [level.starts.whole() for level in self.levels[1:n]]  # once, not for each block
         for first, last in blocks(len(self.levels[n - 1]), size):
             entries = np.arange(first, last)
             level = self.levels[n - 1]
             backoffs = level.backoffs.at(slice(first, last)) if level.backoffs is not None else None
-            yield self.spelled(n, entries), level.log_probs.at(slice(first, last)), backoffs
+            yield self._spelled(n, entries, starts), level.log_probs.at(slice(first, last)), backoffs
 
     def spelled(self, n: int, entries: Array) -> Array:
         """The tokens of some n-grams: entries (k,)  ->  ids (k, n)"""
+        return self._spelled(n, entries, [level.starts.whole() for level in self.levels[1:n]])
+
+    def _spelled(self, n: int, entries: Array, starts: Sequence[Array]) -> Array:
+        """The same, given the starts of orders 2 to n."""
         ids = np.empty((len(entries), n), dtype=np.int64)
         for k in range(n, 1, -1):
             level = self.levels[k - 1]
             ids[:, k - 1] = level.words[entries]
-            entries = np.searchsorted(level.starts.whole(), entries, side="right") - 1
+            entries = np.searchsorted(starts[k - 2], entries, side="right") - 1
         ids[:, 0] = entries
         return ids
 

@@ -196,6 +196,29 @@ def test_counting_says_what_was_counted(charlm, poems):
     assert "40 documents" in table and f"3-grams  {told['ngrams'][2]:,}" in table
 
 
+def test_a_guessed_encoding_is_told_however_often_the_text_was_read_before(charlm, poems, vocab):
+    poems.write_bytes(poems.read_text("utf-8").encode("gb18030"))
+    told = "poems.txt: read as gb18030; give --encoding if that is wrong"
+    for folder, options in [("a", []), ("b", ["--vocab", vocab]), ("c", ["--vocab", vocab])]:
+        ended = charlm("ngram", "count", poems, *options, *SIZES, "-o", folder)
+        assert ended.err.count(told) == 1
+    assert told not in charlm("ngram", "count", poems, "--encoding", "gb18030", *SIZES, "-o", "d").err
+    assert told not in charlm("ngram", "count", poems, *SIZES, "-o", "e", "--quiet").err
+    valid = Path("valid.txt")
+    valid.write_bytes(valid.read_text("utf-8").encode("gb18030"))
+    ended = charlm("train", "--counts", "a", "--valid", "valid.txt", "--order", 3, "--run", "r")
+    assert ended.err.count("valid.txt: read as gb18030") == 1
+
+
+def test_counts_are_read_once_in_training(charlm, vocab, counted, monkeypatch):
+    from charlm.ngrams import countfiles
+
+    loaded, load = [], countfiles.load
+    monkeypatch.setattr(countfiles, "load", lambda path, scratch: loaded.append(path.name) or load(path, scratch))
+    assert charlm("train", "--counts", counted, *SIZES, "--run", "r").code == 0
+    assert loaded == ["counts"]
+
+
 def test_four_shards_give_the_model_of_one_to_the_last_bit(charlm, poems, vocab, counted, learn):
     for k in range(1, 5):
         ended = charlm("ngram", "count", poems, "--vocab", vocab, "--shard", f"{k}/4", *SIZES, "-o", f"shard{k}")

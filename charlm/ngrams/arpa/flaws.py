@@ -38,6 +38,10 @@ OTHER_FORMATS = {  # first bytes: what they are, and what to do
     b"blmt": ("a binary file of IRSTLM", "turn it into text: compile-lm FILE --text=yes model.arpa"),
     b"Qblmt": ("a binary file of IRSTLM", "turn it into text: compile-lm FILE --text=yes model.arpa"),
     b"iARPA": ("an iARPA file of IRSTLM", "turn it into ARPA: compile-lm FILE --text=yes model.arpa"),
+    b"qARPA": (
+        "a qARPA file of IRSTLM, whose numbers are codes and no log-probabilities",
+        "take the ARPA file from which quantize-lm made it",
+    ),
     b"SRILM_BINARY": ("a binary file of SRILM", "turn it into text: ngram -order N -lm FILE -write-lm model.arpa"),
     b"\xff\xfe": ("UTF-16 text", "turn it into UTF-8: iconv -f UTF-16 -t UTF-8 FILE > model.arpa"),
     b"\xfe\xff": ("UTF-16 text", "turn it into UTF-8: iconv -f UTF-16 -t UTF-8 FILE > model.arpa"),
@@ -105,10 +109,16 @@ MINUS_INFINITY = Flaw(
     "a probability of 0 is written -99; put that here, or read the file leniently",
     "numbers of minus infinity read as -99",
 )
+LARGEST_ROUNDING = 1e-3  # log10 that a log-probability may lie above 0 by rounding alone
+COSTS = Flaw(
+    "a log-probability of at most 0",
+    "are these costs, -log10 of the probabilities? turn the sign of every probability and backoff; "
+    f"else the file was damaged: {MAKE_ANEW}",
+)
 POSITIVE = Flaw(
     "a log-probability of at most 0",
     "IRSTLM is known for such rounding errors; put 0 here, or read the file leniently",
-    "positive log-probabilities set to 0",
+    "log-probabilities that rounding made positive set to 0",
 )
 USELESS_BACKOFF = Flaw(
     "no backoff in the highest order",

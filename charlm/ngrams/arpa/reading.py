@@ -188,9 +188,7 @@ class _Reader:
         start = self.lines.peek()
         if start is None:
             self._refuse(replace(flaws.NO_DATA, hint=flaws.CUT_SHORT.hint), 1, "an empty file")
-        for magic, (what, cure) in flaws.OTHER_FORMATS.items():
-            if start.startswith(magic):
-                self._refuse(replace(flaws.NO_DATA, hint=f"this is {what}; {cure}"), 1, what)
+        self._refuse_other_formats(start, 1)
         self.lines.block[0] = start.removeprefix(b"\xef\xbb\xbf")
         found = "only blank lines"
         while (text := self._next()) != b"\\data\\":
@@ -198,11 +196,17 @@ class _Reader:
                 self._refuse(flaws.NO_DATA, max(self.lines.number, 1), found)
             if found == "only blank lines":
                 found = f"text that begins with {_shown(text)}"
+                self._refuse_other_formats(text, self.lines.number + 1)
             self._flaw(flaws.PREAMBLE, self.lines.number + 1, _shown(text))
             self.lines.take()
         self.has_line_ends = self.lines.block[self.lines.place].endswith(b"\n")
         self.lines.take()
         self.is_open = True
+
+    def _refuse_other_formats(self, text: bytes, number: int) -> None:
+        for magic, (what, cure) in flaws.OTHER_FORMATS.items():
+            if text.startswith(magic):
+                self._refuse(replace(flaws.NO_DATA, hint=f"this is {what}; {cure}"), number, what)
 
     def _read_declarations(self) -> None:
         while (text := self._next()) is not None and not text.startswith(b"\\"):
@@ -354,6 +358,8 @@ class _Reader:
         if backoff and n == len(self.declared) and not self.lenient:
             self._flaw(flaws.USELESS_BACKOFF, number, _shown(fields[n + 1]))
         if log_prob > 0:
+            if log_prob > flaws.LARGEST_ROUNDING:
+                self._refuse(flaws.COSTS, number, _shown(fields[0]))
             self._flaw(flaws.POSITIVE, number, _shown(fields[0]))
             log_prob = 0.0
         if n == 1:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from charlm.errors import ArpaError
-from charlm.ngrams.arpa.layout import LN10, NEVER, Arpa
+from charlm.ngrams.arpa.layout import LN10, NEVER, Arpa, ArpaOrder
 from charlm.ngrams.columns import Array
 from charlm.ngrams.counts import root, word_type
 from charlm.ngrams.search import numbers_of
 from charlm.ngrams.tables import Level, Starts, Tables, Values
+from charlm.text.decoding import Note
 from charlm.text.vocab import EOS, SPECIALS, SPELLED_UNKNOWN, UNK, escape, unescape
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
@@ -45,8 +46,27 @@ def tokens_of(arpa: Arpa, source: str) -> tuple[list[str], Array]:
     often[SPECIALS[UNK]] = sum(word in SPELLED_UNKNOWN for word in arpa.words)
     twice, many = often.most_common(1)[0]
     if many > 1:
-        raise ArpaError(f"{source}: two of its words are the token {twice!r}", hint="leave one of them out of the file")
+        hint = "leave one of them out of the file"
+        if twice == SPECIALS[UNK]:
+            hint += f", or read it leniently to keep {UNKNOWN}"
+        raise ArpaError(f"{source}: two of its words are the token {twice!r}", hint=hint)
     return tokens, ids
+
+
+def with_one_unknown(arpa: Arpa, source: str, note: Note) -> Arpa:
+    """The same model, where both `<unk>` and `<UNK>` are words without the n-grams of the latter."""
+    other = SPECIALS[UNK]
+    if not (UNKNOWN in arpa.words and other in arpa.words):
+        return arpa
+    gone = arpa.words.index(other)
+    orders, left_out = [], 0
+    for order in arpa.orders:
+        kept = (order.grams != gone).all(axis=1)
+        grams = order.grams[kept]
+        orders.append(ArpaOrder(grams - (grams > gone), order.log_probs[kept], order.backoffs[kept]))
+        left_out += len(kept) - len(grams)
+    note(f"{source}: both {UNKNOWN} and {other} are words: n-grams with {other} left out ({left_out:,})")
+    return Arpa([word for word in arpa.words if word != other], orders)
 
 
 def tables_of(arpa: Arpa, ids: Array, vocab_size: int) -> Tables:
