@@ -6,6 +6,7 @@ folder. Its cut depends on its dictionary, so the dictionary's hash travels with
 
 import hashlib
 import logging
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from charlm.errors import VocabError
 from charlm.tokenizers.mixed import HAN, NOT_HAN
 
 RUN = re.compile(rf"[{HAN}]+|{NOT_HAN}|.", re.DOTALL)
+LONGEST_RUN = 1000  # characters that jieba is given at once
 STARTS_HAN = re.compile(f"[{HAN}]")
 
 UserWord = tuple[str, int | None, str | None]
@@ -71,11 +73,11 @@ class Words:
                 import jieba
             jieba.setLogLevel(logging.CRITICAL)  # a cache that cannot be written is only slower
             cutter = jieba.Tokenizer()
-            folder = storage.cache_folder()
             try:
+                folder = storage.cache_folder()
                 folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise storage.write_error(folder, error) from error
+            except (OSError, RuntimeError):  # not to be made, or no home at all: jieba then keeps no cache
+                folder = Path(os.devnull)  # a folder that never is one; without any, jieba would share /tmp
             cutter.tmp_dir, cutter.cache_file = str(folder), "jieba.cache"
             with cutter.get_dict_file() as handle:
                 digest = hashlib.sha256(handle.read())
@@ -99,10 +101,24 @@ class Words:
         tokens: list[str] = []
         for run in RUN.findall(text):
             if STARTS_HAN.match(run):
-                tokens += self._cutter().lcut(run)
+                tokens += self._words_of(run)
             else:
                 tokens.append(run)
         return tokens
+
+    def _words_of(self, run: str) -> list[str]:
+        """Cut Han in pieces, since jieba's time grows with the square of what stands between two marks."""
+        cut = self._cutter().lcut
+        words: list[str] = []
+        start = 0
+        while len(run) - start > LONGEST_RUN:
+            piece: list[str] = cut(run[start : start + LONGEST_RUN])
+            if len(piece[-1]) < LONGEST_RUN // 2:
+                piece.pop()  # it may go on behind the edge: the next piece begins with it
+            words += piece
+            start += sum(map(len, piece))
+        words += cut(run[start:])
+        return words
 
     def join(self, tokens: Sequence[str]) -> str:
         return "".join(tokens)
