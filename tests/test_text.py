@@ -307,6 +307,20 @@ def test_lines_are_joined_without_a_gap_in_chinese_and_with_one_elsewhere(lines,
     assert one_line(lines) == joined
 
 
+@pytest.mark.parametrize(
+    ("lines", "joined"),
+    [
+        ("나는 학교에\n간다", "나는 학교에 간다"),
+        ("봄이 왔다。\n꽃이 핀다", "봄이 왔다。 꽃이 핀다"),
+        ("“봄”\n“꽃”", "“봄” “꽃”"),
+        ("大韓民國은\n大國", "大韓民國은 大國"),
+        ("春が来た\n花が咲く", "春が来た花が咲く"),
+    ],
+)
+def test_lines_of_korean_are_joined_with_the_space_that_hangul_is_written_with(lines, joined):
+    assert one_line(lines) == joined
+
+
 # ── readings and parts ──────────────────────────────────────────────────────────────────────────
 
 

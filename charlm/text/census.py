@@ -15,6 +15,7 @@ from charlm.text.decoding import Note
 from charlm.text.survey import Survey
 from charlm.text.vocab import Loss, Vocab
 from charlm.tokenizers import TOKENIZERS, Tokenizer
+from charlm.tokenizers.words import STARTS_HAN, Words
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def build(counts: Mapping[str, int], config: TextConfig) -> tuple[Vocab, Loss]:
 def take(documents: Iterable[str], config: TextConfig, survey: Survey) -> Census:
     """Count some documents and make their codec."""
     tokenizer = make_tokenizer(config)
+    if isinstance(tokenizer, Words):
+        survey.remarks += tokenizer.remarks
     counts = vocab.count(survey.watch(documents), tokenizer, closing=config.reading == "lines")
     made, loss = build(counts, config)
     return Census(Codec(tokenizer, made, level=config.level, reading=config.reading), loss, survey)
@@ -102,8 +105,6 @@ def script_of(token: str) -> str:
     >>> script_of("字"), script_of("word"), script_of("，")
     ('han', 'latin', 'punctuation')
     """
-    from charlm.tokenizers.words import STARTS_HAN
-
     head = token[0]
     if STARTS_HAN.match(head):
         return "han"

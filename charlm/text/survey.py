@@ -60,6 +60,7 @@ class Survey:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     repeats: Repeats = field(default_factory=Repeats)
+    remarks: list[str] = field(default_factory=list)  # of others, told after what was found in the text
 
     def add(self, document: str) -> None:
         """Look at one document."""
@@ -95,7 +96,7 @@ class Survey:
         if repeats := self.repeats.count:
             about = "" if self.repeats.is_exact else "about "
             found.insert(0, f"{about}{_documents(repeats)} that stood there before")
-        return found
+        return found + self.remarks
 
 
 def _documents(number: int) -> str:
