@@ -193,6 +193,13 @@ def test_big_endian_utf_16_is_known_by_its_mark(write):
     assert read(write(("\ufeff" + SIMPLIFIED).encode("utf-16-be"))) == [SIMPLIFIED]
 
 
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf_32_is_known_by_its_mark_and_not_taken_for_utf_16(write, order):
+    path, notes = write(("\ufeff" + SIMPLIFIED).encode(f"utf-32-{order}")), []
+    assert list(documents([path], LINE_READING, note=notes.append)) == [SIMPLIFIED]
+    assert notes == [f"{path}: read as utf-32; give --encoding if that is wrong"]
+
+
 @pytest.mark.parametrize(("encoding", "sentence"), [("gb18030", SIMPLIFIED), ("big5", TRADITIONAL)])
 def test_old_chinese_encodings_are_guessed_and_noted(write, encoding, sentence):
     path, notes = write(sentence.encode(encoding)), []

@@ -39,9 +39,16 @@ def build(counts: Mapping[str, int], config: TextConfig) -> tuple[Vocab, Loss]:
         counts, min_count=config.min_count, max_size=config.max_size, coverage=config.coverage
     )
     if len(made) == len(vocab.SPECIALS):
+        if not any(number for token, number in counts.items() if token != vocab.SPECIALS[vocab.EOS]):
+            raise TextError(
+                "the text holds no tokens: the vocabulary would be empty",
+                hint="is the file empty, or every line blank?",
+            )
         raise TextError(
             f"no token of the text is seen {config.min_count} times or more: the vocabulary would be empty",
-            hint="is the text empty or very short? try --min-count 1",
+            hint="is the text very short? try --min-count 1"
+            if config.min_count > 1
+            else "allow more tokens with --max-size or --coverage; `<EOS>` and `<unk>` in a text do not count",
         )
     return made, loss
 

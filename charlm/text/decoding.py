@@ -16,6 +16,14 @@ Note = Callable[[str], None]  # receives one sentence about what was chosen or f
 
 BLOCK_BYTES = 1 << 20
 LONGEST_LINE = 1 << 24  # characters; what is longer is cut, so that memory stays bounded
+# The mark of little-endian UTF-32 begins with that of UTF-16, and stands before it.
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 # Zero-width space, word joiner, byte-order mark, direction marks, soft hyphen. The zero-width joiner and
 # non-joiner stay: emoji and Persian need them.
 INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x00AD])
@@ -45,8 +53,7 @@ def guess_encoding(head: bytes, name: str) -> str:
 
     Raises TextError where none of them gives text.
     """
-    marks = (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
-    for mark, encoding in marks:
+    for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
     try:

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 SAMPLE = 1 << 18
 LONG_LINE = 1000  # characters
 
-LOST = re.compile("[□○〇■●\ufffd]")
+LOST = re.compile("[□○■●\ufffd]")
 PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
+# How tools spell the edges of a sentence, padding and the like: as words of a text they are easily foretold, and
+# flatter its figure. `<unk>` is not among them: it is read as an unknown token.
+MARKS = re.compile(r"</?(?:s|eos|bos|sos|pad)>|<\|(?:endoftext|startoftext|im_start|im_end)\|>", re.IGNORECASE)
 BRACKETS = re.compile("[\\[\\](){}<>（）［］【】〔〕《》〈〉「」『』]")
 
 
@@ -71,7 +74,9 @@ class Survey:
             self.repeats.add(document)
         if len(document) > LONG_LINE:
             self._note("more than 1,000 characters", document)
-        if document.isascii():
+        if "<" in document and MARKS.search(document):
+            self._note("marks of a tool for words (<s>, </s>, <eos>)", document)
+        if document.isascii():  # nothing of what follows can be there, and brackets are ordinary
             return
         if LOST.search(document):
             self._note("signs of a lost character (□ ○ \ufffd)", document)
