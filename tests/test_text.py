@@ -254,6 +254,7 @@ def test_a_damaged_byte_late_in_an_old_encoding_is_named_at_its_place(write):
     good = (SIMPLIFIED + "\n").encode("gbk")
     path = write(good * 50 + "春天".encode("gbk") + b"\xff\xff" + good * 10)
     assert refused(path) == f"{path}:51: byte {len(good) * 50 + 4} (0xff) is not gb18030"
+    assert refused(write(good + b"\xff\xff")) == f"{path}:2: byte {len(good)} (0xff) is not gb18030"
 
 
 def test_utf_8_and_a_named_encoding_are_not_worth_a_note(write):

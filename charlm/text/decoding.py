@@ -87,7 +87,7 @@ def likely_encodings(sample: bytes) -> dict[str, tuple[float, str]]:
         hits, lost = sum(c in usual for c in foreign), foreign.count(LOST)
         likeness = hits / max(len(foreign), 1) / share_of_text
         if (
-            lost * 50 > len(foreign)
+            lost > 2 + len(foreign) // 50
             or likeness < (0.5 if encoding in NEVER_SURE else FAINT)
             or (encoding == "big5" and not _is_big5(text))
         ):
