@@ -62,11 +62,33 @@ def test_a_user_dictionary_makes_words(tmp_path, poems):
     assert "春江花月夜" in made.codec.vocab.ids
 
 
+def test_unusable_lines_of_a_user_dictionary_are_among_the_findings(tmp_path, poems):
+    (tmp_path / "words").write_text("春江花月夜 999\n卡拉OK\n", encoding="utf-8")
+    findings = census_of(poems, level="word", user_dict=str(tmp_path / "words")).survey.findings()
+    assert findings[-1].startswith("1 line of the user dictionary left out, e.g. ")
+    assert "卡拉OK" in findings[-1]
+
+
 @pytest.mark.parametrize("content", ["", "\n \n"])
 def test_an_empty_text_is_refused(tmp_path, content):
     (tmp_path / "a.txt").write_text(content)
-    with pytest.raises(TextError, match="the vocabulary would be empty"):
+    with pytest.raises(TextError, match="holds no tokens: the vocabulary would be empty"):
         census_of(str(tmp_path / "a.txt"))
+
+
+@pytest.mark.parametrize("min_count", [1, 2])
+def test_an_empty_text_is_not_told_to_try_what_cannot_help(tmp_path, min_count):
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(TextError) as caught:
+        census_of(str(tmp_path / "a.txt"), min_count=min_count)
+    assert caught.value.hint == "is the file empty, or every line blank?"
+
+
+def test_a_text_of_nothing_but_spelled_specials_is_not_told_to_try_the_default(tmp_path):
+    (tmp_path / "a.txt").write_text("<unk> <unk>\n")
+    with pytest.raises(TextError) as caught:
+        census_of(str(tmp_path / "a.txt"), level="spaced")
+    assert "--min-count" not in caught.value.hint
 
 
 def test_limits_that_leave_no_token_are_refused(poems):

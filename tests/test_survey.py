@@ -45,6 +45,23 @@ def test_what_is_odd_is_counted_and_shown(document, kind):
     assert found.findings() == [f"2 documents with {kind}, e.g. {document[:40]!r}"]
 
 
+@pytest.mark.parametrize(
+    "document",
+    ["<s> the cat </s>", "the cat <eos>", "THE CAT <EOS>", "a <pad> b", "春眠不觉晓</s>", "end<|endoftext|>"],
+)
+def test_marks_of_other_tools_are_told_also_in_plain_ascii(document):
+    assert any("1 document with marks of a tool for words" in finding for finding in surveyed(document).findings())
+
+
+@pytest.mark.parametrize("document", ["the <unk> cat", "a < b and b > a", "<span>s</span>", "<b>s"])
+def test_what_only_looks_like_a_mark_is_not_told(document):
+    assert surveyed(document).findings() == []
+
+
+def test_the_character_for_zero_is_no_lost_character():
+    assert surveyed("二〇二四年").findings() == []
+
+
 def test_a_document_may_be_odd_in_several_ways():
     assert surveyed("（□\ue000").counts.keys() == {
         "signs of a lost character (□ ○ \ufffd)",

@@ -193,11 +193,68 @@ def test_big_endian_utf_16_is_known_by_its_mark(write):
     assert read(write(("\ufeff" + SIMPLIFIED).encode("utf-16-be"))) == [SIMPLIFIED]
 
 
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf_32_is_known_by_its_mark_and_not_taken_for_utf_16(write, order):
+    path, notes = write(("\ufeff" + SIMPLIFIED).encode(f"utf-32-{order}")), []
+    assert list(documents([path], LINE_READING, note=notes.append)) == [SIMPLIFIED]
+    assert notes == [f"{path}: read as utf-32; give --encoding if that is wrong"]
+
+
 @pytest.mark.parametrize(("encoding", "sentence"), [("gb18030", SIMPLIFIED), ("big5", TRADITIONAL)])
 def test_old_chinese_encodings_are_guessed_and_noted(write, encoding, sentence):
     path, notes = write(sentence.encode(encoding)), []
     assert list(documents([path], LINE_READING, note=notes.append)) == [sentence]
     assert notes == [f"{path}: read as {encoding}; give --encoding if that is wrong"]
+
+
+JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗い所で泣いていた。"
+KOREAN = "모든 인간은 태어날 때부터 자유로우며 그 존엄과 권리에 있어 동등하다. 인간은 이성과 양심을 부여받았으며"
+RUSSIAN = "Все люди рождаются свободными и равными в своем достоинстве и правах. Они наделены разумом и совестью"
+GREEK = "Όλοι οι άνθρωποι γεννιούνται ελεύθεροι και ίσοι στην αξιοπρέπεια και τα δικαιώματα"
+FRENCH = "Tous les êtres humains naissent libres et égaux en dignité et en droits. L'été à Noël, où ça?"
+OLD_POEM = "床前明月光，疑是地上霜。舉頭望明月，低頭思故鄉。白日依山盡，黃河入海流。"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "encoding"),
+    [
+        (JAPANESE, "euc-jp"),
+        (JAPANESE, "cp932"),
+        (KOREAN, "cp949"),
+        (OLD_POEM, "big5"),
+        (OLD_POEM, "gb18030"),
+    ],
+)
+def test_no_old_encoding_is_taken_for_another(write, sentence, encoding):
+    assert decoding.guess_encoding(sentence.encode(encoding), "x") == encoding
+    assert read(write(sentence.encode(encoding))) == [sentence]
+
+
+@pytest.mark.parametrize(("sentence", "encoding"), [(GREEK, "cp1253"), (FRENCH, "latin-1"), ("שלום עולם", "cp1255")])
+def test_what_is_in_an_encoding_that_cannot_be_guessed_is_never_read_as_another(write, sentence, encoding):
+    path = write(sentence.encode(encoding))
+    refused(path)
+    assert read(path, encoding=encoding) == [sentence]
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
+def test_an_encoding_that_any_bytes_decode_in_is_offered_and_not_chosen(write, encoding):
+    assert f"{encoding}: {RUSSIAN[:40]}" in refused(write(RUSSIAN.encode(encoding))).split("\n")
+
+
+def test_an_encoding_that_is_not_clear_is_refused_with_a_line_of_each_candidate(write):
+    path = write(b"plain\n" + "春".encode("gb18030"))
+    message = refused(path)
+    assert message.startswith(f"{path}:2: byte 6 (0xb4) is not UTF-8; it may be in one of these")
+    assert "gb18030: 春" in message.split("\n")
+    assert read(path, encoding="gb18030") == ["plain", "春"]
+
+
+def test_a_damaged_byte_late_in_an_old_encoding_is_named_at_its_place(write):
+    good = (SIMPLIFIED + "\n").encode("gbk")
+    path = write(good * 50 + "春天".encode("gbk") + b"\xff\xff" + good * 10)
+    assert refused(path) == f"{path}:51: byte {len(good) * 50 + 4} (0xff) is not gb18030"
+    assert refused(write(good + b"\xff\xff")) == f"{path}:2: byte {len(good)} (0xff) is not gb18030"
 
 
 def test_utf_8_and_a_named_encoding_are_not_worth_a_note(write):
@@ -304,6 +361,20 @@ def test_a_line_without_end_is_cut_so_that_memory_stays_bounded(write, monkeypat
     ],
 )
 def test_lines_are_joined_without_a_gap_in_chinese_and_with_one_elsewhere(lines, joined):
+    assert one_line(lines) == joined
+
+
+@pytest.mark.parametrize(
+    ("lines", "joined"),
+    [
+        ("나는 학교에\n간다", "나는 학교에 간다"),
+        ("봄이 왔다。\n꽃이 핀다", "봄이 왔다。 꽃이 핀다"),
+        ("“봄”\n“꽃”", "“봄” “꽃”"),
+        ("大韓民國은\n大國", "大韓民國은 大國"),
+        ("春が来た\n花が咲く", "春が来た花が咲く"),
+    ],
+)
+def test_lines_of_korean_are_joined_with_the_space_that_hangul_is_written_with(lines, joined):
     assert one_line(lines) == joined
 
 

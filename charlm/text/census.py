@@ -10,6 +10,7 @@ from charlm.text.codec import Codec
 from charlm.text.survey import Survey
 from charlm.text.vocab import Loss, Vocab
 from charlm.tokenizers import TOKENIZERS, Tokenizer
+from charlm.tokenizers.words import STARTS_HAN, Words
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,16 @@ def build(counts: Mapping[str, int], config: TextConfig) -> tuple[Vocab, Loss]:
         counts, min_count=config.min_count, max_size=config.max_size, coverage=config.coverage
     )
     if len(made) == len(vocab.SPECIALS):
+        if not any(number for token, number in counts.items() if token != vocab.SPECIALS[vocab.EOS]):
+            raise TextError(
+                "the text holds no tokens: the vocabulary would be empty",
+                hint="is the file empty, or every line blank?",
+            )
         raise TextError(
             f"no token of the text is seen {config.min_count} times or more: the vocabulary would be empty",
-            hint="is the text empty or very short? try --min-count 1",
+            hint="is the text very short? try --min-count 1"
+            if config.min_count > 1
+            else "allow more tokens with --max-size or --coverage; `<EOS>` and `<unk>` in a text do not count",
         )
     return made, loss
 
@@ -43,6 +51,8 @@ def build(counts: Mapping[str, int], config: TextConfig) -> tuple[Vocab, Loss]:
 def take(documents: Iterable[str], config: TextConfig, survey: Survey) -> Census:
     """Count some documents and make their codec."""
     tokenizer = make_tokenizer(config)
+    if isinstance(tokenizer, Words):
+        survey.remarks += tokenizer.remarks
     counts = vocab.count(survey.watch(documents), tokenizer, closing=config.reading == "lines")
     made, loss = build(counts, config)
     return Census(Codec(tokenizer, made, level=config.level, reading=config.reading), loss, survey)
@@ -54,8 +64,6 @@ def script_of(token: str) -> str:
     >>> script_of("字"), script_of("word"), script_of("，")
     ('han', 'latin', 'punctuation')
     """
-    from charlm.tokenizers.words import STARTS_HAN
-
     head = token[0]
     if STARTS_HAN.match(head):
         return "han"

@@ -16,6 +16,14 @@ Note = Callable[[str], None]  # receives one sentence about what was chosen or f
 
 BLOCK_BYTES = 1 << 20
 LONGEST_LINE = 1 << 24  # characters; what is longer is cut, so that memory stays bounded
+# The mark of little-endian UTF-32 begins with that of UTF-16, and stands before it.
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 # Zero-width space, word joiner, byte-order mark, direction marks, soft hyphen. The zero-width joiner and
 # non-joiner stay: emoji and Persian need them.
 INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x200E, 0x200F, 0x00AD])
@@ -25,6 +33,26 @@ COMMON = frozenset(
     "的一是了我不人在他有这這个們们來来到时時大地为為子中你说說生国國年着就那和要她出也得里后後自以会會家可下而过過天去能"
     "对對小多然于於心学學么麼之都好看起发發当當没沒成只如事把还還用第样樣道想作种種开開美春花月山风風水云雲日夜秋江"
 )
+HIRAGANA = frozenset(map(chr, range(0x3041, 0x3094)))
+COMMON_HANGUL = frozenset("이다는을의에가고하지은를로한도사기인어자")
+COMMON_CYRILLIC = frozenset("оеаинтсрлв")
+# By encoding: characters that are frequent in its language, and their usual share of what is not ASCII.
+LEGACY: dict[str, tuple[frozenset[str], float]] = {
+    "gb18030": (COMMON, 0.2),
+    "big5": (COMMON, 0.2),
+    "euc-jp": (HIRAGANA, 0.5),
+    "cp932": (HIRAGANA, 0.5),
+    "cp949": (COMMON_HANGUL, 0.3),
+    "cp1251": (COMMON_CYRILLIC, 0.65),
+    "koi8-r": (COMMON_CYRILLIC, 0.65),
+}
+# Of the usual share: less than FAINT is another encoding, CLEAR and more can be read without asking.
+FAINT, CLEAR = 0.2, 0.35
+# One byte a character: any bytes decode, Greek and Thai too, so that these are offered where they are half as like
+# as their language, and never chosen.
+NEVER_SURE = frozenset({"cp1251", "koi8-r"})
+SAMPLE_BYTES = 1 << 18
+LOST = "\ufffd"
 
 
 def normalize(text: str) -> str:
@@ -40,13 +68,40 @@ def normalize(text: str) -> str:
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
-def guess_encoding(head: bytes, name: str) -> str:
-    """UTF-8 if it decodes, else the likelier of GB18030 and Big5 by how common its characters are.
+def _is_big5(text: str) -> bool:
+    """Whether second bytes are spread as in Big5: two of five below 0x7f, where other encodings have none."""
+    foreign = [c for c in text[:4000] if c > "\x7f" and c != LOST]
+    low = sum(c.encode("big5", "replace")[-1] < 0x7F for c in foreign)
+    return len(foreign) < 20 or low * 10 > len(foreign)
 
-    Raises TextError where none of them gives text.
+
+def likely_encodings(sample: bytes) -> dict[str, tuple[float, str]]:
+    """What some bytes may be in: by encoding, how like its language they read (1 is very), and their text.
+
+    A few damaged bytes do not speak against an encoding: the reader will name their place.
     """
-    marks = (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
-    for mark, encoding in marks:
+    likely = {}
+    for encoding, (usual, share_of_text) in LEGACY.items():
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(sample)
+        foreign = [c for c in text if c > "\x7f"]
+        hits, lost = sum(c in usual for c in foreign), foreign.count(LOST)
+        likeness = hits / max(len(foreign), 1) / share_of_text
+        if (
+            lost > 2 + len(foreign) // 50
+            or likeness < (0.5 if encoding in NEVER_SURE else FAINT)
+            or (encoding == "big5" and not _is_big5(text))
+        ):
+            continue
+        likely[encoding] = (min(likeness, 1.0) if hits > 1 else FAINT, text)
+    return likely
+
+
+def guess_encoding(head: bytes, name: str) -> str:
+    """UTF-8 if it decodes, else the encoding in which the text reads like its language.
+
+    Raises TextError where none does, or where it is not clear which: then with a line of each candidate.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
     try:
@@ -54,23 +109,36 @@ def guess_encoding(head: bytes, name: str) -> str:
         return "utf-8"
     except UnicodeDecodeError as error:
         place = error.start
+    where = f"{name}:{head.count(10, 0, place) + 1}: byte {place} ({head[place]:#04x}) is not UTF-8"
+    as_utf_8 = head.decode("utf-8", "replace")
+    lost = as_utf_8.count(LOST)
+    if sum(c > "\x7f" for c in as_utf_8) > 5 * lost:
+        raise TextError(f"{where}, as the rest of the file is", hint="repair the file, for example with `iconv -c`")
+    likely = {}
     if b"\0" not in head:
-        likeness = {}
-        for encoding in ("gb18030", "big5"):
-            try:
-                characters = codecs.getincrementaldecoder(encoding)().decode(head)
-            except UnicodeDecodeError:
-                continue
-            foreign = [c for c in characters if c > "\x7f"]
-            likeness[encoding] = sum(c in COMMON for c in foreign) / max(len(foreign), 1)
-        best = max(likeness, key=lambda encoding: likeness[encoding], default=None)
-        if best is not None and likeness[best] > 0.04:
-            return best
+        start = head.rfind(b"\n", 0, place) + 1
+        likely = likely_encodings(head[start : start + SAMPLE_BYTES])
+    ranked = sorted(likely, key=lambda encoding: -likely[encoding][0])
+    if not ranked:
+        raise TextError(
+            f"{where}, and the file does not look like GB18030 or Big5 text either",
+            hint="name its encoding with --encoding, or convert it with iconv; a binary file cannot be read",
+        )
+    best = likely[ranked[0]][0]
+    rivals = [encoding for encoding in ranked if likely[encoding][0] * 2 > best]
+    if best >= CLEAR and len(rivals) == 1 and ranked[0] not in NEVER_SURE:
+        return ranked[0]
+    shown = [f"{encoding}: {_foreign_line(likely[encoding][1])}" for encoding in rivals]
     raise TextError(
-        f"{name}:{head.count(10, 0, place) + 1}: byte {place} ({head[place]:#04x}) is not UTF-8, "
-        "and the file does not look like GB18030 or Big5 text either",
-        hint="name its encoding with --encoding, or convert it with iconv; a binary file cannot be read",
+        f"{where}; it may be in one of these, and it is not clear that it is:\n" + "\n".join(shown),
+        hint="if one of them reads well, name it with --encoding; if none does, ask where the file comes from",
     )
+
+
+def _foreign_line(text: str) -> str:
+    """The beginning of the first line that is not ASCII, fit to be shown."""
+    line = next((line for line in text.split("\n") if not line.isascii()), "")
+    return "".join(c if c.isprintable() else "?" for c in line.strip()[:40])
 
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:

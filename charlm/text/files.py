@@ -7,6 +7,7 @@ How bytes become lines is `decoding.py`'s work.
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -25,9 +26,12 @@ Kind = Literal["plain", "lines", "collection"]
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
 SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
 
+# Syllables, letters old and new, and half-width ones: Hangul is written with spaces, other than its neighbours.
+HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]")
+
 
 def one_line(text: str) -> str:
-    """Join the lines of a text: without a gap after Chinese, with a space elsewhere.
+    """Join the lines of a text: without a gap after Chinese, with a space elsewhere, Korean included.
 
     >>> one_line("春眠不觉晓，\\n处处闻啼鸟。"), one_line("a\\nb")
     ('春眠不觉晓，处处闻啼鸟。', 'a b')
@@ -36,7 +40,7 @@ def one_line(text: str) -> str:
     joined = lines[:1]
     for before, line in pairwise(lines):
         sides = before.rstrip(SHARED_MARKS)[-1:], line.lstrip(SHARED_MARKS)[:1]
-        joined += ["" if min(sides) >= "\u2e80" else " ", line]
+        joined += ["" if min(sides) >= "\u2e80" and not HANGUL.search("".join(sides)) else " ", line]
     return "".join(joined)
 
 

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 SAMPLE = 1 << 18
 LONG_LINE = 1000  # characters
 
-LOST = re.compile("[□○〇■●\ufffd]")
+LOST = re.compile("[□○■●\ufffd]")
 PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
+# How tools spell the edges of a sentence, padding and the like: as words of a text they are easily foretold, and
+# flatter its figure. `<unk>` is not among them: it is read as an unknown token.
+MARKS = re.compile(r"</?(?:s|eos|bos|sos|pad)>|<\|(?:endoftext|startoftext|im_start|im_end)\|>", re.IGNORECASE)
 BRACKETS = re.compile("[\\[\\](){}<>（）［］【】〔〕《》〈〉「」『』]")
 
 
@@ -60,6 +63,7 @@ class Survey:
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     repeats: Repeats = field(default_factory=Repeats)
+    remarks: list[str] = field(default_factory=list)  # of others, told after what was found in the text
 
     def add(self, document: str) -> None:
         """Look at one document."""
@@ -70,7 +74,9 @@ class Survey:
             self.repeats.add(document)
         if len(document) > LONG_LINE:
             self._note("more than 1,000 characters", document)
-        if document.isascii():
+        if "<" in document and MARKS.search(document):
+            self._note("marks of a tool for words (<s>, </s>, <eos>)", document)
+        if document.isascii():  # nothing of what follows can be there, and brackets are ordinary
             return
         if LOST.search(document):
             self._note("signs of a lost character (□ ○ \ufffd)", document)
@@ -95,7 +101,7 @@ class Survey:
         if repeats := self.repeats.count:
             about = "" if self.repeats.is_exact else "about "
             found.insert(0, f"{about}{_documents(repeats)} that stood there before")
-        return found
+        return found + self.remarks
 
 
 def _documents(number: int) -> str:
