@@ -181,6 +181,79 @@ def test_a_record_without_the_field_is_named_with_what_it_has(write):
     assert refused(collection) == f"{collection}, object 2: no text in the field 'text' (found: int)"
 
 
+@pytest.fixture
+def poems_folder(write, tmp_path):
+    """A folder laid out like a collection of poems on GitHub, with invented verses."""
+
+    def collection(name, value):
+        write(json.dumps(value, ensure_ascii=False), f"poems/{name}")
+
+    collection("poet.song.0.json", [{"author": "某甲", "paragraphs": ["纸船过浅水，", "竹马立斜阳。"]}])
+    collection("authors.song.json", [{"name": "某甲", "desc": "无"}, {"name": "某乙", "desc": "无"}])
+    collection("error/poet.song.0.json", [{"paragraphs": ["墨冷窗前雨。"]}, {"title": "残"}])
+    collection("表面结构字.json", {"雲": "云"})
+    collection("nalan.json", [{"title": "某调", "para": ["灯影摇残梦，", "砧声落小楼。"]}])
+    leaf = {"chapter": "某首", "author": "某丙", "paragraphs": ["石桥无客过。"]}
+    collection(
+        "meng/verses.json", {"title": "某书", "content": [{"type": "五言", "content": [leaf, {"chapter": "缺"}]}]}
+    )
+    collection("meng/plain.json", {"title": "某书", "content": ["一叶一舟，", "一灯一壶。"]})
+    for name in ("README.md", "readme_zh.md", "README.zh-CN.md", "LICENSE.txt", "error/Read-Me.txt"):
+        write("not a poem", f"poems/{name}")
+    for name in (".git/x.txt", "._a.txt", "meng/.cache/y.json"):
+        write("not a poem", f"poems/{name}")
+    write("读书灯下。", "poems/reader.txt")
+    return str(tmp_path / "poems")
+
+
+def test_a_folder_of_poems_gives_its_poems_and_tells_what_was_left_out(poems_folder):
+    notes = []
+    found = list(documents([poems_folder], LINE_READING, note=notes.append))
+    assert sorted(found) == sorted(
+        [
+            "纸船过浅水，竹马立斜阳。",
+            "墨冷窗前雨。",
+            "灯影摇残梦，砧声落小楼。",
+            "石桥无客过。",
+            "一叶一舟，一灯一壶。",
+            "读书灯下。",
+        ]
+    )
+    left_out, passed_over = notes
+    assert "left out: 8, e.g. " in left_out and ".git/x.txt" in left_out
+    assert (
+        "without text passed over: 5, e.g. " in passed_over
+        and "authors.song.json, object 1 (name, desc)" in passed_over
+    )
+
+
+def test_a_file_of_a_collection_that_was_named_stays_strict(poems_folder):
+    assert "object 1: no text in the field 'text'" in refused(f"{poems_folder}/authors.song.json")
+    assert "object 1: no text in the field 'text' (found: chapter)" in refused(f"{poems_folder}/meng/verses.json")
+    assert read(f"{poems_folder}/README.md") == ["not a poem"]
+
+
+@pytest.mark.parametrize("wanted", ["train", "valid"])
+def test_a_folder_of_poems_can_be_parted_in_both_readings(poems_folder, wanted):
+    list(part([poems_folder], LINE_READING, wanted))
+    assert "".join(part([poems_folder], STREAM, wanted))
+
+
+def test_a_hidden_folder_that_was_named_is_read(write, tmp_path):
+    write("春风", ".poems/a.txt")
+    assert read(str(tmp_path / ".poems")) == ["春风"]
+
+
+def test_a_folder_of_nothing_but_read_mes_holds_no_text(write, tmp_path):
+    write("about", "README.md")
+    assert refused(str(tmp_path)) == f"no text files in the folder {tmp_path}"
+
+
+def test_books_in_books_without_end_are_refused_and_not_followed(write):
+    nested = '{"content": [' * 200 + "{}" + "]}" * 200
+    assert "no text in the field" in refused(write(nested, "a.json"))
+
+
 # ── encodings ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -47,15 +47,15 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
 
     def train_documents(note: Note = _nothing) -> Iterable[str]:
         return (
-            text.part(files, config.text, "train", note=note)
+            text.part(config.texts, config.text, "train", note=note)
             if split
-            else text.documents(files, config.text, note=note)
+            else text.documents(config.texts, config.text, note=note)
         )
 
     def valid_documents(note: Note = _nothing) -> Iterable[str]:
         if split:
-            return text.part(files, config.text, "valid", note=note)
-        return text.documents(valid_files, config.text, note=note)
+            return text.part(config.texts, config.text, "valid", note=note)
+        return text.documents(config.valid, config.text, note=note)
 
     codec = None
     if vocab_folder is not None:
