@@ -154,6 +154,41 @@ def test_json_lines_give_the_text_of_a_field(write):
     assert read(path, field="poem") == ["春风月夜", "a b"]
 
 
+JSON_LINES = '{"text": "春风", "n": 1}\n\n{"text": "月夜"}\n{"text": "花落"}\n'
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.JSON", "a.json.gz", "a.txt", "a"])
+def test_json_lines_are_known_by_their_content_whatever_the_file_is_called(write, name):
+    content = JSON_LINES.encode()
+    path = write(gzip.compress(content) if name.endswith("gz") else content, name)
+    assert read(path) == ["春风", "月夜", "花落"]
+    assert stream(path) == "春风\n月夜\n花落\n"
+
+
+def test_json_lines_from_standard_input_are_read_as_such(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(JSON_LINES.encode())))
+    notes = []
+    assert list(documents(["-"], LINE_READING, note=notes.append)) == ["春风", "月夜", "花落"]
+    assert notes == ["-: read as JSON lines"]
+
+
+def test_json_lines_by_content_name_the_line_that_is_bad(write):
+    path = write(JSON_LINES + '{"poem": "x"}\n', "a.json")
+    assert refused(path) == f"{path}:5: no text in the field 'text' (found: poem)"
+    path = write(JSON_LINES + '{"text": ', "b.json")
+    assert refused(path).startswith(f"{path}:5: not JSON")
+
+
+@pytest.mark.parametrize("prose", ["{a}\n{b}\n", "{}\n{}\n", '{"a": 1}\nprose', "[1]\n[2]\n", "{\n}\n", "{" * 9999])
+def test_prose_in_braces_is_prose(write, prose):
+    assert read(write(prose)) == prose.rstrip("\n").split("\n")
+
+
+def test_a_collection_over_many_lines_is_no_json_lines(write):
+    assert read(write(json.dumps([{"text": "春风"}, {"text": "月夜"}], indent=1), "a.json")) == ["春风", "月夜"]
+    assert read(write(json.dumps({"text": "春风"}, indent=1), "a.json")) == ["春风"]
+
+
 def test_json_lines_may_be_packed(write):
     assert read(write(gzip.compress(b'{"text": "ok"}'), "a.ndjson.gz")) == ["ok"]
 

@@ -2,8 +2,8 @@
 
 A source is a file, a folder (its text files, by name) or `-` for stdin. Plain text, gzip, JSON lines
 (`field`) and JSON collections of poems (objects with `paragraphs`, `content` or `para`) are told apart by name
-and first byte. A file that was named must hold what is wanted; from a folder is taken what holds texts.
-How bytes become lines is `decoding.py`'s work.
+and by what stands first in them. A file that was named must hold what is wanted; from a folder is taken what
+holds texts. How bytes become lines is `decoding.py`'s work.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -31,6 +31,7 @@ ABOUT = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|changelog|contributing|cod
 POEM_FIELDS = ("paragraphs", "content", "para")  # where collections of poems keep the lines of a poem
 DEEPEST = 20  # books, parts and chapters around a poem
 EXAMPLES = 3
+FIRST_LINES = 1000  # among which two that are not blank are looked for
 SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
 
 
@@ -159,7 +160,7 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 def kind_of(name: str) -> Kind:
-    """How a file is read: as plain text, as JSON lines, or as a JSON collection.
+    """How a file of this name is read unless it begins with JSON lines: as plain text, JSON lines or a collection.
 
     >>> kind_of("poems.jsonl.gz"), kind_of("poems.json"), kind_of("poems.txt")
     ('lines', 'collection', 'plain')
@@ -172,9 +173,14 @@ def kind_of(name: str) -> Kind:
 
 def _lines_of_file(name: str, config: TextConfig, note: Note, passed_over: _PassedOver | None) -> Iterator[str]:
     """The lines of a file; objects without text are counted in `passed_over`, or refused where there is none."""
-    kind = kind_of(name)
     with _opened(name) as raw:
-        lines = decoded_lines(raw, name, config.encoding, note)
+        head, lines = _first_lines(decoded_lines(raw, name, config.encoding, note))
+        kind = kind_of(name)
+        # One object alone is a collection of one poem where the file's name says so.
+        if kind != "lines" and len(head) > (kind == "collection") and _are_json_lines(head):
+            if kind == "plain":
+                note(f"{name}: read as JSON lines")
+            kind = "lines"
         if kind == "plain":
             yield from lines
             return
@@ -189,6 +195,37 @@ def _lines_of_file(name: str, config: TextConfig, note: Note, passed_over: _Pass
                         f"{place}: no text in the field {config.field!r} (found: {_keys(holder)})",
                         hint="name the field that holds the text with --field",
                     )
+
+
+def _first_lines(lines: Iterator[str]) -> tuple[list[str], Iterator[str]]:
+    """The first two lines that are not blank, and all lines from the first on."""
+    read: list[str] = []
+    head: list[str] = []
+    for line in lines:
+        read.append(line)
+        if line.strip():
+            head.append(line)
+        if len(head) == 2 or len(read) == FIRST_LINES:
+            break
+    return head, chain(read, lines)
+
+
+def _are_json_lines(head: list[str]) -> bool:
+    """Whether a text begins with an object on each line, as no JSON collection does and no prose.
+
+    >>> _are_json_lines(['{"text": "a"}\\n', '{"text": "b"}\\n']), _are_json_lines(["{a}\\n"]), _are_json_lines([])
+    (True, False, False)
+    """
+    return bool(head) and all(_is_object(line) for line in head)
+
+
+def _is_object(line: str) -> bool:
+    if not line.lstrip().startswith("{"):
+        return False
+    try:
+        return bool(json.loads(line))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _json_lines(lines: Iterable[str], name: str) -> Iterator[tuple[str, Any]]:
