@@ -490,3 +490,9 @@ def test_simplifying_without_opencc_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(MissingExtra, match="OpenCC") as caught:
         list(documents([str(tmp_path / "poem.txt")], TextConfig(simplify=True)))
     assert "charlm[simplify]" in caught.value.hint
+
+
+@pytest.mark.parametrize("wanted", ["train", "valid"])
+def test_a_stream_from_standard_input_can_be_parted(monkeypatch, wanted):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("一二三四五\n六七八\n".encode())))
+    assert "".join(part(["-"], STREAM, wanted)) == {"train": "一二三四五\n六七八", "valid": "\n"}[wanted]

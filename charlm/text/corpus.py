@@ -26,7 +26,7 @@ from charlm.text.vocab import EOS, SPELLED_UNKNOWN
 
 CACHE_BYTES = 16 << 30  # older corpora are dropped beyond this; they can be made again
 FLUSH_IDS = 1 << 20
-LAYOUT = 2  # of the cached files and of how texts are read; another one makes them anew
+LAYOUT = 1  # of the cached files; another one makes them anew
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,18 @@ import hashlib
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 from charlm import storage
 from charlm.config.text import TextConfig
 from charlm.errors import MissingExtra, TextError
-from charlm.text.decoding import Note, decoded_lines, normalize
+from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, normalize
 
 Part = Literal["train", "valid", "test"]
 Kind = Literal["plain", "lines", "collection"]
@@ -94,6 +95,9 @@ def _files_of(sources: Iterable[str], note: Note) -> list[tuple[str, bool]]:
             is_there, is_folder = path.exists(), path.is_dir()
         except OSError as error:  # too long a name, or a folder that may not be entered
             raise TextError(f"cannot read {source}: {error.strerror}", hint="check the spelling") from error
+        if not source:
+            hint = "is a variable unset? `.` is the current folder"
+            raise TextError("an empty name was given where a text is wanted", hint=hint)
         if source == "-":
             files.append((source, True))
         elif is_folder:
@@ -155,6 +159,40 @@ def _keys(record: Any) -> str:
     return (", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__)[:80]
 
 
+class Kept:
+    """What flows by only once, stdin and pipes, kept on the disk so that it can be read again and again.
+
+    The copies go with this object. A named pipe that is read by another one gives what was written meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._copies: dict[str, IO[bytes]] = {}
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """The bytes of a file from their beginning; raises TextError or StorageError."""
+        if can_be_read_twice([name]):
+            return _opened(name)
+        if name not in self._copies:
+            self._copies[name] = _copy_of(name)
+        return Path(self._copies[name].name).open("rb")
+
+
+def _copy_of(name: str) -> IO[bytes]:
+    folder = Path(tempfile.gettempdir())
+    with _opened(name) as raw:
+        try:
+            copy = cast(IO[bytes], tempfile.NamedTemporaryFile(prefix="charlm-"))  # noqa: SIM115 (it outlives this function)
+        except OSError as error:
+            raise storage.write_error(folder, error) from error
+        while block := raw.read(BLOCK_BYTES):
+            try:
+                copy.write(block)
+                copy.flush()
+            except OSError as error:
+                raise storage.write_error(folder, error) from error
+    return copy
+
+
 def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
     return nullcontext(sys.stdin.buffer) if name == "-" else storage.open_bytes(Path(name))
 
@@ -171,9 +209,11 @@ def kind_of(name: str) -> Kind:
     return "collection" if ".json" in endings else "plain"
 
 
-def _lines_of_file(name: str, config: TextConfig, note: Note, passed_over: _PassedOver | None) -> Iterator[str]:
+def _lines_of_file(
+    name: str, config: TextConfig, note: Note, passed_over: _PassedOver | None, kept: Kept | None
+) -> Iterator[str]:
     """The lines of a file; objects without text are counted in `passed_over`, or refused where there is none."""
-    with _opened(name) as raw:
+    with kept.open(name) if kept else _opened(name) as raw:
         head, lines = _first_lines(decoded_lines(raw, name, config.encoding, note))
         kind = kind_of(name)
         # One object alone is a collection of one poem where the file's name says so.
@@ -265,8 +305,12 @@ def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterat
         yield from decoded_lines(raw, name, config.encoding, note)
 
 
-def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
+def documents(
+    sources: Iterable[str], config: TextConfig, *, note: Note = _silent, kept: Kept | None = None
+) -> Iterator[str]:
     """All documents of the sources, in order.
+
+    kept  keeps stdin and pipes, where they shall be read again
 
     With `lines` a document is a line without its end and without white space at its edges; blank lines are
     passed over, unless `blank_lines` keeps them. With `stream` it is a piece of the text, line end included,
@@ -278,7 +322,7 @@ def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silen
     for name, is_named in _files_of(sources, note):
         if not ended:
             yield "\n"  # two files do not run into one line
-        for line in _lines_of_file(name, config, note, None if is_named else passed_over):
+        for line in _lines_of_file(name, config, note, None if is_named else passed_over, kept):
             text = convert(line) if convert else line
             if config.reading == "stream":
                 ended = text.endswith("\n")
@@ -288,18 +332,23 @@ def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silen
     passed_over.tell("objects without text passed over", note)
 
 
-def part(sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent) -> Iterator[str]:
+def part(
+    sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent, kept: Kept | None = None
+) -> Iterator[str]:
     """The documents of one part of a corpus that has no validation file of its own.
 
     Lines are divided by `part_of`; of a stream, whose order matters, the last tenth is `valid`.
     """
     sources = list(sources)
     if config.reading == "lines":
-        yield from (document for document in documents(sources, config, note=note) if part_of(document) == wanted)
+        yield from (
+            document for document in documents(sources, config, note=note, kept=kept) if part_of(document) == wanted
+        )
         return
-    cut = sum(map(len, documents(sources, config))) * 9 // 10
+    kept = kept or Kept()
+    cut = sum(map(len, documents(sources, config, kept=kept))) * 9 // 10
     place = 0
-    for piece in documents(sources, config, note=note):
+    for piece in documents(sources, config, note=note, kept=kept):
         start, place = place, place + len(piece)
         mine = piece[: max(cut - start, 0)] if wanted == "train" else piece[max(cut - start, 0) :]
         if mine and wanted != "test":

@@ -1,6 +1,7 @@
 """`charlm train`: what a user gets, and what bad input gets."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -211,3 +212,16 @@ def test_a_full_disk_loses_nothing(charlm, monkeypatch):
 def test_a_target_that_cannot_be_written_is_refused(charlm):
     Path("file").write_text("a file where a folder should be", "utf-8")
     charlm("train", EVERYDAY, *TINY, "--steps", 1, "--run", "file/run").refused("cannot write file/run")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="the system gives open files no names")
+@pytest.mark.parametrize("option", [(), ("--valid",)])
+def test_a_pipe_of_the_shell_is_called_a_pipe_and_not_a_missing_file(charlm, option):
+    Path("a.txt").write_text("你好\n", "utf-8")
+    reading, writing = os.pipe()
+    try:
+        text = ("a.txt",) if option else ()
+        charlm("train", *text, *option, f"/dev/fd/{reading}", *TINY).refused("pipes flow by only once")
+    finally:
+        os.close(reading)
+        os.close(writing)
