@@ -3,6 +3,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -450,11 +451,21 @@ def test_lines_are_parted_by_their_own_hash(write):
     assert list(part([path], LINE_READING, "test")) == TEST
 
 
-def test_the_last_tenth_of_a_stream_is_for_validation(write):
+def test_the_last_tenth_of_a_stream_is_for_validation_and_for_the_test(write):
     path, second = write("一二三四五\n六七八\n"), write("九十一二三四五六七八\n", "b")
     assert "".join(part([path, second], STREAM, "train")) == "一二三四五\n六七八\n九十一二三四五六"  # 18 of 21
-    assert "".join(part([path, second], STREAM, "valid")) == "七八\n"
-    assert list(part([path, second], STREAM, "test")) == []
+    assert "".join(part([path, second], STREAM, "valid")) == "七"
+    assert "".join(part([path, second], STREAM, "test")) == "八\n"
+
+
+@given(st.text("春江\n", min_size=1, max_size=90))
+def test_the_parts_of_a_stream_joined_are_the_stream(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.txt")
+        path.write_text(content, "utf-8")
+        parts = ["".join(part([str(path)], STREAM, wanted)) for wanted in ("train", "valid", "test")]
+        assert "".join(parts) == content
+        assert abs(len(parts[1]) - len(parts[2])) <= 1
 
 
 def test_the_guess_is_noted_once_however_often_a_stream_is_read(write):
@@ -492,7 +503,7 @@ def test_simplifying_without_opencc_says_what_to_install(tmp_path, monkeypatch):
     assert "charlm[simplify]" in caught.value.hint
 
 
-@pytest.mark.parametrize("wanted", ["train", "valid"])
+@pytest.mark.parametrize("wanted", ["train", "test"])
 def test_a_stream_from_standard_input_can_be_parted(monkeypatch, wanted):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("一二三四五\n六七八\n".encode())))
-    assert "".join(part(["-"], STREAM, wanted)) == {"train": "一二三四五\n六七八", "valid": "\n"}[wanted]
+    assert "".join(part(["-"], STREAM, wanted)) == {"train": "一二三四五\n六七八", "test": "\n"}[wanted]

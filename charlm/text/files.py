@@ -337,7 +337,8 @@ def part(
 ) -> Iterator[str]:
     """The documents of one part of a corpus that has no validation file of its own.
 
-    Lines are divided by `part_of`; of a stream, whose order matters, the last tenth is `valid`.
+    Lines are divided by `part_of`; of a stream, whose order matters, the last tenth is kept: one half is
+    `valid`, and the end is `test`.
     """
     sources = list(sources)
     if config.reading == "lines":
@@ -346,12 +347,13 @@ def part(
         )
         return
     kept = kept or Kept()
-    cut = sum(map(len, documents(sources, config, kept=kept))) * 9 // 10
+    whole = sum(map(len, documents(sources, config, kept=kept)))
+    cuts = 0, whole * 9 // 10, whole * 19 // 20, whole
+    first, last = dict(zip(("train", "valid", "test"), pairwise(cuts), strict=True))[wanted]
     place = 0
     for piece in documents(sources, config, note=note, kept=kept):
         start, place = place, place + len(piece)
-        mine = piece[: max(cut - start, 0)] if wanted == "train" else piece[max(cut - start, 0) :]
-        if mine and wanted != "test":
+        if mine := piece[max(first - start, 0) : max(last - start, 0)]:
             yield mine
 
 

@@ -225,3 +225,14 @@ def test_a_pipe_of_the_shell_is_called_a_pipe_and_not_a_missing_file(charlm, opt
     finally:
         os.close(reading)
         os.close(writing)
+
+
+@pytest.mark.parametrize("reading", ["lines", "stream"])
+def test_a_damaged_validation_text_is_not_called_empty(charlm, reading):
+    Path("a.txt").write_text("你好\n再见\n" * 9, "utf-8")
+    Path("bad.txt").write_bytes("你好\n".encode() + b"\xff\xfe\n")
+    ended = charlm("train", "a.txt", "--valid", "bad.txt", "--reading", reading, *TINY)
+    ended.refused("bad.txt:2: byte 7 (0xff) is not UTF-8")
+    Path("bad.txt").write_text("", "utf-8")
+    ended = charlm("train", "a.txt", "--valid", "bad.txt", "--reading", reading, *TINY)
+    ended.refused("the validation text", "is empty")
