@@ -3,6 +3,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -154,6 +155,41 @@ def test_json_lines_give_the_text_of_a_field(write):
     assert read(path, field="poem") == ["春风月夜", "a b"]
 
 
+JSON_LINES = '{"text": "春风", "n": 1}\n\n{"text": "月夜"}\n{"text": "花落"}\n'
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.JSON", "a.json.gz", "a.txt", "a"])
+def test_json_lines_are_known_by_their_content_whatever_the_file_is_called(write, name):
+    content = JSON_LINES.encode()
+    path = write(gzip.compress(content) if name.endswith("gz") else content, name)
+    assert read(path) == ["春风", "月夜", "花落"]
+    assert stream(path) == "春风\n月夜\n花落\n"
+
+
+def test_json_lines_from_standard_input_are_read_as_such(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(JSON_LINES.encode())))
+    notes = []
+    assert list(documents(["-"], LINE_READING, note=notes.append)) == ["春风", "月夜", "花落"]
+    assert notes == ["-: read as JSON lines"]
+
+
+def test_json_lines_by_content_name_the_line_that_is_bad(write):
+    path = write(JSON_LINES + '{"poem": "x"}\n', "a.json")
+    assert refused(path) == f"{path}:5: no text in the field 'text' (found: poem)"
+    path = write(JSON_LINES + '{"text": ', "b.json")
+    assert refused(path).startswith(f"{path}:5: not JSON")
+
+
+@pytest.mark.parametrize("prose", ["{a}\n{b}\n", "{}\n{}\n", '{"a": 1}\nprose', "[1]\n[2]\n", "{\n}\n", "{" * 9999])
+def test_prose_in_braces_is_prose(write, prose):
+    assert read(write(prose)) == prose.rstrip("\n").split("\n")
+
+
+def test_a_collection_over_many_lines_is_no_json_lines(write):
+    assert read(write(json.dumps([{"text": "春风"}, {"text": "月夜"}], indent=1), "a.json")) == ["春风", "月夜"]
+    assert read(write(json.dumps({"text": "春风"}, indent=1), "a.json")) == ["春风"]
+
+
 def test_json_lines_may_be_packed(write):
     assert read(write(gzip.compress(b'{"text": "ok"}'), "a.ndjson.gz")) == ["ok"]
 
@@ -179,6 +215,79 @@ def test_a_record_without_the_field_is_named_with_what_it_has(write):
     assert refused(lines) == f"{lines}:2: no text in the field 'text' (found: poem, by)"
     collection = write('[{"text": "ok"}, 7, {"text": ["a", 1]}]', "a.json")
     assert refused(collection) == f"{collection}, object 2: no text in the field 'text' (found: int)"
+
+
+@pytest.fixture
+def poems_folder(write, tmp_path):
+    """A folder laid out like a collection of poems on GitHub, with invented verses."""
+
+    def collection(name, value):
+        write(json.dumps(value, ensure_ascii=False), f"poems/{name}")
+
+    collection("poet.song.0.json", [{"author": "某甲", "paragraphs": ["纸船过浅水，", "竹马立斜阳。"]}])
+    collection("authors.song.json", [{"name": "某甲", "desc": "无"}, {"name": "某乙", "desc": "无"}])
+    collection("error/poet.song.0.json", [{"paragraphs": ["墨冷窗前雨。"]}, {"title": "残"}])
+    collection("表面结构字.json", {"雲": "云"})
+    collection("nalan.json", [{"title": "某调", "para": ["灯影摇残梦，", "砧声落小楼。"]}])
+    leaf = {"chapter": "某首", "author": "某丙", "paragraphs": ["石桥无客过。"]}
+    collection(
+        "meng/verses.json", {"title": "某书", "content": [{"type": "五言", "content": [leaf, {"chapter": "缺"}]}]}
+    )
+    collection("meng/plain.json", {"title": "某书", "content": ["一叶一舟，", "一灯一壶。"]})
+    for name in ("README.md", "readme_zh.md", "README.zh-CN.md", "LICENSE.txt", "error/Read-Me.txt"):
+        write("not a poem", f"poems/{name}")
+    for name in (".git/x.txt", "._a.txt", "meng/.cache/y.json"):
+        write("not a poem", f"poems/{name}")
+    write("读书灯下。", "poems/reader.txt")
+    return str(tmp_path / "poems")
+
+
+def test_a_folder_of_poems_gives_its_poems_and_tells_what_was_left_out(poems_folder):
+    notes = []
+    found = list(documents([poems_folder], LINE_READING, note=notes.append))
+    assert sorted(found) == sorted(
+        [
+            "纸船过浅水，竹马立斜阳。",
+            "墨冷窗前雨。",
+            "灯影摇残梦，砧声落小楼。",
+            "石桥无客过。",
+            "一叶一舟，一灯一壶。",
+            "读书灯下。",
+        ]
+    )
+    left_out, passed_over = notes
+    assert "left out: 8, e.g. " in left_out and ".git/x.txt" in left_out
+    assert (
+        "without text passed over: 5, e.g. " in passed_over
+        and "authors.song.json, object 1 (name, desc)" in passed_over
+    )
+
+
+def test_a_file_of_a_collection_that_was_named_stays_strict(poems_folder):
+    assert "object 1: no text in the field 'text'" in refused(f"{poems_folder}/authors.song.json")
+    assert "object 1: no text in the field 'text' (found: chapter)" in refused(f"{poems_folder}/meng/verses.json")
+    assert read(f"{poems_folder}/README.md") == ["not a poem"]
+
+
+@pytest.mark.parametrize("wanted", ["train", "valid"])
+def test_a_folder_of_poems_can_be_parted_in_both_readings(poems_folder, wanted):
+    list(part([poems_folder], LINE_READING, wanted))
+    assert "".join(part([poems_folder], STREAM, wanted))
+
+
+def test_a_hidden_folder_that_was_named_is_read(write, tmp_path):
+    write("春风", ".poems/a.txt")
+    assert read(str(tmp_path / ".poems")) == ["春风"]
+
+
+def test_a_folder_of_nothing_but_read_mes_holds_no_text(write, tmp_path):
+    write("about", "README.md")
+    assert refused(str(tmp_path)) == f"no text files in the folder {tmp_path}"
+
+
+def test_books_in_books_without_end_are_refused_and_not_followed(write):
+    nested = '{"content": [' * 200 + "{}" + "]}" * 200
+    assert "no text in the field" in refused(write(nested, "a.json"))
 
 
 # ── encodings ───────────────────────────────────────────────────────────────────────────────────
@@ -413,11 +522,21 @@ def test_lines_are_parted_by_their_own_hash(write):
     assert list(part([path], LINE_READING, "test")) == TEST
 
 
-def test_the_last_tenth_of_a_stream_is_for_validation(write):
+def test_the_last_tenth_of_a_stream_is_for_validation_and_for_the_test(write):
     path, second = write("一二三四五\n六七八\n"), write("九十一二三四五六七八\n", "b")
     assert "".join(part([path, second], STREAM, "train")) == "一二三四五\n六七八\n九十一二三四五六"  # 18 of 21
-    assert "".join(part([path, second], STREAM, "valid")) == "七八\n"
-    assert list(part([path, second], STREAM, "test")) == []
+    assert "".join(part([path, second], STREAM, "valid")) == "七"
+    assert "".join(part([path, second], STREAM, "test")) == "八\n"
+
+
+@given(st.text("春江\n", min_size=1, max_size=90))
+def test_the_parts_of_a_stream_joined_are_the_stream(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.txt")
+        path.write_text(content, "utf-8")
+        parts = ["".join(part([str(path)], STREAM, wanted)) for wanted in ("train", "valid", "test")]
+        assert "".join(parts) == content
+        assert abs(len(parts[1]) - len(parts[2])) <= 1
 
 
 def test_the_guess_is_noted_once_however_often_a_stream_is_read(write):
@@ -453,3 +572,9 @@ def test_simplifying_without_opencc_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(MissingExtra, match="OpenCC") as caught:
         list(documents([str(tmp_path / "poem.txt")], TextConfig(simplify=True)))
     assert "charlm[simplify]" in caught.value.hint
+
+
+@pytest.mark.parametrize("wanted", ["train", "test"])
+def test_a_stream_from_standard_input_can_be_parted(monkeypatch, wanted):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("一二三四五\n六七八\n".encode())))
+    assert "".join(part(["-"], STREAM, wanted)) == {"train": "一二三四五\n六七八", "test": "\n"}[wanted]

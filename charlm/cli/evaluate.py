@@ -14,7 +14,7 @@ from charlm.errors import ConfigError
 
 def evaluate(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN... TEXT", help="Run directories, then the text; - is stdin.")
+        list[str], typer.Argument(metavar="RUN... TEXT", help="Run directories, then the text; - is stdin.")
     ],
     part: Annotated[
         str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
@@ -35,12 +35,13 @@ def evaluate(
     """
     from charlm.jobs import evaluate as evaluation
 
-    *paths, source = runs
+    *names, source = runs
+    paths = [Path(name) for name in names]
     if not paths:
         raise ConfigError("one run and one text are needed", hint="charlm eval checkpoints/tang valid.txt")
     texts = build(TextConfig, given(encoding=encoding, field=field))
     with Talk(quiet) as talk:
-        job = evaluation.Evaluation(str(source), texts, part=part, context=context, note=talk.note)
+        job = evaluation.Evaluation(source, texts, part=part, context=context, note=talk.note)
         if per_token:
             for path in paths:
                 for record in job.tokens(path, device):

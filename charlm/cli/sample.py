@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from charlm.cli.options import AsJson, Device, Quiet, given, knob
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
-from charlm.text.decoding import normalize
+from charlm.text.decoding import decoded_lines, normalize
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
@@ -107,13 +107,24 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
             "--prompt and --prompt-file are rivals; give one", hint="one prompt a line goes into the file"
         )
     if file is not None:
-        text = storage.read_text(file, error=lambda reason: TextError(reason, hint="a UTF-8 text, one prompt a line"))
-        lines = text.lstrip("\ufeff").splitlines()
+        with storage.open_bytes(file) as raw:
+            prompts = _lines(raw, str(file))
     elif prompt == "-":
-        lines = sys.stdin.read().splitlines()
+        prompts = _lines(sys.stdin.buffer, "standard input")
+    elif any("\ud800" <= character <= "\udfff" for character in prompt):  # how Python writes a byte that is not UTF-8
+        raise TextError(f"--prompt {prompt!a} is not UTF-8 text", hint="is the terminal set to UTF-8?")
     else:
         return [normalize(prompt)]
-    prompts = [normalize(line) for line in lines if line.strip()]
     if not prompts:
         raise TextError("there are no prompts in the input", hint="one prompt a line; leave --prompt out for none")
     return prompts
+
+
+def _lines(raw: IO[bytes], name: str) -> list[str]:
+    """Prompts in UTF-8, cut into lines as training text is; raises TextError with line and byte."""
+
+    def nobody(_: str) -> None:
+        """Nothing is guessed, so nothing is to be told."""
+
+    lines = (line.removesuffix("\n") for line in decoded_lines(raw, name, "utf-8", nobody))
+    return [line for line in lines if line.strip()]

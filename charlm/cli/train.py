@@ -49,7 +49,9 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Run directory to make. [default: checkpoints/NAME-OF-TEXT]")] = None,
     valid: Annotated[
         list[str] | None,
-        typer.Option(help="Validation text, repeatable. [default: 5 % of the documents, or the stream's last tenth]"),
+        typer.Option(
+            help="Validation text, repeatable. [default: 5 % of the documents, or half of a stream's last tenth]"
+        ),
     ] = None,
     counts: Annotated[
         list[str] | None, typer.Option(help="Learn from counts of `charlm ngram count` instead of TEXT; repeatable.")

@@ -48,7 +48,7 @@ def tally(
     first, of = shard
 
     def documents() -> Any:
-        return islice(text.documents(files, config, note=lambda _: None), first - 1, None, of)
+        return islice(text.documents(sources, config, note=lambda _: None), first - 1, None, of)
 
     if vocab_folder is None:
         if of > 1:
@@ -104,7 +104,11 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
         files = plain_files(config.valid)
         _tell_encodings(files, config.text, note)
         valid = encoded(
-            files, config.text, first.codec, "whole", lambda: text.documents(files, config.text, note=lambda _: None)
+            files,
+            config.text,
+            first.codec,
+            "whole",
+            lambda: text.documents(config.valid, config.text, note=lambda _: None),
         )
     nothing = Corpus(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64), corpus.Facts(tokens=tokens), "counts")
     facts = {

@@ -1,7 +1,7 @@
 """Runs against a text: what `charlm eval` shows, and what may be compared with what."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -87,6 +87,8 @@ class Comparison:
 class Evaluation:
     """One text, read for each run the way that run reads: `lines` or `stream`, by its own tokens.
 
+    Stdin and pipes are read once and kept as long as this object.
+
     source   file, folder or - for stdin
     part     train, valid or test of a corpus that was split by hash; None is the whole
     context  line or carried, where it shall differ from the training
@@ -97,6 +99,7 @@ class Evaluation:
     part: str | None
     context: str | None
     note: Note
+    _kept: text.Kept = field(default_factory=text.Kept, init=False)
 
     def __post_init__(self) -> None:
         if self.part not in (None, "train", "valid", "test"):
@@ -115,9 +118,9 @@ class Evaluation:
             blank_lines=mine.blank_lines,
         )
         found = (
-            text.documents([self.source], config, note=self.note)
+            text.documents([self.source], config, note=self.note, kept=self._kept)
             if self.part is None
-            else text.part([self.source], config, cast(Part, self.part), note=self.note)
+            else text.part([self.source], config, cast(Part, self.part), note=self.note, kept=self._kept)
         )
         return text.some(found, self.source)
 

@@ -47,15 +47,15 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
 
     def train_documents(note: Note = _nothing) -> Iterable[str]:
         return (
-            text.part(files, config.text, "train", note=note)
+            text.part(config.texts, config.text, "train", note=note)
             if split
-            else text.documents(files, config.text, note=note)
+            else text.documents(config.texts, config.text, note=note)
         )
 
     def valid_documents(note: Note = _nothing) -> Iterable[str]:
         if split:
-            return text.part(files, config.text, "valid", note=note)
-        return text.documents(valid_files, config.text, note=note)
+            return text.part(config.texts, config.text, "valid", note=note)
+        return text.documents(config.valid, config.text, note=note)
 
     codec = None
     if vocab_folder is not None:
@@ -82,17 +82,21 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     if overlap.count:
         note(f"{overlap.count:,} validation documents also stand in the training text: figures will flatter")
 
+    # Caches of older versions call the whole last tenth of a stream "valid".
+    held_back = "half of the last tenth" if config.text.reading == "stream" else "valid"
     train = encoded(files, config.text, codec, "train" if split else "whole", train_documents)
     try:
-        valid = encoded(valid_files or files, config.text, codec, "valid" if split else "whole", valid_documents)
-    except TextError:
+        valid = encoded(valid_files or files, config.text, codec, held_back if split else "whole", valid_documents)
+    except corpus.EmptyText:
         if not split:
             raise TextError(
                 f"the validation text {config.valid[0]} is empty", hint="leave --valid out to split the text"
             ) from None
         valid = None
         note("the text is too short to hold a part back: nothing will be measured, and the last weights are kept")
-    where = "the last tenth of the stream" if config.text.reading == "stream" else "5 % of the documents, by hash"
+    where = (
+        "one half of the stream's last tenth" if config.text.reading == "stream" else "5 % of the documents, by hash"
+    )
     facts |= {
         "corpus": {"key": train.sha256, **asdict(train.facts)},
         "valid": {"from": where if split else "its own file", **asdict(valid.facts)} if valid else None,

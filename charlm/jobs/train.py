@@ -1,5 +1,6 @@
 """Text files to a trained run: the whole path, for the command line and for Python alike."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -88,8 +89,11 @@ def settle(
 
 
 def _absolute(name: str) -> str:
-    """The run may be resumed from another folder."""
-    return name if name == "-" else str(Path(name).resolve())
+    """The run may be resumed from another folder. A pipe has no other name than its own, and an empty one is none."""
+    with contextlib.suppress(OSError):  # too long a name is refused where it is opened
+        if name in ("", "-") or Path(name).is_fifo():
+            return name
+    return str(Path(name).resolve())
 
 
 def train(
@@ -155,7 +159,7 @@ def resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...] = (), wat
     if facts.get("model") != config.model:
         raise problem(path)(f"{path / CONFIG_FILE} is for another kind of model than {RUN_FILE}")
     if texts:
-        config = replace(config, texts=tuple(str(Path(name).resolve()) for name in texts))
+        config = replace(config, texts=tuple(map(_absolute, texts)))
     if changes:
         others: dict[str, Any] = {} if changes.keys() == {"device"} else dict.fromkeys(BUDGETS)
         config = replace(config, training=replace(config.training, **(others | changes)))

@@ -29,6 +29,10 @@ FLUSH_IDS = 1 << 20
 LAYOUT = 1  # of the cached files; another one makes them anew
 
 
+class EmptyText(TextError):
+    """A text, or a part of one, holds nothing."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """Totals of a corpus, which add.
@@ -89,7 +93,7 @@ def encode(
     """The corpus called `key`, from the cache or made from `documents()`.
 
     report  is told the number of documents now and then
-    Raises TextError where there is nothing to encode, StorageError where the disk refuses.
+    Raises EmptyText where there is nothing to encode, StorageError where the disk refuses.
     """
     folder = storage.cache_folder() / "corpora" / key[:32]
     if not (folder / "facts.json").is_file():
@@ -132,7 +136,7 @@ def _write(documents: Iterable[str], codec: Codec, folder: Path, report: Callabl
         ids.tofile(ids_file)
         starts.tofile(starts_file)
     if not tokens:
-        raise TextError("the text holds nothing to learn from", hint="is the file empty, or every line blank?")
+        raise EmptyText("the text holds nothing to learn from", hint="is the file empty, or every line blank?")
     facts = Facts(documents_seen, tokens, characters, unknown, units, longest)
     storage.write_json(folder / "facts.json", asdict(facts))
 

@@ -1,29 +1,38 @@
 """Files to documents, as a stream.
 
 A source is a file, a folder (its text files, by name) or `-` for stdin. Plain text, gzip, JSON lines
-(`field`) and JSON collections of poems (objects with `paragraphs`) are told apart by name and first byte.
-How bytes become lines is `decoding.py`'s work.
+(`field`) and JSON collections of poems (objects with `paragraphs`, `content` or `para`) are told apart by name
+and by what stands first in them. A file that was named must hold what is wanted; from a folder is taken what
+holds texts. How bytes become lines is `decoding.py`'s work.
 """
 
 import hashlib
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 from charlm import storage
 from charlm.config.text import TextConfig
 from charlm.errors import MissingExtra, TextError
-from charlm.text.decoding import Note, decoded_lines, normalize
+from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, normalize
 
 Part = Literal["train", "valid", "test"]
 Kind = Literal["plain", "lines", "collection"]
 
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
+# What stands in a folder of texts beside them, whatever follows in the name: README.zh-CN.md, LICENSE-CC.txt.
+ABOUT = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|changelog|contributing|code[-_]of[-_]conduct)(?![a-z])", re.I)
+POEM_FIELDS = ("paragraphs", "content", "para")  # where collections of poems keep the lines of a poem
+DEEPEST = 20  # books, parts and chapters around a poem
+EXAMPLES = 3
+FIRST_LINES = 1000  # among which two that are not blank are looked for
 SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
 
 # Syllables, letters old and new, and half-width ones: Hangul is written with spaces, other than its neighbours.
@@ -54,25 +63,50 @@ def part_of(document: str) -> Part:
     return "train" if bucket < 90 else "valid" if bucket < 95 else "test"
 
 
-def source_files(sources: Iterable[str]) -> list[str]:
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass
+class _PassedOver:
+    """What was not taken from a folder: how many, and the first of them."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, example: str) -> None:
+        self.count += 1
+        if self.count <= EXAMPLES:
+            self.examples.append(example)
+
+    def tell(self, what: str, note: Note) -> None:
+        if self.count:
+            note(f"{what}: {self.count:,}, e.g. {'; '.join(self.examples)}")
+
+
+def source_files(sources: Iterable[str], *, note: Note = _silent) -> list[str]:
     """The files of all sources, folders opened; raises TextError for what is missing or holds no text."""
-    files: list[str] = []
+    return [name for name, _ in _files_of(sources, note)]
+
+
+def _files_of(sources: Iterable[str], note: Note) -> list[tuple[str, bool]]:
+    """The files of all sources, and of each whether it was named itself or found in a folder."""
+    files: list[tuple[str, bool]] = []
     for source in sources:
         path = Path(source)
         try:
             is_there, is_folder = path.exists(), path.is_dir()
         except OSError as error:  # too long a name, or a folder that may not be entered
             raise TextError(f"cannot read {source}: {error.strerror}", hint="check the spelling") from error
+        if not source:
+            hint = "is a variable unset? `.` is the current folder"
+            raise TextError("an empty name was given where a text is wanted", hint=hint)
         if source == "-":
-            files.append(source)
+            files.append((source, True))
         elif is_folder:
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file())
-            if not inside:
-                endings = ", ".join(sorted(TEXT_SUFFIXES))
-                raise TextError(f"no text files in the folder {source}", hint=f"known endings: {endings}")
-            files += [str(p) for p in inside]
+            files += [(name, False) for name in _files_in(path, note)]
         elif is_there:
-            files.append(source)
+            files.append((source, True))
         else:
             raise TextError(f"no such file: {source}", hint="check the spelling, or give `-` to read from stdin")
     if not files:
@@ -80,24 +114,86 @@ def source_files(sources: Iterable[str]) -> list[str]:
     return files
 
 
+def _files_in(folder: Path, note: Note) -> list[str]:
+    """The text files of a folder by name, without hidden ones and without what is written about them."""
+    taken, left_out = [], _PassedOver()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file()):
+        inside = path.relative_to(folder)
+        if any(part.startswith(".") for part in inside.parts) or ABOUT.match(path.name):
+            left_out.add(str(inside))
+        else:
+            taken.append(str(path))
+    left_out.tell(f"{folder}: hidden files, read-mes and licences left out", note)
+    if not taken:
+        endings = ", ".join(sorted(TEXT_SUFFIXES))
+        hint = f"known endings: {endings}; hidden files, read-mes and licences count only where they are named"
+        raise TextError(f"no text files in the folder {folder}", hint=hint)
+    return taken
+
+
 def can_be_read_twice(files: Iterable[str]) -> bool:
     """Whether all are plain files: stdin and pipes flow by only once."""
     return all(name != "-" and Path(name).is_file() for name in files)
 
 
-def _text_of(record: Any, field: str, place: str) -> str:
-    """The text of one JSON object: its `field`, or the `paragraphs` of a poem."""
-    if isinstance(record, dict):
-        found = record.get(field, record.get("paragraphs"))
-        if isinstance(found, list) and all(isinstance(piece, str) for piece in found):
-            found = "\n".join(found)
+def _texts_of(record: Any, name: str, depth: int = 0) -> Iterator[tuple[str | None, Any]]:
+    """The texts of one JSON object: its field `name`, or the lines of a poem; each with the object it stands in.
+
+    A book whose chapters are objects of their own (`content` of `content` of `paragraphs`) has a text for each.
+    Where an object has none, the text is None.
+    """
+    for key in dict.fromkeys((name, *POEM_FIELDS)) if isinstance(record, dict) and depth < DEEPEST else ():
+        found = record.get(key)
         if isinstance(found, str):
-            return one_line(normalize(found))
-    keys = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
-    raise TextError(
-        f"{place}: no text in the field {field!r} (found: {keys[:80]})",
-        hint="name the field that holds the text with --field",
-    )
+            found = [found]
+        if not isinstance(found, list):
+            continue
+        if all(isinstance(piece, str) for piece in found):
+            yield one_line(normalize("\n".join(found))), record
+            return
+        if all(isinstance(piece, dict) for piece in found):
+            for piece in found:
+                yield from _texts_of(piece, name, depth + 1)
+            return
+    yield None, record
+
+
+def _keys(record: Any) -> str:
+    return (", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__)[:80]
+
+
+class Kept:
+    """What flows by only once, stdin and pipes, kept on the disk so that it can be read again and again.
+
+    The copies go with this object. A named pipe that is read by another one gives what was written meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._copies: dict[str, IO[bytes]] = {}
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """The bytes of a file from their beginning; raises TextError or StorageError."""
+        if can_be_read_twice([name]):
+            return _opened(name)
+        if name not in self._copies:
+            self._copies[name] = _copy_of(name)
+        return Path(self._copies[name].name).open("rb")
+
+
+def _copy_of(name: str) -> IO[bytes]:
+    folder = Path(tempfile.gettempdir())
+    with _opened(name) as raw:
+        try:
+            copy = cast(IO[bytes], tempfile.NamedTemporaryFile(prefix="charlm-"))  # noqa: SIM115 (it outlives this function)
+        except OSError as error:
+            raise storage.write_error(folder, error) from error
+        while block := raw.read(BLOCK_BYTES):
+            try:
+                copy.write(block)
+                copy.flush()
+            except OSError as error:
+                raise storage.write_error(folder, error) from error
+    return copy
 
 
 def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
@@ -105,7 +201,7 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 def kind_of(name: str) -> Kind:
-    """How a file is read: as plain text, as JSON lines, or as a JSON collection.
+    """How a file of this name is read unless it begins with JSON lines: as plain text, JSON lines or a collection.
 
     >>> kind_of("poems.jsonl.gz"), kind_of("poems.json"), kind_of("poems.txt")
     ('lines', 'collection', 'plain')
@@ -116,20 +212,75 @@ def kind_of(name: str) -> Kind:
     return "collection" if ".json" in endings else "plain"
 
 
-def _lines_of_file(name: str, config: TextConfig, note: Note) -> Iterator[str]:
-    kind = kind_of(name)
-    with _opened(name) as raw:
-        lines = decoded_lines(raw, name, config.encoding, note)
-        if kind == "lines":
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _text_of(_json(line, f"{name}:{number}"), config.field, f"{name}:{number}") + "\n"
-        elif kind == "collection":
-            records = _json("".join(lines), name)
-            for number, record in enumerate(records if isinstance(records, list) else [records], 1):
-                yield _text_of(record, config.field, f"{name}, object {number}") + "\n"
-        else:
+def _lines_of_file(
+    name: str, config: TextConfig, note: Note, passed_over: _PassedOver | None, kept: Kept | None
+) -> Iterator[str]:
+    """The lines of a file; objects without text are counted in `passed_over`, or refused where there is none."""
+    with kept.open(name) if kept else _opened(name) as raw:
+        head, lines = _first_lines(decoded_lines(raw, name, config.encoding, note))
+        kind = kind_of(name)
+        # One object alone is a collection of one poem where the file's name says so.
+        if kind != "lines" and len(head) > (kind == "collection") and _are_json_lines(head):
+            if kind == "plain":
+                note(f"{name}: read as JSON lines")
+            kind = "lines"
+        if kind == "plain":
             yield from lines
+            return
+        for place, record in _json_lines(lines, name) if kind == "lines" else _collection(lines, name):
+            for text, holder in _texts_of(record, config.field):
+                if text is not None:
+                    yield text + "\n"
+                elif passed_over is not None:
+                    passed_over.add(f"{place} ({_keys(holder)})")
+                else:
+                    raise TextError(
+                        f"{place}: no text in the field {config.field!r} (found: {_keys(holder)})",
+                        hint="name the field that holds the text with --field",
+                    )
+
+
+def _first_lines(lines: Iterator[str]) -> tuple[list[str], Iterator[str]]:
+    """The first two lines that are not blank, and all lines from the first on."""
+    read: list[str] = []
+    head: list[str] = []
+    for line in lines:
+        read.append(line)
+        if line.strip():
+            head.append(line)
+        if len(head) == 2 or len(read) == FIRST_LINES:
+            break
+    return head, chain(read, lines)
+
+
+def _are_json_lines(head: list[str]) -> bool:
+    """Whether a text begins with an object on each line, as no JSON collection does and no prose.
+
+    >>> _are_json_lines(['{"text": "a"}\\n', '{"text": "b"}\\n']), _are_json_lines(["{a}\\n"]), _are_json_lines([])
+    (True, False, False)
+    """
+    return bool(head) and all(_is_object(line) for line in head)
+
+
+def _is_object(line: str) -> bool:
+    if not line.lstrip().startswith("{"):
+        return False
+    try:
+        return bool(json.loads(line))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _json_lines(lines: Iterable[str], name: str) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield f"{name}:{number}", _json(line, f"{name}:{number}")
+
+
+def _collection(lines: Iterable[str], name: str) -> Iterator[tuple[str, Any]]:
+    records = _json("".join(lines), name)
+    for number, record in enumerate(records if isinstance(records, list) else [records], 1):
+        yield f"{name}, object {number}", record
 
 
 def _json(text: str, place: str) -> Any:
@@ -148,10 +299,6 @@ def _simplifier() -> Callable[[str], str]:
     return convert
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
-
-
 def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
     """The lines of one file or of stdin, normalized, with their ends, whatever format they are in."""
     name, *others = source_files([source])
@@ -161,8 +308,12 @@ def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterat
         yield from decoded_lines(raw, name, config.encoding, note)
 
 
-def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
+def documents(
+    sources: Iterable[str], config: TextConfig, *, note: Note = _silent, kept: Kept | None = None
+) -> Iterator[str]:
     """All documents of the sources, in order.
+
+    kept  keeps stdin and pipes, where they shall be read again
 
     With `lines` a document is a line without its end and without white space at its edges; blank lines are
     passed over, unless `blank_lines` keeps them. With `stream` it is a piece of the text, line end included,
@@ -170,34 +321,42 @@ def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silen
     Raises TextError with file, line, and where possible byte.
     """
     convert = _simplifier() if config.simplify else None
-    ended = True
-    for name in source_files(sources):
+    ended, passed_over = True, _PassedOver()
+    for name, is_named in _files_of(sources, note):
         if not ended:
             yield "\n"  # two files do not run into one line
-        for line in _lines_of_file(name, config, note):
+        for line in _lines_of_file(name, config, note, None if is_named else passed_over, kept):
             text = convert(line) if convert else line
             if config.reading == "stream":
                 ended = text.endswith("\n")
                 yield text
             elif (text := text.strip()) or config.blank_lines:
                 yield text
+    passed_over.tell("objects without text passed over", note)
 
 
-def part(sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent) -> Iterator[str]:
+def part(
+    sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent, kept: Kept | None = None
+) -> Iterator[str]:
     """The documents of one part of a corpus that has no validation file of its own.
 
-    Lines are divided by `part_of`; of a stream, whose order matters, the last tenth is `valid`.
+    Lines are divided by `part_of`; of a stream, whose order matters, the last tenth is kept: one half is
+    `valid`, and the end is `test`.
     """
-    files = source_files(sources)
+    sources = list(sources)
     if config.reading == "lines":
-        yield from (document for document in documents(files, config, note=note) if part_of(document) == wanted)
+        yield from (
+            document for document in documents(sources, config, note=note, kept=kept) if part_of(document) == wanted
+        )
         return
-    cut = sum(map(len, documents(files, config))) * 9 // 10
+    kept = kept or Kept()
+    whole = sum(map(len, documents(sources, config, kept=kept)))
+    cuts = 0, whole * 9 // 10, whole * 19 // 20, whole
+    first, last = dict(zip(("train", "valid", "test"), pairwise(cuts), strict=True))[wanted]
     place = 0
-    for piece in documents(files, config, note=note):
+    for piece in documents(sources, config, note=note, kept=kept):
         start, place = place, place + len(piece)
-        mine = piece[: max(cut - start, 0)] if wanted == "train" else piece[max(cut - start, 0) :]
-        if mine and wanted != "test":
+        if mine := piece[max(first - start, 0) : max(last - start, 0)]:
             yield mine
 
 

@@ -1,6 +1,10 @@
 """`charlm eval`: figures, comparisons, and what they refuse."""
 
+import gc
 import json
+import os
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -118,3 +122,37 @@ def test_pickles_are_never_opened(charlm, run_dir):
     (run_dir / "model.safetensors").rename(run_dir / "model.pt")
     charlm("eval", run_dir, EVERYDAY).refused("pickle")
     charlm("eval", run_dir / "model.pt", EVERYDAY).refused("pickle")
+
+
+@pytest.mark.parametrize("options", [(), ("--part", "valid")])
+def test_two_runs_read_the_same_standard_input(charlm, shared_run, options):
+    text = EVERYDAY.read_bytes()
+    two = charlm("eval", shared_run, shared_run, "-", "--json", *options, stdin=text).out.splitlines()
+    assert len(two) == 2 and two[0] == two[1]
+    assert two[0] == charlm("eval", shared_run, EVERYDAY, "--json", *options).out.strip()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_two_runs_read_the_same_pipe(charlm, shared_run):
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(EVERYDAY.read_bytes()))
+    writer.start()
+    two = charlm("eval", shared_run, shared_run, "pipe", "--json").out.splitlines()
+    writer.join()
+    assert two == [charlm("eval", shared_run, EVERYDAY, "--json").out.strip()] * 2
+
+
+def test_what_was_kept_of_standard_input_is_gone_afterwards(charlm, shared_run, tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    charlm("eval", shared_run, shared_run, "-", stdin="你好\n")
+    gc.collect()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_an_empty_name_is_not_the_current_folder(charlm, shared_run):
+    Path("a.txt").write_text("你好", "utf-8")
+    charlm("eval", shared_run, "").refused("an empty name")
+    charlm("vocab", "").refused("an empty name")
+    charlm("train", "", *TINY).refused("an empty name")
+    charlm("train", "a.txt", "--valid", "", *TINY).refused("an empty name")

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 
 def test_samples_are_lines_that_begin_with_the_prompt(charlm, shared_run):
     lines = charlm("sample", shared_run, "--prompt", "他在", "--count", 3, "--max-tokens", 8).out.splitlines()
@@ -45,3 +47,21 @@ def test_bad_requests_are_refused(charlm, shared_run):
     charlm("sample", shared_run, "--prompt-file", "none.txt").refused("none.txt")
     charlm("sample", shared_run, "--prompt", "-", stdin="").refused("no prompts")
     charlm("sample", "nowhere").refused("no run directory")
+
+
+def test_prompts_that_are_not_utf_8_are_refused_wherever_they_come_from(charlm, shared_run):
+    bad = "你好\n再见".encode() + b"\xff\n"
+    Path("bad.txt").write_bytes(bad)
+    charlm("sample", shared_run, "--prompt-file", "bad.txt").refused("bad.txt:2: byte 13 (0xff) is not utf-8")
+    charlm("sample", shared_run, "--prompt", "-", stdin=bad).refused("standard input:2: byte 13 (0xff) is not utf-8")
+    charlm("sample", shared_run, "--prompt", b"\xff\xe4".decode("utf-8", "surrogateescape")).refused("is not UTF-8")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_prompts_are_cut_into_lines_as_training_text_is(charlm, shared_run, end):
+    content = f"\ufeff你\u2028好{end}{end}再\x0c见\x85吗{end}"
+    Path("p.txt").write_bytes(content.encode())
+    options = ("--max-tokens", 1, "--json")
+    from_file = charlm("sample", shared_run, "--prompt-file", "p.txt", *options).out
+    assert [json.loads(line)["prompt"] for line in from_file.split("\n")[:-1]] == ["你\u2028好", "再\x0c见\x85吗"]
+    assert charlm("sample", shared_run, "--prompt", "-", *options, stdin=content.encode()).out == from_file

@@ -1,6 +1,7 @@
 """`charlm train`: what a user gets, and what bad input gets."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -211,3 +212,27 @@ def test_a_full_disk_loses_nothing(charlm, monkeypatch):
 def test_a_target_that_cannot_be_written_is_refused(charlm):
     Path("file").write_text("a file where a folder should be", "utf-8")
     charlm("train", EVERYDAY, *TINY, "--steps", 1, "--run", "file/run").refused("cannot write file/run")
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="the system gives open files no names")
+@pytest.mark.parametrize("option", [(), ("--valid",)])
+def test_a_pipe_of_the_shell_is_called_a_pipe_and_not_a_missing_file(charlm, option):
+    Path("a.txt").write_text("你好\n", "utf-8")
+    reading, writing = os.pipe()
+    try:
+        text = ("a.txt",) if option else ()
+        charlm("train", *text, *option, f"/dev/fd/{reading}", *TINY).refused("pipes flow by only once")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("reading", ["lines", "stream"])
+def test_a_damaged_validation_text_is_not_called_empty(charlm, reading):
+    Path("a.txt").write_text("你好\n再见\n" * 9, "utf-8")
+    Path("bad.txt").write_bytes("你好\n".encode() + b"\xff\xfe\n")
+    ended = charlm("train", "a.txt", "--valid", "bad.txt", "--reading", reading, *TINY)
+    ended.refused("bad.txt:2: byte 7 (0xff) is not UTF-8")
+    Path("bad.txt").write_text("", "utf-8")
+    ended = charlm("train", "a.txt", "--valid", "bad.txt", "--reading", reading, *TINY)
+    ended.refused("the validation text", "is empty")
