@@ -180,7 +180,7 @@ def sample(
             if not ended[row]:
                 drawn[row].append(token)
                 if on_token is not None:
-                    on_token(row, token)
+                    on_token(numbers[row], token)
         said = torch.cat([said, last[:, None]], 1)
         going = last != EOS
         if not bool(going.all()):

@@ -5,6 +5,7 @@ a Score adds, so shards may be scored anywhere and a mean of means never happens
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
@@ -193,7 +194,7 @@ def details(
     model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: Report | None = None
 ) -> Iterator[tuple[Encoded, Score, LogProbArray]]:
     """Each document's ids, Score and token log-probabilities, in order and with bounded memory."""
-    pending: list[Encoded] = []
+    pending: deque[Encoded] = deque()
 
     def ids() -> Iterator[list[int]]:
         for document in documents:
@@ -203,7 +204,7 @@ def details(
     read = log_probs_of_stream if carried else log_probs_of_lines
     # The readers give each document back in the order in which they took it, so the oldest one is meant.
     for log_probs in read(model, ids(), report=report):
-        encoded = pending.pop(0)
+        encoded = pending.popleft()
         yield encoded, score_of(encoded, log_probs), log_probs
 
 

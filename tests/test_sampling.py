@@ -280,6 +280,12 @@ def test_tokens_are_told_as_they_are_drawn():
     assert told == ids(found)
 
 
+def test_tokens_are_told_with_the_number_of_their_sample_not_the_row_of_the_batch():
+    told: dict[int, list[int]] = {7: [], 3: []}
+    found = sample(MODEL, [], [7, 3], WILD, on_token=lambda number, token: told[number].append(token))
+    assert list(told.values()) == ids(found)
+
+
 def test_no_samples_are_drawn_where_none_are_asked_for():
     assert list(samples(MODEL, [], 0, WILD)) == []
 

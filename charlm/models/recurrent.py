@@ -85,8 +85,9 @@ class Recurrent(nn.Module):
         x, after = self.read(inputs, state)
         return target_log_probs(x, self.output_weight, self.bias, targets), after
 
-    # Calls to the module are `score`: what wraps a module for several processes sees only its calls.
-    forward = score
+    def forward(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        """`score`, that of a subclass too: what wraps a module for several processes sees only its calls."""
+        return self.score(inputs, targets, state)
 
     def trace(self, inputs: Ids, state: State) -> dict[str, Tensor]:
         """The hidden vectors of every layer: {"hidden": (B, T, L, H)}."""
