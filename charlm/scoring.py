@@ -20,7 +20,7 @@ from charlm.text.corpus import Corpus, charged_units
 from charlm.text.vocab import EOS, UNK
 
 LogProbArray = npt.NDArray[np.float64]
-Report = Callable[[int], None]  # is told how many more tokens are done
+OnTokens = Callable[[int], None]  # is told how many more tokens are done
 
 BATCH_TOKENS = 8192  # tokens of one forward pass
 WINDOW = 512  # tokens of one row in one forward pass
@@ -107,7 +107,7 @@ def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
 
 
 def log_probs_of_lines(
-    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: Report | None = None
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: OnTokens | None = None
 ) -> Iterator[LogProbArray]:
     """Token log-probabilities of documents that know nothing of each other, in order.
 
@@ -125,7 +125,7 @@ def log_probs_of_lines(
 
 
 def _chunk_of_lines(
-    model: LanguageModel, documents: list[Sequence[int]], report: Report | None
+    model: LanguageModel, documents: list[Sequence[int]], report: OnTokens | None
 ) -> Iterator[LogProbArray]:
     order = sorted(range(len(documents)), key=lambda number: len(documents[number]))
     found: list[LogProbArray] = [np.empty(0)] * len(documents)
@@ -157,7 +157,7 @@ def _read(model: LanguageModel, ids: torch.Tensor, state: State) -> tuple[LogPro
 
 
 def log_probs_of_stream(
-    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: Report | None = None
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: OnTokens | None = None
 ) -> Iterator[LogProbArray]:
     """Token log-probabilities of documents that follow on each other: the state is carried from one to the next."""
     state, last = model.initial_state(1), EOS
@@ -184,14 +184,14 @@ def log_probs_of_stream(
 
 
 def evaluate(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: Report | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
 ) -> Score:
     """The Score of a text. Scores of parts add up, exactly when the state is not carried."""
     return sum((score for _, score, _ in details(model, codec, documents, carried=carried, report=report)), Score())
 
 
 def details(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: Report | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
 ) -> Iterator[tuple[Encoded, Score, LogProbArray]]:
     """Each document's ids, Score and token log-probabilities, in order and with bounded memory."""
     pending: deque[Encoded] = deque()
