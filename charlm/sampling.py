@@ -6,22 +6,40 @@ what it says (exactly in float64; in float32 up to the rounding of the model).
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
 from charlm.config.sampling import SamplingConfig
+from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel, device_of, pick
-from charlm.shapes import Ids, LogProbs
+from charlm.shapes import Ids, LogProbs, Mask
 from charlm.text.vocab import EOS, UNK
 
 Filter: TypeAlias = Callable[[LogProbs, Ids], LogProbs]  # (B, V), what was said so far (B, T) -> (B, V)
 OnToken: TypeAlias = Callable[[int, int], None]  # (number of the sample, token id)
 
 NEVER = -math.inf
+
+
+class Constraint(Protocol):
+    """A filter with memory, such as the form of a verse: which tokens may come next, given what was drawn.
+
+    Each sample has a state of its own, which is a value and never changes: so samples may share a Constraint, and
+    what it says does not depend on the batch. It sees what is drawn, not the prompt.
+    """
+
+    def start(self) -> Hashable:
+        """The state before anything is drawn."""
+
+    def allowed(self, state: Hashable) -> Mask:
+        """Which tokens may be drawn in this state: (V,), `<EOS>` among them where a sample may end."""
+
+    def advance(self, state: Hashable, token: int) -> Hashable:
+        """The state after `token`, which was allowed, is drawn."""
 
 
 def temperature(value: float) -> Filter:
@@ -148,14 +166,20 @@ def sample(
     config: SamplingConfig,
     *,
     ends: bool = True,
+    filters: Sequence[Filter] = (),
+    constraint: Constraint | None = None,
     on_token: OnToken | None = None,
 ) -> list[Sample]:
     """Continue `prompt` (ids, without the opening `<EOS>`), once for each sample number.
 
-    ends  whether `<EOS>` may be drawn and ends a sample; a stream has none
+    ends        whether `<EOS>` may be drawn and ends a sample; a stream has none
+    filters     further ones, applied before those of `config`
+    constraint  applied first, so that the config chooses among what is allowed
     `<UNK>` is never drawn: it spells nothing.
+    Raises ConfigError where nothing is left to draw.
     """
-    filters = [never([UNK] if ends else [UNK, EOS]), *filters_of(config)]
+    possible, chosen_by = [never([UNK] if ends else [UNK, EOS]), *filters], filters_of(config)
+    forms = [constraint.start() if constraint is not None else None for _ in numbers]
     generators = [generator_of(config.seed, number) for number in numbers]
     state = model.initial_state(len(numbers))
     device = device_of(state)
@@ -170,17 +194,32 @@ def sample(
     for _ in range(config.max_tokens):
         log_probs, state = model.step(last, state)
         chosen = log_probs
-        for apply in filters:
+        if constraint is not None:
+            allowed = torch.stack([constraint.allowed(forms[row]) for row in alive])
+            chosen = chosen.masked_fill(~allowed.to(device), NEVER)
+        for apply in possible:
+            chosen = apply(chosen, said)
+        # Before the filters of the config, which choose among what there is: greedy would take even the impossible.
+        going_on = (chosen > NEVER).any(-1).tolist()
+        if not all(going_on):
+            stuck = alive[going_on.index(False)]
+            raise ConfigError(
+                f"sample {numbers[stuck]} cannot go on after {len(drawn[stuck])} tokens: none is allowed and possible",
+                hint="loosen the constraint or the filters, or use a model that knows more tokens",
+            )
+        for apply in chosen_by:
             chosen = apply(chosen, said)
         last = draw(chosen, [generators[row] for row in alive])
         spent = log_probs.gather(-1, last[:, None])[:, 0].tolist()
         for row, token, log_prob in zip(alive, last.tolist(), spent, strict=True):
             totals[row] += log_prob
             ended[row] = token == EOS
+            if constraint is not None:
+                forms[row] = constraint.advance(forms[row], token)
             if not ended[row]:
                 drawn[row].append(token)
                 if on_token is not None:
-                    on_token(row, token)
+                    on_token(numbers[row], token)
         said = torch.cat([said, last[:, None]], 1)
         going = last != EOS
         if not bool(going.all()):
@@ -198,8 +237,11 @@ def samples(
     config: SamplingConfig,
     *,
     ends: bool = True,
+    filters: Sequence[Filter] = (),
+    constraint: Constraint | None = None,
     batch_size: int = 64,
 ) -> Iterator[Sample]:
     """Draw `count` samples, some at a time."""
     for first in range(0, count, batch_size):
-        yield from sample(model, prompt, range(first, min(first + batch_size, count)), config, ends=ends)
+        numbers = range(first, min(first + batch_size, count))
+        yield from sample(model, prompt, numbers, config, ends=ends, filters=filters, constraint=constraint)

@@ -5,6 +5,7 @@ a Score adds, so shards may be scored anywhere and a mean of means never happens
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
@@ -19,7 +20,7 @@ from charlm.text.corpus import Corpus, charged_units
 from charlm.text.vocab import EOS, UNK
 
 LogProbArray = npt.NDArray[np.float64]
-Report = Callable[[int], None]  # is told how many more tokens are done
+OnTokens = Callable[[int], None]  # is told how many more tokens are done
 
 BATCH_TOKENS = 8192  # tokens of one forward pass
 WINDOW = 512  # tokens of one row in one forward pass
@@ -106,7 +107,7 @@ def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
 
 
 def log_probs_of_lines(
-    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: Report | None = None
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: OnTokens | None = None
 ) -> Iterator[LogProbArray]:
     """Token log-probabilities of documents that know nothing of each other, in order.
 
@@ -124,7 +125,7 @@ def log_probs_of_lines(
 
 
 def _chunk_of_lines(
-    model: LanguageModel, documents: list[Sequence[int]], report: Report | None
+    model: LanguageModel, documents: list[Sequence[int]], report: OnTokens | None
 ) -> Iterator[LogProbArray]:
     order = sorted(range(len(documents)), key=lambda number: len(documents[number]))
     found: list[LogProbArray] = [np.empty(0)] * len(documents)
@@ -156,7 +157,7 @@ def _read(model: LanguageModel, ids: torch.Tensor, state: State) -> tuple[LogPro
 
 
 def log_probs_of_stream(
-    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: Report | None = None
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: OnTokens | None = None
 ) -> Iterator[LogProbArray]:
     """Token log-probabilities of documents that follow on each other: the state is carried from one to the next."""
     state, last = model.initial_state(1), EOS
@@ -183,17 +184,17 @@ def log_probs_of_stream(
 
 
 def evaluate(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: Report | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
 ) -> Score:
     """The Score of a text. Scores of parts add up, exactly when the state is not carried."""
     return sum((score for _, score, _ in details(model, codec, documents, carried=carried, report=report)), Score())
 
 
 def details(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: Report | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
 ) -> Iterator[tuple[Encoded, Score, LogProbArray]]:
     """Each document's ids, Score and token log-probabilities, in order and with bounded memory."""
-    pending: list[Encoded] = []
+    pending: deque[Encoded] = deque()
 
     def ids() -> Iterator[list[int]]:
         for document in documents:
@@ -203,7 +204,7 @@ def details(
     read = log_probs_of_stream if carried else log_probs_of_lines
     # The readers give each document back in the order in which they took it, so the oldest one is meant.
     for log_probs in read(model, ids(), report=report):
-        encoded = pending.pop(0)
+        encoded = pending.popleft()
         yield encoded, score_of(encoded, log_probs), log_probs
 
 

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -27,15 +31,49 @@ def test_a_device_that_cannot_hold_numbers_is_refused(name):
     assert "cpu" in caught.value.hint
 
 
-def test_a_precision_that_was_asked_for_is_taken():
+@pytest.fixture
+def able(monkeypatch):
+    """A machine with all kernels, whatever this one has."""
+    monkeypatch.setattr(devices, "bf16_fault", lambda device: None)
+
+
+def test_a_precision_that_was_asked_for_is_taken(able):
     assert choose_precision("bf16", CPU) == "bf16"
     assert choose_precision("float32", torch.device("cuda")) == "float32"
 
 
 @pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bf16"), (0.9, "float32"), (3.0, "float32")])
-def test_auto_takes_bf16_where_it_is_clearly_faster(monkeypatch, seconds, chosen):
+def test_auto_takes_bf16_where_it_is_clearly_faster(able, monkeypatch, seconds, chosen):
     monkeypatch.setattr(devices, "_seconds", {torch.bfloat16: seconds, torch.float32: 1.0}.get)
     assert choose_precision("auto", CPU) == chosen
+
+
+def test_bf16_without_kernels_is_refused_with_a_sentence_and_auto_does_without():
+    """In a process of its own, since oneDNN reads its variable once."""
+    code = """if True:
+        import torch
+        from charlm.errors import ConfigError
+        from charlm.training import devices
+        devices._seconds = {torch.bfloat16: 0.1, torch.float32: 1.0}.get  # products are fast, layers are not there
+        cpu = torch.device("cpu")
+        assert devices.bf16_fault(cpu) is not None
+        assert devices.choose_precision("auto", cpu) == "float32"
+        try:
+            devices.choose_precision("bf16", cpu)
+        except ConfigError as error:
+            print(error, "|", error.hint)
+    """
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("--precision bf16 cannot be used on this cpu: ")
+    assert "float32" in done.stdout.partition("|")[2]
+
+
+def test_looking_for_kernels_draws_no_random_numbers():
+    before = torch.random.get_rng_state()
+    devices.bf16_fault(CPU)
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_bf16_is_used_within_the_context_only():

@@ -400,6 +400,70 @@ def test_every_step_is_told(texts):
     assert all(event.tokens_per_second > 0 for event in told)
 
 
+# ── parts of a learner ──────────────────────────────────────────────────────────────────────────
+
+
+class Averages:
+    """The mean of the weights over all steps."""
+
+    kind = "mean"
+
+    def __init__(self, model):
+        self.model, self.means, self.steps = model, [p.detach().clone() for p in model.parameters()], torch.zeros(1)
+
+    def step(self):
+        self.steps += 1
+        for mean, parameter in zip(self.means, self.model.parameters(), strict=True):
+            mean += (parameter.detach() - mean) / self.steps
+
+    def tensors(self):
+        return {"steps": self.steps, **{str(index): mean for index, mean in enumerate(self.means)}}
+
+    def take_up(self, tensors):
+        self.steps = tensors["steps"].clone()
+        self.means = [tensors[str(index)].clone() for index in range(len(self.means))]
+
+
+@pytest.fixture
+def averaging(monkeypatch):
+    """Learners keep averages of their weights."""
+    begin = learner.Learner.of
+
+    def of(model, config, device):
+        made = begin(model, config, device)
+        made.others["averages"] = Averages(made.model)
+        return made
+
+    monkeypatch.setattr(learner.Learner, "of", of)
+
+
+def test_averages_are_a_part_that_a_checkpoint_names_and_a_resume_takes_up(averaging, texts):
+    whole = train(texts, steps=7, validations=2)
+    assert whole.journal.checkpoint.facts["parts"] == {"optimizer": "AdamW", "averages": "mean"}
+    assert whole.journal.checkpoint.tensors["averages/steps"] == 7
+    first = train(texts, steps=7, validations=2, stop_after=3)
+    second = train(texts, model=network(seed=8), journal=first.journal, steps=7, validations=2)
+    assert_same_training(second.journal, whole.journal)
+
+
+def test_a_checkpoint_of_other_parts_is_not_taken_for_ones_own(texts, monkeypatch):
+    plain = train(texts, steps=7, stop_after=3).journal
+    make = torch.optim.SGD
+    monkeypatch.setattr(learner, "make_optimizer", lambda model, config, device: make(model.parameters(), lr=0.1))
+    with pytest.raises(TrainingError, match=r"keeps optimizer \(AdamW\), this training optimizer \(SGD\)"):
+        train(texts, model=network(), journal=plain, steps=7)
+    assert train(texts, steps=7).outcome.place.step == 7  # another optimizer needs nothing but its name
+
+
+def test_a_checkpoint_made_before_parts_had_names_goes_on_to_the_last_bit(texts):
+    whole = train(texts, steps=7, validations=2)
+    first = train(texts, steps=7, validations=2, stop_after=3)
+    facts = {name: value for name, value in first.journal.checkpoint.facts.items() if name != "parts"}
+    first.journal.checkpoint = replace(first.journal.checkpoint, facts=facts)
+    second = train(texts, model=network(seed=8), journal=first.journal, steps=7, validations=2)
+    assert_same_training(second.journal, whole.journal)
+
+
 # ── learning ────────────────────────────────────────────────────────────────────────────────────
 
 

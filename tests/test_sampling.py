@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from small import Fixed, recurrent
 
 from charlm.config.sampling import SamplingConfig
+from charlm.errors import ConfigError
 from charlm.sampling import (
     NEVER,
     draw,
@@ -278,6 +279,83 @@ def test_tokens_are_told_as_they_are_drawn():
     told: list[list[int]] = [[], [], []]
     found = sample(MODEL, [], range(3), WILD, on_token=lambda row, token: told[row].append(token))
     assert told == ids(found)
+
+
+def test_tokens_are_told_with_the_number_of_their_sample_not_the_row_of_the_batch():
+    told: dict[int, list[int]] = {7: [], 3: []}
+    found = sample(MODEL, [], [7, 3], WILD, on_token=lambda number, token: told[number].append(token))
+    assert list(told.values()) == ids(found)
+
+
+class Lines:
+    """Lines of `length` tokens, a different one of `ends` as the last of each; then the end. State: (place, line)."""
+
+    def __init__(self, length: int, ends: list[int], vocab_size: int = 9) -> None:
+        self.length, self.ends, self.vocab_size = length, ends, vocab_size
+
+    def start(self):
+        return (0, 0)
+
+    def allowed(self, state):
+        place, line = state
+        mask = torch.zeros(self.vocab_size, dtype=torch.bool)
+        if line == len(self.ends):
+            mask[EOS] = True
+        elif place == self.length - 1:
+            mask[self.ends[line]] = True
+        else:
+            mask[2:] = True
+        return mask
+
+    def advance(self, state, token):
+        assert self.allowed(state)[token]
+        place, line = state
+        return (0, line + 1) if place == self.length - 1 else (place + 1, line)
+
+
+@pytest.mark.parametrize("config", [WILD, SamplingConfig(temperature=0, max_tokens=30)], ids=["wild", "greedy"])
+def test_a_constraint_gives_every_sample_its_form_whatever_the_batch(config):
+    form = Lines(4, [5, 7, 3])
+    alone = list(samples(MODEL, [2], 7, config, constraint=form, batch_size=1))
+    for one in alone:
+        assert one.ended and len(one.ids) == 12 and one.ids[3::4] == [5, 7, 3]
+    assert ids(samples(MODEL, [2], 7, config, constraint=form, batch_size=3)) == ids(alone)
+    assert ids(sample(MODEL, [2], [5, 1], config, constraint=form)) == [alone[5].ids, alone[1].ids]
+
+
+def test_samples_that_end_early_leave_the_others_their_own_states():
+    class Counting(Lines):
+        """Ends where it will, but says its tokens in turn."""
+
+        def allowed(self, state):
+            mask = torch.zeros(4, dtype=torch.bool)
+            mask[[EOS, 2 + state[0]]] = True
+            return mask
+
+        def advance(self, state, token):
+            return (1 - state[0], 0)
+
+    found = list(samples(Fixed(0.3, 0.1, 0.3, 0.3), [], 40, SamplingConfig(max_tokens=9), constraint=Counting(1, [])))
+    assert len({len(one.ids) for one in found}) > 4
+    assert all(one.ids == [2, 3, 2, 3, 2, 3, 2, 3, 2][: len(one.ids)] for one in found)
+
+
+@pytest.mark.parametrize("temperature", [0, 0.5, 1])
+def test_where_nothing_is_allowed_the_sample_is_named_and_nothing_forbidden_is_drawn(temperature):
+    class Closed(Lines):
+        def allowed(self, state):
+            return super().allowed(state) if state == (0, 0) else torch.zeros(9, dtype=torch.bool)
+
+    config = SamplingConfig(temperature=temperature)
+    with pytest.raises(ConfigError, match=r"sample 7 cannot go on after 1 token"):
+        sample(MODEL, [], [7, 8], config, constraint=Closed(4, [5]))
+
+
+def test_further_filters_come_before_those_of_the_config():
+    greedy = SamplingConfig(temperature=0, max_tokens=3)
+    model = Fixed(0.1, 0.1, 0.5, 0.3)
+    assert ids(samples(model, [], 2, greedy)) == [[2] * 3] * 2
+    assert ids(samples(model, [], 2, greedy, filters=[never([2])])) == [[3] * 3] * 2
 
 
 def test_no_samples_are_drawn_where_none_are_asked_for():

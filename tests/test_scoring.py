@@ -1,4 +1,5 @@
 import math
+from collections import deque
 from itertools import chain
 
 import numpy as np
@@ -148,6 +149,18 @@ def test_details_come_in_the_order_of_the_text(sizes, carried):
     assert [encoded.ids for encoded, _, _ in found] == [CODEC.encode(line).ids for line in lines]
     assert [score.tokens for _, score, _ in found] == [len(line) + 1 for line in lines]
     assert all(score.nats == pytest.approx(-log_probs.sum()) for _, score, log_probs in found)
+
+
+def test_waiting_documents_are_taken_from_a_queue_not_from_the_front_of_a_list(monkeypatch):
+    taken = []
+
+    class Queue(deque):
+        def popleft(self):
+            taken.append(1)
+            return super().popleft()
+
+    monkeypatch.setattr(scoring, "deque", Queue)
+    assert len(list(details(recurrent(4), CODEC, ["江"] * 50, carried=False))) == len(taken) == 50
 
 
 # ── encoded texts ───────────────────────────────────────────────────────────────────────────────

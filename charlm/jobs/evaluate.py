@@ -10,7 +10,7 @@ from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
-from charlm.scoring import Report, Score
+from charlm.scoring import OnTokens, Score
 from charlm.text import files as text
 from charlm.text.decoding import Note
 from charlm.text.files import Part
@@ -130,7 +130,7 @@ class Evaluation:
             return run.carried
         return self.context == "carried"
 
-    def measure(self, path: Path, device: str, *, report: Report | None = None) -> Result:
+    def measure(self, path: Path, device: str, *, report: OnTokens | None = None) -> Result:
         """The Score of the text under the run at `path`."""
         run = load_run(path, device)
         carried = self.carried(run)

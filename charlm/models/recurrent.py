@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from charlm.config.models import RecurrentConfig
-from charlm.models.cells import CELLS
+from charlm.models.cells import CELLS, Cell
 from charlm.models.dropout import LockedDropout
 from charlm.models.output import target_log_probs
 from charlm.shapes import Ids, LogProbs, State
@@ -19,7 +19,7 @@ from charlm.shapes import Ids, LogProbs, State
 class Recurrent(nn.Module):
     """A stacked recurrent network over a vocabulary.
 
-    State: the cells' leaves, each (B, L, H): `(h,)` for rnn and gru, `(h, c)` for lstm.
+    State: the cells' leaves, the layers of each stacked: `(h,)` for rnn and gru, `(h, c)` for lstm, each (B, L, H).
     """
 
     def __init__(self, config: RecurrentConfig, vocab_size: int) -> None:
@@ -28,18 +28,14 @@ class Recurrent(nn.Module):
         self.vocab_size = vocab_size
         self.embedding = nn.Embedding(vocab_size, config.embedding)
         widths = [config.embedding] + [config.hidden] * (config.layers - 1)
-        cells = [CELLS[config.cell](width, config.hidden) for width in widths]
-        self.leaves = cells[0].leaves
-        self.cells = nn.ModuleList(cells)
+        self.cells = nn.ModuleList(cast(nn.Module, CELLS[config.cell](width, config.hidden)) for width in widths)
         self.dropout = LockedDropout(config.dropout)
         # Tied matrices have the embedding's width, so the hidden vector is brought down to it.
         narrow = config.tied and config.hidden != config.embedding
         self.projection = nn.Linear(config.hidden, config.embedding) if narrow else None
         self.output = None if config.tied else nn.Linear(config.hidden, vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.start = (
-            nn.Parameter(torch.zeros(self.leaves, config.layers, config.hidden)) if config.learned_start else None
-        )
+        self.start = _learned(self._cells_start(1)) if config.learned_start else None
         # As rows of the output, vectors want to be short; as input, of unit size (Vaswani et al. 2017, §3.4).
         nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
         self.input_scale: float = config.embedding**0.5
@@ -55,10 +51,15 @@ class Recurrent(nn.Module):
             self.bias.copy_(log_probs)
 
     def initial_state(self, batch_size: int) -> State:
-        if self.start is not None:
-            return tuple(leaf.expand(batch_size, -1, -1) for leaf in self.start)
-        shape = (batch_size, self.config.layers, self.config.hidden)
-        return tuple(self.bias.new_zeros(shape) for _ in range(self.leaves))
+        if self.start is None:
+            return self._cells_start(batch_size)
+        # A list of its own keeps a row for the batch in each leaf, so that none passes for a matrix.
+        leaves = self.start if isinstance(self.start, nn.ParameterList) else self.start[:, None]
+        return tuple(leaf.expand(batch_size, *leaf.shape[1:]) for leaf in leaves)
+
+    def _cells_start(self, batch_size: int) -> State:
+        starts = [cast(Cell, cell).initial_state(batch_size) for cell in self.cells]
+        return tuple(torch.stack(leaf, dim=1) for leaf in zip(*starts, strict=True))
 
     def embed(self, inputs: Ids) -> Tensor:
         """The vectors that the first layer reads: inputs (B, T)  ->  (B, T, E)"""
@@ -85,13 +86,24 @@ class Recurrent(nn.Module):
         x, after = self.read(inputs, state)
         return target_log_probs(x, self.output_weight, self.bias, targets), after
 
-    # Calls to the module are `score`: what wraps a module for several processes sees only its calls.
-    forward = score
+    def forward(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        """`score`, that of a subclass too: what wraps a module for several processes sees only its calls."""
+        return self.score(inputs, targets, state)
 
     def trace(self, inputs: Ids, state: State) -> dict[str, Tensor]:
-        """The hidden vectors of every layer: {"hidden": (B, T, L, H)}."""
+        """The hidden vectors of every layer, {"hidden": (B, T, L, H)}, and the gates that its cells can name."""
         x, layers = self.embed(inputs), []
         for layer, cell in enumerate(self.cells):
-            x, _ = cell(x, tuple(leaf[:, layer] for leaf in state))
-            layers.append(x)
-        return {"hidden": torch.stack(layers, dim=2)}
+            before = tuple(leaf[:, layer] for leaf in state)
+            trace = getattr(cell, "trace", None)
+            gates = {} if trace is None else trace(x, before)
+            x, _ = cell(x, before)
+            layers.append({"hidden": x, **gates})
+        return {name: torch.stack([each[name] for each in layers], dim=2) for name in layers[0]}
+
+
+def _learned(start: State) -> nn.Parameter | nn.ParameterList:
+    """Leaves (1, L, …) as what is learned: one tensor (leaves, L, …) where they are alike, else a list."""
+    if len({leaf.shape for leaf in start}) == 1:
+        return nn.Parameter(torch.cat(start).detach().clone())
+    return nn.ParameterList([nn.Parameter(leaf.detach().clone()) for leaf in start])

@@ -68,7 +68,7 @@ class Run:
             for score, document in zip(scores, encoded, strict=True)
         ]
 
-    def evaluate(self, documents: Iterable[str], *, report: scoring.Report | None = None) -> scoring.Score:
+    def evaluate(self, documents: Iterable[str], *, report: scoring.OnTokens | None = None) -> scoring.Score:
         """The Score of a text, in the context that the run was trained with."""
         return scoring.evaluate(self.model, self.codec, documents, carried=self.carried, report=report)
 

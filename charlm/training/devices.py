@@ -4,6 +4,7 @@ import time
 from contextlib import AbstractContextManager
 
 import torch
+from torch import nn
 
 from charlm.config.training import Precision
 from charlm.errors import ConfigError
@@ -29,14 +30,38 @@ def choose_precision(wanted: Precision, device: torch.device) -> Precision:
 
     bf16 keeps weights, cell arithmetic of the loss and the optimizer in float32; only the large products
     are computed in it (mixed precision, Micikevicius et al. 2018).
+    Raises ConfigError where bf16 is asked for and this machine has no kernels for it.
     """
+    if wanted == "bf16" and (fault := bf16_fault(device)) is not None:
+        raise ConfigError(
+            f"--precision bf16 cannot be used on this {device.type}: {fault}", hint="try --precision float32, or auto"
+        )
     if wanted != "auto":
         return wanted
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "float32"
-    if device.type != "cpu":
+    if device.type not in ("cpu", "cuda"):
         return "float32"
-    return "bf16" if _seconds(torch.bfloat16) < 0.75 * _seconds(torch.float32) else "float32"
+    if device.type == "cuda":
+        faster = torch.cuda.is_bf16_supported()
+    else:
+        faster = _seconds(torch.bfloat16) < 0.75 * _seconds(torch.float32)
+    return "bf16" if faster and bf16_fault(device) is None else "float32"
+
+
+def bf16_fault(device: torch.device) -> str | None:
+    """Why a small network cannot be read and learned in bf16 here; None where it can.
+
+    That matrices can be multiplied in it does not say that the recurrent layers can: they have kernels of their own,
+    and the LSTM's are the first to be missing.
+    """
+    with torch.random.fork_rng([]):
+        layer = nn.LSTM(8, 8, batch_first=True).to(device)
+    try:
+        with autocast("bf16", device):
+            hidden, _ = layer(torch.ones(2, 3, 8, device=device))
+        hidden.float().sum().backward()
+    except (RuntimeError, NotImplementedError) as error:
+        return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return None
 
 
 def _seconds(dtype: torch.dtype) -> float:

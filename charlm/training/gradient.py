@@ -23,7 +23,7 @@ from charlm.text.corpus import Corpus
 from charlm.training.batches import Batch, Buckets, Stripes
 from charlm.training.devices import autocast
 from charlm.training.journal import Checkpoint, Journal, Measured, Notice, Progress, Report
-from charlm.training.learner import Learner, broken
+from charlm.training.learner import FIRST_KINDS, Learner, broken
 from charlm.training.schedules import Budget, Place, learning_rate
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
@@ -195,7 +195,7 @@ class _Training:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         loss, self.norm = float(nats.detach()) / tokens, float(norm)
         if math.isfinite(loss) and math.isfinite(self.norm):
-            self.learner.optimizer.step()
+            self.learner.step()
             self.learner.state, self.skips = detach(after), 0
             self.sum_nats, self.sum_tokens = self.sum_nats + loss * tokens, self.sum_tokens + tokens
         else:
@@ -300,6 +300,7 @@ class _Training:
             "place": asdict(self.place),
             "measured_at": asdict(self.measured_at),
             "order": self.order,
+            "parts": self.learner.kinds(),
             "best": asdict(self.best) if self.best else None,
             **{name: getattr(self, name) for name in _COUNTERS},
         }
@@ -323,7 +324,7 @@ class _Training:
     def take_up(self, checkpoint: Checkpoint) -> None:
         if checkpoint.facts["order"] != self.order:
             raise ValueError(f"it reads the text by {checkpoint.facts['order']}, not by {self.order}")
-        if not self.learner.take_up(checkpoint.tensors):
+        if not self.learner.take_up(checkpoint.tensors, checkpoint.facts.get("parts", FIRST_KINDS)):
             self.report(Notice("another kind of device than before: dropout draws new random numbers"))
         facts = checkpoint.facts
         self.place, self.measured_at = Place(**facts["place"]), Place(**facts["measured_at"])

@@ -23,8 +23,8 @@ Weights: TypeAlias = Mapping[str, Tensor] | Mapping[str, Rows]  # tensors, or lo
 class Checkpoint:
     """Everything that is needed to go on as if nothing had happened.
 
-    tensors  weights/…, optimizer/…, state/…, generator: on the CPU
-    facts    JSON: the place, the best so far, counters
+    tensors  weights/…, state/…, generator, and those of each part, such as optimizer/…: on the CPU
+    facts    JSON: the place, the best so far, the kinds of the parts, counters
     """
 
     tensors: dict[str, Tensor]

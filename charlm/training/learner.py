@@ -1,6 +1,12 @@
-"""What learns: a model, its optimizer, its random numbers and its hidden state, and how they are copied out and in."""
+"""What learns: a model, its optimizer, its random numbers and its hidden state, and how they are copied out and in.
 
-from dataclasses import dataclass
+What a training keeps beside its weights is a part with a name, such as the optimizer or averages of the weights. A
+checkpoint names each part with its kind, and its tensors stand there under that name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,18 +16,79 @@ from charlm.models.dropout import give_generator
 from charlm.shapes import State
 
 
+class Part(Protocol):
+    """Something that follows the weights from step to step, and is copied out and in with them."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, so that a checkpoint of another kind is not taken for it."""
+
+    def step(self) -> None:
+        """Do what one step of the training asks; the gradient stands in the parameters."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that it keeps, by names of its own; nothing before the first step, where it likes."""
+
+    def take_up(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to what `tensors` gave."""
+
+
+@dataclass(frozen=True)
+class Optimizing:
+    """An optimizer of torch as a Part. Its tensors are called INDEX/SLOT."""
+
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def kind(self) -> str:
+        return type(self.optimizer).__name__
+
+    def step(self) -> None:
+        self.optimizer.step()
+
+    def tensors(self) -> dict[str, Tensor]:
+        slots = self.optimizer.state_dict()["state"]
+        return {f"{index}/{slot}": tensor for index, of_one in slots.items() for slot, tensor in of_one.items()}
+
+    def take_up(self, tensors: Mapping[str, Tensor]) -> None:
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            index, _, slot = name.partition("/")
+            slots.setdefault(int(index), {})[slot] = tensor.clone()  # which the optimizer will change in place
+        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+
+
+FIRST_KINDS = {"optimizer": "AdamW"}  # the parts of checkpoints that do not name them yet
+
+
 @dataclass
 class Learner:
     """Everything of a training that is made of tensors.
 
-    state  after the last window; None before the first
+    state   after the last window; None before the first
+    others  parts beside the optimizer, in the order in which they follow its step
     """
 
     model: nn.Module
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     generator: torch.Generator
     device: torch.device
     state: State | None = None
+    others: dict[str, Part] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Every part by its name, the optimizer first."""
+        return {"optimizer": Optimizing(self.optimizer), **self.others}
+
+    def kinds(self) -> dict[str, str]:
+        """What a checkpoint says of the parts."""
+        return {name: part.kind for name, part in self.parts.items()}
+
+    def step(self) -> None:
+        """Move the weights by their gradient; every part follows."""
+        for part in self.parts.values():
+            part.step()
 
     @classmethod
     def of(cls, model: nn.Module, config: TrainingConfig, device: torch.device) -> "Learner":
@@ -36,29 +103,28 @@ class Learner:
         return {name: _copy(tensor) for name, tensor in self.model.state_dict().items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Copies of everything, on the CPU: weights/NAME, optimizer/INDEX/SLOT, state/INDEX, generator."""
+        """Copies of everything, on the CPU: weights/NAME, PART/…, state/INDEX, generator."""
         tensors = {f"weights/{name}": tensor for name, tensor in self.weights().items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{index}/{slot}": _copy(tensor) for slot, tensor in slots.items()}
+        for part, of_part in self.parts.items():
+            tensors |= {f"{part}/{name}": _copy(tensor) for name, tensor in of_part.tensors().items()}
         tensors |= {f"state/{index}": _copy(leaf) for index, leaf in enumerate(self.state or ())}
         return tensors | {"generator": self.generator.get_state()}
 
-    def take_up(self, tensors: dict[str, Tensor]) -> bool:
+    def take_up(self, tensors: dict[str, Tensor], kinds: Mapping[str, str]) -> bool:
         """Go back to what `tensors` gave; False where the random numbers of another kind of device cannot be.
 
-        Raises KeyError, ValueError or RuntimeError for tensors that belong to another model.
+        Raises KeyError, ValueError or RuntimeError for tensors that belong to another model or to other parts.
         """
-        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "optimizer": {}, "state": {}}
+        if dict(kinds) != self.kinds():
+            raise ValueError(f"it keeps {_listed(kinds)}, this training {_listed(self.kinds())}")
+        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "state": {}, **{name: {} for name in self.parts}}
         for name, tensor in tensors.items():
             group, slash, rest = name.partition("/")
             if slash:
                 groups[group][rest] = tensor
         self.model.load_state_dict(groups["weights"])
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in groups["optimizer"].items():
-            index, _, slot = name.partition("/")
-            slots.setdefault(int(index), {})[slot] = tensor.clone()  # which the optimizer will change in place
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        for name, part in self.parts.items():
+            part.take_up(groups[name])
         leaves = groups["state"]
         self.state = tuple(leaves[str(index)].to(self.device) for index in range(len(leaves))) or None
         try:
@@ -71,6 +137,10 @@ class Learner:
 def _copy(tensor: Tensor) -> Tensor:
     """A copy on the CPU that later steps do not change."""
     return tensor.detach().to("cpu", copy=True)
+
+
+def _listed(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "no parts"
 
 
 def broken(weights: dict[str, Tensor]) -> str | None:

@@ -11,9 +11,11 @@ import torch
 from small import Fixed, recurrent
 from tiny_models import TINY
 
+from charlm.config.models import RecurrentConfig
 from charlm.families import FAMILIES
 from charlm.models.base import LanguageModel, pick
 from charlm.models.cells import CELLS
+from charlm.models.recurrent import Recurrent
 
 CROWD = torch.tensor([[0, 2, 3, 4, 2, 6, 0], [0, 6, 6, 1, 5, 2, 3], [0, 5, 4, 3, 2, 1, 0]])
 TEXT = CROWD[:1]
@@ -186,6 +188,18 @@ def test_the_laws_catch_a_broken_model(broken, law):
         law(Wrapped())
         with pytest.raises(AssertionError):
             law(broken())
+
+
+def test_a_call_of_the_module_is_the_score_of_a_subclass_too():
+    class Halved(Recurrent):
+        def score(self, inputs, targets, state):
+            log_probs, after = super().score(inputs, targets, state)
+            return log_probs / 2, after
+
+    model = Halved(RecurrentConfig(layers=1, hidden=5, embedding=4), 9).eval()
+    state = model.initial_state(3)
+    called, _ = model(CROWD[:, :-1], CROWD[:, 1:], state)
+    assert torch.equal(called, model.score(CROWD[:, :-1], CROWD[:, 1:], state)[0])
 
 
 def test_a_learned_start_is_where_reading_begins():

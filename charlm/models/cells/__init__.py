@@ -15,12 +15,17 @@ from charlm.shapes import State
 
 
 class Cell(Protocol):
-    """One recurrent layer."""
+    """One recurrent layer, an `nn.Module`.
 
-    leaves: int  # tensors in its state: 1 for rnn and gru, 2 for lstm
+    Its state has any number of leaves, each (B, …) of a shape of its own that depends on H alone. Asked for where it
+    exists: `trace(x, state) -> {name: Tensor (B, T, …)}` for gates. `unroll` makes a cell of a hand-written step.
+    """
+
+    def initial_state(self, batch_size: int) -> State:
+        """The state before anything has been read."""
 
     def __call__(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """x (B, T, E), state leaves (B, H)  ->  hidden (B, T, H), state after the window"""
+        """x (B, T, E), state leaves (B, …)  ->  hidden (B, T, H), state after the window"""
 
 
 CELLS: Choices[Callable[[int, int], FusedCell]] = Choices(

@@ -21,6 +21,11 @@ class FusedCell(nn.Module):
         self.core = core
         self.leaves = leaves
 
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros: a hidden vector (B, H), and for the LSTM a memory (B, H)."""
+        shape = (batch_size, self.core.hidden_size)
+        return tuple(_weights(self.core, "weight_hh").new_zeros(shape) for _ in range(self.leaves))
+
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x (B, T, E), state leaves (B, H)  ->  hidden (B, T, H), state after the window"""
         # torch wants (layers, B, H), contiguous, in the dtype that the kernel computes in.
