@@ -125,10 +125,11 @@ def _stream(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, other_wins: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it into place if the block succeeds.
 
-    A folder that came into being there in the meantime wins: ours is thrown away.
+    other_wins  a folder that came into being there in the meantime is as good as ours, which is thrown away
+    Raises StorageError where the disk refuses, and, without other_wins, where such a folder is in the way.
     """
     temporary: Path | None = None
     try:
@@ -143,9 +144,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _flush_folder(temporary)
         try:
             temporary.rename(path)
-        except OSError:
+        except OSError as error:
             if not path.is_dir():
                 raise
+            if not other_wins:
+                raise StorageError(
+                    f"{path} came into being in the meantime, by another command; it was left as it is",
+                    hint="choose another name and give the command again",
+                ) from error
         _flush_folder(path.parent)
     except OSError as error:
         raise write_error(path, error) from error

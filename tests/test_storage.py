@@ -241,8 +241,17 @@ def test_a_disk_that_refuses_leaves_no_folder(run, monkeypatch, owner, name):
     assert names(run.parent) == []
 
 
-def test_a_folder_that_came_first_wins(run):
-    with storage.whole_folder(run) as temporary:
+def test_a_folder_that_came_first_is_kept_and_the_loss_of_ours_is_an_error(run):
+    with pytest.raises(StorageError, match="in the meantime"), storage.whole_folder(run) as temporary:
+        (temporary / "a").write_text("ours")
+        run.mkdir()
+        (run / "a").write_text("theirs")
+    assert (run / "a").read_text() == "theirs"
+    assert names(run.parent) == ["tang"]
+
+
+def test_a_folder_that_came_first_wins_where_both_are_as_good(run):
+    with storage.whole_folder(run, other_wins=True) as temporary:
         (temporary / "a").write_text("ours")
         run.mkdir()
         (run / "a").write_text("theirs")
