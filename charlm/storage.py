@@ -78,6 +78,14 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def exists(path: Path) -> bool:
+    """Whether something is there; nothing can be under a name that the system does not take."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def is_stream(path: Path) -> bool:
     """Whether `path` is a pipe, a device or an open descriptor: written as it is, and nothing in it to overwrite."""
     if _descriptor(path) is not None:
@@ -158,6 +166,17 @@ def whole_folder(path: Path, *, other_wins: bool = False) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed processes left half-written beside `path`; call it only where nobody else may write `path`."""
+    name = re.compile(re.escape(f".{path.name}.") + r"(?:\d+|[a-z0-9_]{8})\.tmp")  # of whole_file, of whole_folder
+    with contextlib.suppress(OSError):  # it only takes up room
+        for left in path.parent.iterdir():
+            if name.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            elif name.fullmatch(left.name):
+                left.unlink(missing_ok=True)
 
 
 def _umask() -> int:

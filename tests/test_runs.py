@@ -432,6 +432,18 @@ def test_a_training_owns_its_run_until_it_ends(text, tmp_path):
     resume(path, {"steps": 14})
 
 
+def test_what_a_killed_process_left_half_written_is_gone_after_a_resume(run):
+    for name in (".model.safetensors.4711.tmp", ".run.json.4711.tmp", "resume/.checkpoint.safetensors.12.tmp"):
+        (run / name).write_bytes(b"half")
+    for name in (".run.a1b2_xyz.tmp", ".other.a1b2_xyz.tmp"):
+        (run.parent / name).mkdir()
+        (run.parent / name / "vocab.tsv").write_bytes(b"half")
+    (run / ".mine.tmp").write_bytes(b"of somebody else")
+    resume(run, {"steps": 8})
+    assert [file.name for file in run.rglob("*.tmp")] == [".mine.tmp"]
+    assert sorted(file.name for file in run.parent.iterdir()) == [".other.a1b2_xyz.tmp", "run"]
+
+
 def test_a_training_that_fails_gives_the_name_free(text, tmp_path):
     path = tmp_path / "run"
     with pytest.raises(CharlmError):

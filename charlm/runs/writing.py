@@ -14,7 +14,8 @@ import torch
 import charlm
 from charlm import storage
 from charlm.errors import RunError
-from charlm.runs.layout import FORMAT
+from charlm.families import CONFIG_FILE, WEIGHTS_FILE
+from charlm.runs.layout import CHECKPOINT_FILE, FORMAT, HISTORY_FILE, RUN_FILE
 
 LOCK_FILE = Path("resume") / ".lock"  # says nothing of the model; it stays, so that all who come lock the same file
 
@@ -45,14 +46,14 @@ def begun(path: Path) -> Iterator[None]:
     """Hold the name of a run that does not exist yet; raises RunError where it exists or another process holds it."""
     place = Path(os.path.realpath(path))
     file = place.with_name(f".{place.name}.lock")
-    if path.exists():
+    if storage.exists(path):
         raise name_taken(path)
-    missing = [parent for parent in file.parents if not parent.exists()]
+    missing = [parent for parent in file.parents if not storage.exists(parent)]
     with contextlib.ExitStack() as stack:
         stack.callback(_remove_empty, missing)
         stack.enter_context(_locked(file, path))
         try:
-            if path.exists():  # the other had it finished just now
+            if storage.exists(path):  # the other had it finished just now
                 raise name_taken(path)
             yield
         finally:
@@ -68,9 +69,16 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def owned(path: Path) -> contextlib.AbstractContextManager[None]:
-    """Hold a run that exists, for writing; raises RunError where another process holds it."""
-    return _locked(path / LOCK_FILE, path)
+@contextlib.contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Hold a run that exists, for writing; raises RunError where another process holds it.
+
+    What a killed process left unfinished is removed.
+    """
+    with _locked(path / LOCK_FILE, path):
+        for name in ("", RUN_FILE, CONFIG_FILE, WEIGHTS_FILE, HISTORY_FILE, CHECKPOINT_FILE):
+            storage.remove_unfinished(Path(os.path.realpath(path)) / name)
+        yield
 
 
 @contextlib.contextmanager
