@@ -11,7 +11,9 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 import sys
 import tempfile
 import zlib
@@ -48,18 +50,27 @@ def write_error(path: Path, error: OSError) -> StorageError:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it into place if the block succeeds.
 
-    Raises StorageError when the disk refuses; then `path` is as it was.
+    A symlink stays, and the file that it leads to is replaced. A pipe or device is given as it is, since it
+    has no earlier content to keep; `/dev/stdout` and its like get what was written at the end.
+    Raises StorageError when the disk refuses; then `path` is as it was. BrokenPipeError: the reader has left.
     """
     if not path.name:
         raise write_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if is_stream(path):
+        with _stream(path) as place:
+            yield place
+        return
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_symlink():  # it leads round in a circle
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
-        temporary.replace(path)
-        _flush_folder(path.parent)
+        temporary.replace(target)
+        _flush_folder(target.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
@@ -67,11 +78,66 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def exists(path: Path) -> bool:
+    """Whether something is there; nothing can be under a name that the system does not take."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_stream(path: Path) -> bool:
+    """Whether `path` is a pipe, a device or an open descriptor: written as it is, and nothing in it to overwrite."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _descriptor(path: Path) -> int | None:
+    """The open descriptor that `path` is another name of, as /dev/stdout is of 1; also through symlinks."""
+    for _ in range(40):  # as many links as the system follows
+        found = re.fullmatch(r"/(?:dev|proc/self|proc/(\d+)(?:/task/\d+)?)/fd/(\d+)", str(path.absolute()))
+        if found and found[1] in (None, str(os.getpid())):
+            return int(found[2])
+        try:
+            path = path.parent / path.readlink()
+        except OSError:
+            return None
+    return None
+
+
 @contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def _stream(path: Path) -> Iterator[Path]:
+    descriptor = _descriptor(path)
+    try:
+        if descriptor is None:
+            yield path
+            return
+        # To open such a name again would cut off a file that stdout appends to, and fails for a socket.
+        with tempfile.TemporaryDirectory(prefix="charlm.") as folder:
+            written = Path(folder) / path.name
+            yield written
+            if descriptor == 1:
+                sys.stdout.flush()
+            with written.open("rb") as source, open(os.dup(descriptor), "wb") as target:  # noqa: PTH123
+                shutil.copyfileobj(source, target)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hint = "whatever reads there may have received a part of it"
+        raise StorageError(f"cannot write {path}: {_why(error)}", hint=hint) from error
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path, *, other_wins: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it into place if the block succeeds.
 
-    A folder that came into being there in the meantime wins: ours is thrown away.
+    other_wins  a folder that came into being there in the meantime is as good as ours, which is thrown away
+    Raises StorageError where the disk refuses, and, without other_wins, where such a folder is in the way.
     """
     temporary: Path | None = None
     try:
@@ -86,15 +152,31 @@ def whole_folder(path: Path) -> Iterator[Path]:
         _flush_folder(temporary)
         try:
             temporary.rename(path)
-        except OSError:
+        except OSError as error:
             if not path.is_dir():
                 raise
+            if not other_wins:
+                raise StorageError(
+                    f"{path} came into being in the meantime, by another command; it was left as it is",
+                    hint="choose another name and give the command again",
+                ) from error
         _flush_folder(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed processes left half-written beside `path`; call it only where nobody else may write `path`."""
+    name = re.compile(re.escape(f".{path.name}.") + r"(?:\d+|[a-z0-9_]{8})\.tmp")  # of whole_file, of whole_folder
+    with contextlib.suppress(OSError):  # it only takes up room
+        for left in path.parent.iterdir():
+            if name.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            elif name.fullmatch(left.name):
+                left.unlink(missing_ok=True)
 
 
 def _umask() -> int:

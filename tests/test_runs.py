@@ -1,9 +1,12 @@
+import contextlib
 import dataclasses
 import json
 import os
 import pickle
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +103,7 @@ def test_a_run_holds_the_files_of_its_format(trained):
         "vocab.tsv",
         "model.safetensors",
         "resume/checkpoint.safetensors",
+        "resume/.lock",
         "history.jsonl",
     }
     assert [problem for _, problem in check_run(trained)] == [None] * 6
@@ -356,6 +360,95 @@ def test_a_path_that_is_no_run_is_refused_and_neighbours_are_named(trained, tmp_
     shutil.copy(trained / "vocab.tsv", tmp_path)
     with pytest.raises(RunError, match="holds a vocabulary, not a run"):
         load_run(tmp_path)
+
+
+# ── who writes a run ────────────────────────────────────────────────────────────────────────────
+
+LOCKING = """
+import sys
+from pathlib import Path
+from charlm.runs import writing
+with getattr(writing, sys.argv[1])(Path(sys.argv[2])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held_by_another(how: str, path: Path):
+    """Another process that holds the run."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LOCKING, how, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        try:
+            yield other
+        finally:
+            other.kill()
+
+
+def test_a_run_that_another_process_trains_is_not_resumed(run, text):
+    before = contents(run)
+    with held_by_another("owned", run) as other:
+        with pytest.raises(RunError, match=f"is being written by process {other.pid}") as caught:
+            resume(run, {"steps": 8})
+        assert "stop it" in caught.value.hint
+    assert {file: data for file, data in contents(run).items() if file.name != ".lock"} == {
+        file: data for file, data in before.items() if file.name != ".lock"
+    }
+
+
+def test_a_run_whose_process_was_killed_can_be_resumed(run):
+    with held_by_another("owned", run) as other:
+        other.kill()
+    resume(run, {"steps": 8})
+    assert steps_of(run)[-1] == 8
+
+
+def test_a_name_that_another_training_has_begun_is_not_taken_twice(text, tmp_path):
+    path = tmp_path / "new" / "run"
+    with held_by_another("begun", path) as other:
+        (tmp_path / "link").symlink_to(path)  # another name of the same place
+        for name in (path, tmp_path / "link"):
+            with pytest.raises(RunError, match=f"is being written by process {other.pid}"):
+                train_run(config_of(text), name)
+    train_run(config_of(text), path)  # the other was killed
+    assert sorted(file.name for file in path.parent.iterdir()) == ["run"]
+
+
+def test_a_training_owns_its_run_until_it_ends(text, tmp_path):
+    path, seen = tmp_path / "run", []
+
+    def rival(event):
+        if isinstance(event, Measured) and (path / CHECKPOINT_FILE).is_file():
+            for attempt in (lambda: resume(path, {"steps": 9}), lambda: train_run(config_of(text), path)):
+                with pytest.raises(RunError) as caught:
+                    attempt()
+                seen.append(str(caught.value))
+
+    train_run(config_of(text), path)
+    resume(path, {"steps": 12}, watcher=Watcher(report=rival))
+    assert seen and f"process {os.getpid()}" in seen[0] and "exists already" in seen[1]
+    resume(path, {"steps": 14})
+
+
+def test_what_a_killed_process_left_half_written_is_gone_after_a_resume(run):
+    for name in (".model.safetensors.4711.tmp", ".run.json.4711.tmp", "resume/.checkpoint.safetensors.12.tmp"):
+        (run / name).write_bytes(b"half")
+    for name in (".run.a1b2_xyz.tmp", ".other.a1b2_xyz.tmp"):
+        (run.parent / name).mkdir()
+        (run.parent / name / "vocab.tsv").write_bytes(b"half")
+    (run / ".mine.tmp").write_bytes(b"of somebody else")
+    resume(run, {"steps": 8})
+    assert [file.name for file in run.rglob("*.tmp")] == [".mine.tmp"]
+    assert sorted(file.name for file in run.parent.iterdir()) == [".other.a1b2_xyz.tmp", "run"]
+
+
+def test_a_training_that_fails_gives_the_name_free(text, tmp_path):
+    path = tmp_path / "run"
+    with pytest.raises(CharlmError):
+        train_run(config_of(tmp_path / "none.txt"), path)
+    assert list(tmp_path.iterdir()) == []
 
 
 # ── the journal ─────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,81 @@ def test_a_log_on_a_full_disk_is_a_storage_error():
         storage.append_line(Path("/dev/full"), "line")
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_symlink_keeps_pointing_at_the_file_that_is_written(old, tmp_path, exists):
+    (tmp_path / "far").mkdir()
+    target = tmp_path / "far" / "target.txt"
+    if exists:
+        target.write_text("before")
+    (tmp_path / "near").symlink_to("far/target.txt")
+    (tmp_path / "link").symlink_to("near")
+    storage.write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "near").is_symlink()
+    assert target.read_text() == "new"
+    assert names(tmp_path / "far") == ["target.txt"]
+    assert names(tmp_path) == ["far", "link", "near", "notes.txt"]
+
+
+def test_a_symlink_that_leads_to_itself_is_a_storage_error(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(StorageError, match=r"cannot write .*loop"):
+        storage.write_text(tmp_path / "loop", "new")
+    assert (tmp_path / "loop").is_symlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_named_pipe_stays_one_and_its_reader_gets_the_text(tmp_path, linked):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = pipe
+    if linked:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        storage.write_text(path, "春")
+        assert os.read(reader, 100) == "春".encode()
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert path.is_symlink() == linked
+
+
+def test_a_device_is_written_not_replaced(tmp_path):
+    node = tmp_path / "null"
+    try:
+        os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        node.write_text("x")
+    except OSError:
+        pytest.skip("only root may make devices")
+    storage.write_text(node, "new")
+    assert stat.S_ISCHR(node.stat().st_mode)
+    assert names(tmp_path) == ["null"]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system does not name its descriptors")
+def test_what_stdout_was_appending_to_keeps_its_beginning(old):
+    handle = os.open(old, os.O_WRONLY | os.O_APPEND)
+    try:
+        storage.write_text(Path(f"/dev/fd/{handle}"), "er")
+    finally:
+        os.close(handle)
+    assert old.read_text() == "older"
+    assert names(old.parent) == ["notes.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_reader_that_left_is_told_as_a_broken_pipe(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        with pytest.raises(BrokenPipeError):
+            storage.write_text(Path(f"/dev/fd/{write}"), "new")
+    finally:
+        os.close(write)
+
+
 # ── whole folders ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -165,8 +241,17 @@ def test_a_disk_that_refuses_leaves_no_folder(run, monkeypatch, owner, name):
     assert names(run.parent) == []
 
 
-def test_a_folder_that_came_first_wins(run):
-    with storage.whole_folder(run) as temporary:
+def test_a_folder_that_came_first_is_kept_and_the_loss_of_ours_is_an_error(run):
+    with pytest.raises(StorageError, match="in the meantime"), storage.whole_folder(run) as temporary:
+        (temporary / "a").write_text("ours")
+        run.mkdir()
+        (run / "a").write_text("theirs")
+    assert (run / "a").read_text() == "theirs"
+    assert names(run.parent) == ["tang"]
+
+
+def test_a_folder_that_came_first_wins_where_both_are_as_good(run):
+    with storage.whole_folder(run, other_wins=True) as temporary:
         (temporary / "a").write_text("ours")
         run.mkdir()
         (run / "a").write_text("theirs")

@@ -11,7 +11,7 @@ import typer
 from charlm import storage
 from charlm.choices import Choices
 from charlm.cli.console import Talk, emit, emit_json, figure
-from charlm.cli.options import AsJson, Device, Quiet
+from charlm.cli.options import AsJson, Device, Force, Quiet, refuse_overwriting
 from charlm.config.text import TextConfig
 from charlm.errors import TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
@@ -45,6 +45,7 @@ def score(
     ] = "charged",
     report: Annotated[Path | None, typer.Option(help="Write the error rates to this JSON file.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the input.")] = None,
+    force: Force = False,
     device: Device = "cpu",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -56,6 +57,8 @@ def score(
     from charlm.jobs import rescore as rescoring
 
     FORMATS[format]
+    if report is not None:
+        refuse_overwriting(report, "--report", force)
     talk = Talk(quiet)
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded

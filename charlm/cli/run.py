@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from charlm import storage
 from charlm.cli.console import Talk, clock, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, given, knob
+from charlm.cli.options import AsJson, Force, Quiet, given, knob, refuse_overwriting
 from charlm.config.models import MixtureConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, RunError
@@ -93,6 +94,7 @@ def plot(
     run: RunPath,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file. [default: RUN/curve.png]")] = None,
     as_text: Annotated[bool, typer.Option("--text", help="Draw in the terminal instead.")] = False,
+    force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -109,8 +111,10 @@ def plot(
             emit_json(entry)
         return
     if not as_text:
+        if output is not None:  # the picture inside the run is ours to renew
+            refuse_overwriting(output, "-o", force)
         try:
-            emit(str(curves.picture(entries, output or run / "curve.png", title=run.name)))
+            _emit_name(curves.picture(entries, output or run / "curve.png", title=run.name))
             return
         except ImportError:
             talk.note("matplotlib is not installed (pip install 'charlm[plot]'): drawn as text")
@@ -122,6 +126,7 @@ def export(
     run: RunPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, packed if it ends in .gz; or -.")],
     to: Annotated[str, typer.Option(help="Format: arpa.")] = "arpa",
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Write an n-gram model in a format that other programs read.
@@ -132,13 +137,21 @@ def export(
     from charlm.runs.run import load as load_run
 
     _only_arpa("--to", to)
+    if str(output) != "-":
+        refuse_overwriting(output, "-o", force)
     loaded = load_run(run)
     if str(output) == "-":
         for line in exchanging.arpa_lines(loaded):
             emit(line.rstrip("\n"))
         return
     exchanging.export_arpa(loaded, output)
-    emit(str(output))
+    _emit_name(output)
+
+
+def _emit_name(output: Path) -> None:
+    """Say where a file was written, but not into what may be the same pipe as the data."""
+    if not storage.is_stream(output):
+        emit(str(output))
 
 
 @app.command("import")

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,7 @@ from charlm.jobs.watching import UNWATCHED, Watcher
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RUN_FILE, RunConfig, check_vocab, problem, read_config, read_facts
 from charlm.runs.run import load as load_run
-from charlm.runs.writing import name_taken, provenance
+from charlm.runs.writing import begun, owned, provenance
 from charlm.text.codec import Codec
 from charlm.text.decoding import Note
 from charlm.training.devices import choose_device, choose_precision
@@ -109,9 +109,8 @@ def train(
 
     Raises RunError where `path` exists; nothing is ever overwritten.
     """
-    if path.exists():
-        raise name_taken(path)
     with ExitStack() as stack:
+        stack.enter_context(begun(path))
         if config.counts and vocab_folder is not None:
             raise ConfigError("--counts bring their own vocabulary", hint="leave --vocab out, or count again with it")
         if config.counts:
@@ -150,6 +149,17 @@ def resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...] = (), wat
     texts    where the text is now, if it was moved; it must be the same text
     Raises RunError where the run cannot go on, TrainingError where the text has changed.
     """
+    read_facts(path)  # that it is a run, before anything is written into it
+    if not (path / CHECKPOINT_FILE).is_file():
+        raise RunError(
+            f"{path} has no {CHECKPOINT_FILE}, so it cannot go on",
+            hint=f"begin anew from its weights: charlm train TEXT --init-from {path} --run ANOTHER",
+        )
+    with owned(path):
+        return _resume(path, changes, texts, watcher)
+
+
+def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher: Watcher) -> Outcome:
     facts = read_facts(path)
     config = read_config(path)
     try:
@@ -163,11 +173,6 @@ def resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...] = (), wat
     if changes:
         others: dict[str, Any] = {} if changes.keys() == {"device"} else dict.fromkeys(BUDGETS)
         config = replace(config, training=replace(config.training, **(others | changes)))
-    if not (path / CHECKPOINT_FILE).is_file():
-        raise RunError(
-            f"{path} has no {CHECKPOINT_FILE}, so it cannot go on",
-            hint=f"begin anew from its weights: charlm train TEXT --init-from {path} --run ANOTHER",
-        )
     if (path / WEIGHTS_FILE).is_file():
         check_vocab(path, Codec.load(path))
     prepared = prepare(config, path, watcher.note)
@@ -196,9 +201,10 @@ def _fit(
     job = job_of(config, prepared, journal, device, precision, watcher.report)
     fit = FAMILIES[config.model].fit
     assert fit is not None  # `fresh` has refused a family that is made otherwise
-    outcome = fit(model, job)
-    ended = "its budget was used up" if outcome.signal is None else f"signal {outcome.signal}"
-    journal.finish({"ended": ended, "step": outcome.place.step, "seconds": round(outcome.place.seconds, 1)})
+    with closing(journal):
+        outcome = fit(model, job)
+        ended = "its budget was used up" if outcome.signal is None else f"signal {outcome.signal}"
+        journal.finish({"ended": ended, "step": outcome.place.step, "seconds": round(outcome.place.seconds, 1)})
     return outcome
 
 

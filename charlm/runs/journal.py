@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from charlm import storage, tensorfiles
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.runs.layout import CHECKPOINT_FILE, HISTORY_FILE, RUN_FILE, RunConfig, history, problem
-from charlm.runs.writing import name_taken
+from charlm.runs.writing import name_taken, owned
 from charlm.text.codec import Codec
 from charlm.training.journal import Checkpoint, Measured, Weights
 
@@ -25,6 +26,15 @@ class RunJournal:
     ) -> None:
         self.path, self.config, self.codec, self.facts, self.signal = path, config, codec, facts, signal
         self.codec_hash = codec.fingerprint()
+        self.held = ExitStack()
+
+    def own(self) -> None:
+        """Keep other processes from writing the run until `close`; raises RunError where one writes it."""
+        self.held.enter_context(owned(self.path))
+
+    def close(self) -> None:
+        """Let others write the run."""
+        self.held.close()
 
     def create(self) -> None:
         """Make the directory with everything but weights; raises RunError where it exists."""
@@ -34,6 +44,7 @@ class RunJournal:
             self.codec.save(folder)
             storage.write_json(folder / CONFIG_FILE, self.config.to_json())
             storage.write_json(folder / RUN_FILE, self.facts)
+        self.own()  # in time: without a checkpoint nobody can go on with it
 
     def restore(self) -> Checkpoint | None:
         if not (self.path / CHECKPOINT_FILE).is_file():

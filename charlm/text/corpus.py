@@ -98,7 +98,7 @@ def encode(
     folder = storage.cache_folder() / "corpora" / key[:32]
     if not (folder / "facts.json").is_file():
         shutil.rmtree(folder, ignore_errors=True)  # without its facts it is of no use and only stands in the way
-        with storage.whole_folder(folder) as temporary:
+        with storage.whole_folder(folder, other_wins=True) as temporary:
             _write(documents(), codec, temporary, report)
         _drop_old(folder.parent, keep=folder)
     facts = Facts(**json.loads((folder / "facts.json").read_text("utf-8")))

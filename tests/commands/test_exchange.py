@@ -54,6 +54,14 @@ def test_a_run_is_exported_plain_packed_and_to_stdout_alike(charlm, ngram_run):
     assert here() == ["m.arpa", "m.arpa.gz"]
 
 
+def test_an_export_overwrites_a_file_only_by_force(charlm, ngram_run):
+    Path("m.arpa").write_text("mine", "utf-8")
+    charlm("run", "export", ngram_run, "-o", "m.arpa").refused("m.arpa exists already", "--force")
+    assert Path("m.arpa").read_text("utf-8") == "mine"
+    assert charlm("run", "export", ngram_run, "-o", "m.arpa", "--force").out == "m.arpa\n"
+    assert "ngram 1=" in Path("m.arpa").read_text("utf-8")
+
+
 def test_what_was_exported_is_imported_with_the_same_figures(charlm, ngram_run):
     charlm("run", "export", ngram_run, "-o", "m.arpa.gz")
     ended = charlm("run", "import", "m.arpa.gz", "--run", "runs/again")

@@ -33,6 +33,16 @@ def test_plot_draws_a_picture(charlm, run_dir):
     assert Path(ended.out.strip()).read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_overwrites_a_file_only_by_force_but_the_one_in_the_run_is_renewed(charlm, run_dir):
+    pytest.importorskip("matplotlib")
+    Path("mine.png").write_bytes(b"mine")
+    charlm("run", "plot", run_dir, "-o", "mine.png").refused("mine.png exists already", "--force")
+    assert Path("mine.png").read_bytes() == b"mine"
+    assert charlm("run", "plot", run_dir, "-o", "mine.png", "--force").out == "mine.png\n"
+    for _ in range(2):
+        assert charlm("run", "plot", run_dir).code == 0
+
+
 def test_plot_draws_text_where_matplotlib_is_missing(charlm, run_dir, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

@@ -1,6 +1,7 @@
 """`charlm score`: lists in, lists out; text in, a number a line."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,23 @@ def test_bad_lists_are_named_by_line(charlm, shared_run):
     charlm("score", shared_run, "empty.jsonl").refused()
     charlm("score", shared_run, LISTS, "--format", "jsnl").refused("did you mean jsonl?", code=2)
     charlm("score", shared_run, LISTS, "--metric", "bleu").refused("metric", code=2)
+
+
+def test_a_report_that_exists_is_only_overwritten_by_force(charlm, shared_run):
+    Path("r.json").write_text("mine", "utf-8")
+    charlm("score", shared_run, LISTS, "--report", "r.json").refused("r.json exists already", "--force")
+    assert Path("r.json").read_text("utf-8") == "mine"
+    assert charlm("score", shared_run, LISTS, "--report", "r.json", "--force", "--quiet").code == 0
+    assert json.loads(Path("r.json").read_text("utf-8"))["utterances"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_report_into_a_pipe_needs_no_force(charlm, shared_run):
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert charlm("score", shared_run, LISTS, "--report", "pipe", "--quiet").code == 0
+        assert json.loads(os.read(reader, 1 << 16))["utterances"]
+    finally:
+        os.close(reader)
+    assert Path("pipe").is_fifo()

@@ -28,6 +28,7 @@ def test_training_leaves_a_run_that_can_be_read_with_less(charlm):
         "vocab.tsv",
         "model.safetensors",
         "resume/checkpoint.safetensors",
+        "resume/.lock",
         "history.jsonl",
     }
     assert json.loads(Path("runs/a/run.json").read_text("utf-8"))["format"] == 1
