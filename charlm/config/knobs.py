@@ -16,9 +16,18 @@ from charlm.errors import ConfigError
 C = TypeVar("C")
 
 
-def knob(default: Any, help: str) -> Any:
-    """A dataclass field that carries its help sentence."""
-    return dataclasses.field(default=default, metadata={"help": help})
+def knob(
+    default: Any, help: str, *, panel: str = "", switch: str = "", choices: Mapping[str, Any] | None = None
+) -> Any:
+    """A dataclass field that carries what the command line shows of it.
+
+    help     one sentence
+    panel    the group of options that it stands in
+    switch   the flags of a knob that is on or off, where `--name/--no-name` would read badly
+    choices  the table whose names are its values, where a Literal cannot list them
+    """
+    metadata = {"help": help, "panel": panel, "switch": switch, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def refuse(mistakes: list[str], command: str = "train") -> None:
@@ -51,15 +60,17 @@ def build(config: type[C], *layers: Mapping[str, Any]) -> C:
         for name, value in layer.items():
             if name not in known or value is None:
                 continue
-            if problem := _misfit(kinds[name], value):
+            if problem := _misfit(kinds[name], value, known[name].metadata.get("choices")):
                 mistakes.append(f"{name} = {value!r}: {problem}")
             values[name] = value
     refuse(mistakes)
     return config(**values)
 
 
-def _misfit(kind: Any, value: Any) -> str | None:
+def _misfit(kind: Any, value: Any, choices: Mapping[str, Any] | None = None) -> str | None:
     """Why `value` is not of the annotated kind, or None."""
+    if choices is not None:
+        return None if isinstance(value, str) and value in choices else closest(str(value), list(choices))
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         options = [option for option in typing.get_args(kind) if option is not type(None)]

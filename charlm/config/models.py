@@ -13,7 +13,16 @@ from charlm.choices import Choices
 from charlm.config.knobs import knob, refuse
 from charlm.errors import ConfigError
 
-CellName = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
+# name -> "module:function" that makes one layer of it from (inputs, hidden)
+CELLS: Choices[str] = Choices(
+    "cell",
+    {
+        "lstm": "charlm.models.cells.fused:lstm",
+        "gru": "charlm.models.cells.fused:gru",
+        "rnn-tanh": "charlm.models.cells.fused:rnn_tanh",
+        "rnn-relu": "charlm.models.cells.fused:rnn_relu",
+    },
+)
 
 # The entries of ngrams/smoothing.py; "arpa" is whatever made the ARPA file that a model was imported from.
 Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
@@ -25,7 +34,7 @@ LARGEST_ORDER = 20  # of n-grams
 class RecurrentConfig:
     """A stacked recurrent network."""
 
-    cell: CellName = knob("lstm", "The kind of recurrent cell: lstm, gru, rnn-tanh or rnn-relu.")
+    cell: str = knob("lstm", f"The kind of recurrent cell: {', '.join(CELLS)}.", choices=CELLS)
     layers: int = knob(2, "Layers of cells, one above the other.")
     hidden: int = knob(512, "Hidden units of each layer.")
     embedding: int = knob(384, "Size of the token vectors.")

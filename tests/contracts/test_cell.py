@@ -3,7 +3,12 @@
 import pytest
 import torch
 
+from charlm.config.knobs import build
+from charlm.config.models import CELLS as TABLE
+from charlm.config.models import RecurrentConfig
+from charlm.errors import ConfigError
 from charlm.models.cells import CELLS
+from charlm.models.recurrent import Recurrent
 
 ROWS, TIME, WIDTH, HIDDEN = 3, 5, 4, 6
 
@@ -76,3 +81,13 @@ def test_recurrent_matrices_begin_orthogonal(cell):
 
 def test_a_network_of_rectifiers_begins_by_copying_its_state():
     assert torch.equal(CELLS["rnn-relu"](WIDTH, HIDDEN).core.weight_hh_l0, torch.eye(HIDDEN))
+
+
+def test_a_cell_is_one_file_and_one_line_of_the_table(monkeypatch, tmp_path):
+    (tmp_path / "throw_away_cell.py").write_text("from charlm.models.cells.fused import gru as twin\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(TABLE._table, "twin", "throw_away_cell:twin")
+    config = build(RecurrentConfig, {"cell": "twin", "hidden": HIDDEN, "embedding": WIDTH, "layers": 2})
+    assert "twin" in CELLS and Recurrent(config, 9).leaves == 1
+    with pytest.raises(ConfigError, match="did you mean twin"):
+        build(RecurrentConfig, {"cell": "twim"})
