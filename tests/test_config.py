@@ -3,9 +3,11 @@ import json
 import math
 
 import pytest
+from typer.main import get_command
 
-from charlm.config.knobs import build, help_of
-from charlm.config.models import NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.cli.app import app
+from charlm.config.knobs import build, fields_of, help_of
+from charlm.config.models import MODELS, NgramConfig, RecurrentConfig, UnigramConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.config.settings import read_file
 from charlm.config.text import TextConfig
@@ -33,6 +35,21 @@ def settings(tmp_path):
 @pytest.mark.parametrize(("page", "name"), [(page, field.name) for page in PAGES for field in dataclasses.fields(page)])
 def test_every_knob_has_a_sentence_of_help(page, name):
     assert help_of(page, name)[-1] in ".]"
+
+
+@pytest.mark.parametrize(("page", "name"), [(page, field.name) for page in PAGES for field in dataclasses.fields(page)])
+def test_every_knob_stands_in_a_panel(page, name):
+    assert fields_of(page)[name].metadata["panel"]
+
+
+def test_every_knob_of_a_model_that_is_trained_is_an_option_of_train_with_its_default_and_panel():
+    options = {option.name: option for option in get_command(app).commands["train"].params}
+    trained = [about.page for about in MODELS.values() if about.learns != "mixing"]
+    for page in (TextConfig, *trained, TrainingConfig):
+        for field in dataclasses.fields(page):
+            assert help_of(page, field.name) in options[field.name].help
+            assert options[field.name].rich_help_panel == field.metadata["panel"]
+            assert field.default is None or "[default: " in options[field.name].help
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -12,6 +12,7 @@ from charlm.cli import count as ngram
 from charlm.cli import evaluate, run, sample, train, vocab
 from charlm.cli import rescore as score
 from charlm.cli.console import complain
+from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
 
 
@@ -49,11 +50,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("vocab")(vocab.vocab)
-app.command("train")(train.train)
-app.command("eval")(evaluate.evaluate)
-app.command("sample")(sample.sample)
-app.command("score")(score.score)
+app.command("vocab", cls=PanelCommand)(vocab.vocab)
+app.command("train", cls=PanelCommand)(train.train)
+app.command("eval", cls=PanelCommand)(evaluate.evaluate)
+app.command("sample", cls=PanelCommand)(sample.sample)
+app.command("score", cls=PanelCommand)(score.score)
 app.add_typer(run.app, name="run")
 app.add_typer(ngram.app, name="ngram")
 

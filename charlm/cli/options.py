@@ -1,13 +1,18 @@
-"""Options whose help and default are read from the configs, so that neither is written twice."""
+"""Options made from the config pages: a knob's type, default, help and panel are written once, at its field."""
 
-import dataclasses
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from charlm import storage
-from charlm.config.knobs import help_of
+from charlm.config.knobs import fields_of, help_of
 from charlm.errors import StorageError
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line; keys are stable.")]
@@ -15,12 +20,138 @@ Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No talk o
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Overwrite an output file that exists.")]
 Device: TypeAlias = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")]
 
+METAVARS = {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}
+
+
+_kinds = functools.cache(typing.get_type_hints)  # asked for every knob, and slow to answer
+
+
+class PanelCommand(TyperCommand):
+    """A command whose help shows its options in groups, with a value's kind in capitals."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then the options without a panel, then a group for each panel."""
+        panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            if isinstance(param, TyperOption):
+                if not param.is_flag and param.metavar is None:
+                    param.metavar = _metavar(param.type_descriptor.annotation)
+                record = param.get_help_record(ctx)
+                panel = param.rich_help_panel or "Options"
+            else:
+                assert isinstance(param, TyperArgument)
+                name = param.metavar or (param.name or "").upper()
+                record, panel = (name, param.help or ""), "Arguments"
+            if record is not None:
+                panels.setdefault(panel, []).append(record)
+        for panel, records in panels.items():
+            if records:
+                with formatter.section(panel):
+                    formatter.write_dl(records)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The arguments as the help names them: in capitals, in brackets where they may be left out."""
+        pieces = ["[OPTIONS]"]
+        for param in self.get_params(ctx):
+            if isinstance(param, TyperArgument):
+                name = param.metavar or (param.name or "").upper()
+                pieces.append(name if param.required else f"[{name}]")
+        return pieces
+
+
+def _metavar(kind: Any) -> str:
+    while typing.get_origin(kind) in (list, typing.Union, types.UnionType):
+        kind = typing.get_args(kind)[0]
+    return METAVARS.get(kind, "TEXT")
+
 
 def knob(config: type, name: str, *flags: str) -> Any:
     """A Typer option for one knob: left out, it is None, which means "not asked for"."""
-    default = {field.name: field.default for field in dataclasses.fields(config)}[name]
-    shown = "" if default is None or isinstance(default, bool) else f" [default: {default}]"
-    return typer.Option(*flags, help=help_of(config, name) + shown, show_default=False)
+    field = fields_of(config)[name]
+    sentence = help_of(config, name)
+    kind = _kind(config, name)
+    flag = "--" + name.replace("_", "-")
+    # Flags are always said: left to itself, typer would add a --no-… to every switch.
+    declared = flags or (field.metadata["switch"] or flag,)
+    if kind is bool and "/" in declared[0]:
+        shown = declared[0].split("/")[0 if field.default else 1]
+        sentence += f" [default: {shown.strip('-')}]"
+    elif kind is bool:
+        sentence += " [default: off]"
+    elif field.default is not None:
+        sentence += f" [default: {field.default}]"
+    values = _values(config, name)
+    return typer.Option(
+        *declared,
+        help=sentence,
+        show_default=False,
+        rich_help_panel=field.metadata["panel"] or None,
+        metavar="NAME" if values else None,
+        autocompletion=completing(values) if values else None,
+    )
+
+
+def completing(values: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell offers after an option that takes one of these."""
+    listed = list(values)
+    return lambda incomplete: [value for value in listed if value.startswith(incomplete)]
+
+
+def _kind(config: type, name: str) -> Any:
+    """The type that the command line reads: int, float, str or bool."""
+    kind = _kinds(config)[name]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = next(option for option in typing.get_args(kind) if option is not type(None))
+    return str if typing.get_origin(kind) is Literal else kind
+
+
+def _values(config: type, name: str) -> list[str]:
+    choices = fields_of(config)[name].metadata["choices"]
+    if choices is not None:
+        return list(choices)
+    kind = _kinds(config)[name]
+    kinds = [kind, *typing.get_args(kind)]
+    return next((list(typing.get_args(k)) for k in kinds if typing.get_origin(k) is Literal), [])
+
+
+def page(config: type, *, only: str = "", without: str = "") -> Iterator[tuple[str, type]]:
+    """The knobs of a page that a command takes: all, only those named, or all without those named."""
+    chosen = only.split() or [name for name in fields_of(config) if name not in without.split()]
+    return ((name, config) for name in chosen)
+
+
+def takes(*pages: Iterable[tuple[str, type]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of these pages, instead of its `**knobs`; it is handed those that were asked for.
+
+    A knob that stands on two pages is one option.
+    """
+    knobs: dict[str, type] = {}
+    for part in pages:
+        for name, config in part:
+            knobs.setdefault(name, config)
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def called(**options: Any) -> None:
+            fixed = {name: value for name, value in options.items() if name not in knobs}
+            command(**fixed, **given(**{name: options[name] for name in knobs if name in options}))
+
+        signature = inspect.signature(command)
+        own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        made = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[_kind(config, name) | None, knob(config, name)],
+            )
+            for name, config in knobs.items()
+        ]
+        called.__signature__ = signature.replace(parameters=[*own, *made])  # type: ignore[attr-defined]
+        return called
+
+    return decorate
 
 
 def refuse_overwriting(output: Path, option: str, force: bool) -> None:

@@ -50,7 +50,9 @@ def score(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rerank n-best lists by am + λ·lm + γ·length, or give the log-probability of each line of a text.
+    """Rerank n-best lists, or tell how likely each line of a text is.
+
+    Lists are ordered by am + λ·lm + γ·length.
 
     charlm score checkpoints/zh nbest.jsonl
     """

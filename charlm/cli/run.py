@@ -7,16 +7,16 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, clock, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Force, Quiet, given, knob, refuse_overwriting
+from charlm.cli.options import AsJson, Force, PanelCommand, Quiet, given, page, refuse_overwriting, takes
 from charlm.config.models import MixtureConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, RunError
 
 app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
-RunPath = Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory written by `charlm train`.")]
 
 
-@app.command("info")
+@app.command("info", cls=PanelCommand)
 def info(run: RunPath, as_json: AsJson = False) -> None:
     """What a run is, how it was made, and how good it is."""
     from charlm.jobs.describe import describe
@@ -71,7 +71,7 @@ def _weight(facts: dict[str, Any], member: dict[str, Any]) -> str:
     return figure(facts["tuned"]["weights"].get(member["name"]), 3)
 
 
-@app.command("check")
+@app.command("check", cls=PanelCommand)
 def check(run: RunPath, as_json: AsJson = False) -> None:
     """Look at every file of a run; exit code 1 if one is damaged."""
     from charlm.runs.checking import check as check_run
@@ -89,7 +89,7 @@ def check(run: RunPath, as_json: AsJson = False) -> None:
         )
 
 
-@app.command("plot")
+@app.command("plot", cls=PanelCommand)
 def plot(
     run: RunPath,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file. [default: RUN/curve.png]")] = None,
@@ -98,7 +98,10 @@ def plot(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the learning curve: a PNG with matplotlib, text without it, or the figures with --json."""
+    """Draw the learning curve of a run.
+
+    A PNG with matplotlib, text without it, or the figures with --json.
+    """
     from charlm.runs import curves
     from charlm.runs.layout import history as history_of
     from charlm.runs.layout import read_facts
@@ -121,7 +124,7 @@ def plot(
     emit(curves.text_plot(entries))
 
 
-@app.command("export")
+@app.command("export", cls=PanelCommand)
 def export(
     run: RunPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, packed if it ends in .gz; or -.")],
@@ -154,7 +157,7 @@ def _emit_name(output: Path) -> None:
         emit(str(output))
 
 
-@app.command("import")
+@app.command("import", cls=PanelCommand)
 def import_(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="ARPA file, packed by gzip or not.")],
     run: Annotated[Path, typer.Option(help="Run directory to make.")],
@@ -191,7 +194,8 @@ def import_(
     emit(str(run))
 
 
-@app.command("mix")
+@app.command("mix", cls=PanelCommand)
+@takes(page(MixtureConfig), page(TextConfig, only="encoding field"))
 def mix(
     members: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs over one vocabulary.")],
     tune: Annotated[str, typer.Option(help="Text that the weights are tuned on, new to all runs.")],
@@ -199,16 +203,13 @@ def mix(
     part: Annotated[
         str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
     ] = None,
-    by_context: Annotated[bool | None, knob(MixtureConfig, "by_context", "--by-context/--global")] = None,
-    cache: Annotated[int | None, knob(MixtureConfig, "cache")] = None,
-    cache_decay: Annotated[float | None, knob(MixtureConfig, "cache_decay")] = None,
-    neural_cache: Annotated[int | None, knob(MixtureConfig, "neural_cache")] = None,
-    encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
-    field: Annotated[str | None, knob(TextConfig, "field")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    **knobs: Any,
 ) -> None:
-    """Add up the probabilities of several runs, with the weights that are best on a text.
+    """Add up the probabilities of several runs.
+
+    The weights are those that are best on the text of --tune.
 
     charlm run mix checkpoints/tang-lstm checkpoints/tang-kn5 --tune valid.txt --run checkpoints/tang-mix
     """
@@ -219,10 +220,8 @@ def mix(
     from charlm.jobs import evaluate as evaluation
     from charlm.jobs import mix as blending
 
-    config = build(
-        MixtureConfig, given(by_context=by_context, cache=cache, cache_decay=cache_decay, neural_cache=neural_cache)
-    )
-    texts = build(TextConfig, given(encoding=encoding, field=field))
+    config = build(MixtureConfig, knobs)
+    texts = build(TextConfig, knobs)
     with Talk(quiet) as talk:
         job = evaluation.Evaluation(tune, texts, part=part, context=None, note=talk.note)
         tuned = blending.mix(members, run, config, job, command=shlex.join(["charlm", *sys.argv[1:]]))

@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
-from charlm.cli.options import AsJson, Device, Quiet, given, knob
+from charlm.cli.options import AsJson, Device, Quiet, page, takes
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
@@ -18,22 +18,17 @@ if TYPE_CHECKING:
     from charlm.runs.run import Run
 
 
+@takes(page(SamplingConfig))
 def sample(
     run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
     prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
     prompt_file: Annotated[Path | None, typer.Option(help="Prompts from a file, one a line.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples for each prompt.")] = 1,
-    temperature: Annotated[float | None, knob(SamplingConfig, "temperature")] = None,
-    top_k: Annotated[int | None, knob(SamplingConfig, "top_k")] = None,
-    top_p: Annotated[float | None, knob(SamplingConfig, "top_p")] = None,
-    min_p: Annotated[float | None, knob(SamplingConfig, "min_p")] = None,
-    repetition: Annotated[float | None, knob(SamplingConfig, "repetition")] = None,
-    max_tokens: Annotated[int | None, knob(SamplingConfig, "max_tokens")] = None,
-    seed: Annotated[int | None, knob(SamplingConfig, "seed")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples drawn side by side; does not change them.")] = 64,
     device: Device = "cpu",
     as_json: AsJson = False,
     quiet: Quiet = False,
+    **knobs: Any,
 ) -> None:
     """Print texts that the model of RUN writes, one a line.
 
@@ -42,15 +37,6 @@ def sample(
     from charlm import sampling
     from charlm.runs.run import load as load_run
 
-    knobs = given(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        repetition=repetition,
-        max_tokens=max_tokens,
-        seed=seed,
-    )
     config = build(SamplingConfig, knobs)
     prompts = _prompts(prompt, prompt_file)
     loaded = load_run(run, device)

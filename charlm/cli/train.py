@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, clock, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, given, knob
-from charlm.config.models import NgramConfig, RecurrentConfig
+from charlm.cli.options import AsJson, Quiet, completing, given, page, takes
+from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
 from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
 from charlm.errors import ConfigError, Interrupted
@@ -44,6 +44,14 @@ class Signals:
         self.received = number
 
 
+_PRESETS = "; ".join(
+    f"{name} ({', '.join(f'{knob} {value}' for knob, value in knobs.items())})" for name, knobs in PRESETS.items()
+)
+_TRAINED = {name: about for name, about in MODELS.items() if about.learns != "mixing"}
+_MODELS = "; ".join(f"{name}, {about.summary}" for name, about in _TRAINED.items())
+
+
+@takes(page(TextConfig), *(page(about.page) for about in _TRAINED.values()), page(TrainingConfig))
 def train(
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT...", help="Text files or folders.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run directory to make. [default: checkpoints/NAME-OF-TEXT]")] = None,
@@ -60,56 +68,23 @@ def train(
     vocab: Annotated[Path | None, typer.Option(help="Vocabulary made by `charlm vocab`, used as it is.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.")] = None,
     init_from: Annotated[Path | None, typer.Option(help="Begin with another run's weights, matched by token.")] = None,
-    preset: Annotated[str | None, typer.Option(help=f"A set of knobs: {', '.join(PRESETS)}.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"A set of knobs for a recurrent model: {_PRESETS}.",
+            autocompletion=completing(PRESETS),
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Knobs from a TOML file, or from a run's config.json.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
-    model: Annotated[str | None, typer.Option(help="recurrent, ngram or unigram. [default: recurrent]")] = None,
-    cell: Annotated[str | None, knob(RecurrentConfig, "cell")] = None,
-    layers: Annotated[int | None, knob(RecurrentConfig, "layers")] = None,
-    hidden: Annotated[int | None, knob(RecurrentConfig, "hidden")] = None,
-    embedding: Annotated[int | None, knob(RecurrentConfig, "embedding")] = None,
-    tied: Annotated[bool | None, knob(RecurrentConfig, "tied", "--tied/--untied")] = None,
-    dropout: Annotated[float | None, knob(RecurrentConfig, "dropout")] = None,
-    learned_start: Annotated[
-        bool | None, knob(RecurrentConfig, "learned_start", "--learned-start/--zero-start")
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help=f"{_MODELS}. [default: recurrent]", autocompletion=completing(_TRAINED)),
     ] = None,
-    order: Annotated[int | None, knob(NgramConfig, "order")] = None,
-    smoothing: Annotated[str | None, knob(NgramConfig, "smoothing")] = None,
-    add_k: Annotated[float | None, knob(NgramConfig, "add_k")] = None,
-    cutoffs: Annotated[str | None, knob(NgramConfig, "cutoffs")] = None,
-    prune: Annotated[float | None, knob(NgramConfig, "prune")] = None,
-    quantize: Annotated[int | None, knob(NgramConfig, "quantize")] = None,
-    memory: Annotated[str | None, knob(NgramConfig, "memory")] = None,
-    epochs: Annotated[float | None, knob(TrainingConfig, "epochs")] = None,
-    steps: Annotated[int | None, knob(TrainingConfig, "steps")] = None,
-    minutes: Annotated[float | None, knob(TrainingConfig, "minutes")] = None,
-    batch_size: Annotated[int | None, knob(TrainingConfig, "batch_size")] = None,
-    window: Annotated[int | None, knob(TrainingConfig, "window")] = None,
-    learning_rate: Annotated[float | None, knob(TrainingConfig, "learning_rate")] = None,
-    warmup: Annotated[float | None, knob(TrainingConfig, "warmup")] = None,
-    final_rate: Annotated[float | None, knob(TrainingConfig, "final_rate")] = None,
-    weight_decay: Annotated[float | None, knob(TrainingConfig, "weight_decay")] = None,
-    beta2: Annotated[float | None, knob(TrainingConfig, "beta2")] = None,
-    clip: Annotated[float | None, knob(TrainingConfig, "clip")] = None,
-    validations: Annotated[int | None, knob(TrainingConfig, "validations")] = None,
-    patience: Annotated[int | None, knob(TrainingConfig, "patience")] = None,
-    save_minutes: Annotated[float | None, knob(TrainingConfig, "save_minutes")] = None,
-    seed: Annotated[int | None, knob(TrainingConfig, "seed")] = None,
-    precision: Annotated[str | None, knob(TrainingConfig, "precision")] = None,
-    device: Annotated[str | None, knob(TrainingConfig, "device")] = None,
-    reading: Annotated[str | None, knob(TextConfig, "reading")] = None,
-    context: Annotated[str | None, knob(TextConfig, "context")] = None,
-    level: Annotated[str | None, knob(TextConfig, "level")] = None,
-    encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
-    field: Annotated[str | None, knob(TextConfig, "field")] = None,
-    simplify: Annotated[bool | None, knob(TextConfig, "simplify", "--simplify")] = None,
-    blank_lines: Annotated[bool | None, knob(TextConfig, "blank_lines", "--blank-lines")] = None,
-    user_dict: Annotated[str | None, knob(TextConfig, "user_dict")] = None,
-    min_count: Annotated[int | None, knob(TextConfig, "min_count")] = None,
-    max_size: Annotated[int | None, knob(TextConfig, "max_size")] = None,
-    coverage: Annotated[float | None, knob(TextConfig, "coverage")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    **asked: Any,
 ) -> None:
     """Train a model on TEXT and keep it in a run directory.
 
@@ -117,7 +92,6 @@ def train(
 
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
-    asked = given(**{name: value for name, value in locals().items() if name not in _NOT_KNOBS})
     from charlm.jobs import trial as estimating
     from charlm.jobs.train import resume as resume_run
     from charlm.jobs.train import settle
@@ -175,26 +149,6 @@ def train(
     if outcome.signal is not None:
         raise Interrupted(outcome.signal, outcome.place.step, f"charlm train --resume {shlex.quote(str(path))}")
     _show_outcome(load_run(path), as_json)
-
-
-_NOT_KNOBS = frozenset(
-    {
-        "texts",
-        "run",
-        "valid",
-        "counts",
-        "without",
-        "vocab",
-        "resume",
-        "init_from",
-        "preset",
-        "config",
-        "dry_run",
-        "model",
-        "as_json",
-        "quiet",
-    }
-)
 
 
 def _free_name(text: str) -> Path:

@@ -7,7 +7,7 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json, table
-from charlm.cli.options import AsJson, Quiet, given, knob
+from charlm.cli.options import AsJson, Quiet, page, takes
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, VocabError
@@ -16,6 +16,7 @@ from charlm.text import census
 from charlm.text.vocab import Loss, escape
 
 
+@takes(page(TextConfig, without="context"))
 def vocab(
     texts: Annotated[
         list[str],
@@ -30,35 +31,16 @@ def vocab(
     shard: Annotated[
         str | None, typer.Option(metavar="K/N", help="Count every N-th document only, from the K-th.")
     ] = None,
-    reading: Annotated[str | None, knob(TextConfig, "reading")] = None,
-    level: Annotated[str | None, knob(TextConfig, "level")] = None,
-    encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
-    field: Annotated[str | None, knob(TextConfig, "field")] = None,
-    simplify: Annotated[bool | None, knob(TextConfig, "simplify", "--simplify")] = None,
-    blank_lines: Annotated[bool | None, knob(TextConfig, "blank_lines", "--blank-lines")] = None,
-    user_dict: Annotated[str | None, knob(TextConfig, "user_dict")] = None,
-    min_count: Annotated[int | None, knob(TextConfig, "min_count")] = None,
-    max_size: Annotated[int | None, knob(TextConfig, "max_size")] = None,
-    coverage: Annotated[float | None, knob(TextConfig, "coverage")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    **knobs: Any,
 ) -> None:
-    """Count the tokens of TEXT, make a vocabulary, and say what is lost and what is odd.
+    """Count the tokens of TEXT and make a vocabulary.
+
+    Says what is lost, and what is odd in the text.
 
     charlm vocab poems.txt -o vocab/ --level char --min-count 2
     """
-    knobs = given(
-        reading=reading,
-        level=level,
-        encoding=encoding,
-        field=field,
-        simplify=simplify,
-        blank_lines=blank_lines,
-        user_dict=user_dict,
-        min_count=min_count,
-        max_size=max_size,
-        coverage=coverage,
-    )
     config = build(TextConfig, knobs)
     if output is not None and output.exists():
         raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")

@@ -13,7 +13,16 @@ from charlm.choices import Choices
 from charlm.config.knobs import knob, refuse
 from charlm.errors import ConfigError
 
-CellName = Literal["lstm", "gru", "rnn-tanh", "rnn-relu"]
+# name -> "module:function" that makes one layer of it from (inputs, hidden)
+CELLS: Choices[str] = Choices(
+    "cell",
+    {
+        "lstm": "charlm.models.cells.fused:lstm",
+        "gru": "charlm.models.cells.fused:gru",
+        "rnn-tanh": "charlm.models.cells.fused:rnn_tanh",
+        "rnn-relu": "charlm.models.cells.fused:rnn_relu",
+    },
+)
 
 # The entries of ngrams/smoothing.py; "arpa" is whatever made the ARPA file that a model was imported from.
 Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
@@ -25,13 +34,25 @@ LARGEST_ORDER = 20  # of n-grams
 class RecurrentConfig:
     """A stacked recurrent network."""
 
-    cell: CellName = knob("lstm", "The kind of recurrent cell: lstm, gru, rnn-tanh or rnn-relu.")
-    layers: int = knob(2, "Layers of cells, one above the other.")
-    hidden: int = knob(512, "Hidden units of each layer.")
-    embedding: int = knob(384, "Size of the token vectors.")
-    tied: bool = knob(True, "Use one matrix for reading and for predicting tokens (Press & Wolf 2017).")
-    dropout: float = knob(0.3, "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).")
-    learned_start: bool = knob(False, "Learn the state before the first token instead of starting from zeros.")
+    cell: str = knob("lstm", f"The kind of recurrent cell: {', '.join(CELLS)}.", choices=CELLS, panel="Network")
+    layers: int = knob(2, "Layers of cells, one above the other.", panel="Network")
+    hidden: int = knob(512, "Hidden units of each layer.", panel="Network")
+    embedding: int = knob(384, "Size of the token vectors.", panel="Network")
+    tied: bool = knob(
+        True,
+        "Use one matrix for reading and for predicting tokens (Press & Wolf 2017).",
+        panel="Network",
+        switch="--tied/--untied",
+    )
+    dropout: float = knob(
+        0.3, "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).", panel="Network"
+    )
+    learned_start: bool = knob(
+        False,
+        "Learn the state before the first token instead of starting from zeros.",
+        panel="Network",
+        switch="--learned-start/--zero-start",
+    )
 
     def __post_init__(self) -> None:
         mistakes = [
@@ -48,7 +69,7 @@ class RecurrentConfig:
 class UnigramConfig:
     """Token frequencies, whatever came before."""
 
-    add_k: float = knob(1.0, "Added to every count, so that no token is impossible.")
+    add_k: float = knob(1.0, "Added to every count, by unigrams and --smoothing add-k.", panel="Counts")
 
     def __post_init__(self) -> None:
         if not 0 < self.add_k < math.inf:
@@ -59,15 +80,23 @@ class UnigramConfig:
 class NgramConfig:
     """Counts of token sequences, smoothed."""
 
-    order: int = knob(5, "Tokens of the longest sequences that are counted.")
+    order: int = knob(5, "Tokens of the longest sequences that are counted.", panel="Counts")
     smoothing: Smoothing = knob(
-        "modified-kneser-ney", "modified-kneser-ney, kneser-ney, absolute, witten-bell, add-k or ml (count ratios)."
+        "modified-kneser-ney",
+        "modified-kneser-ney, kneser-ney, absolute, witten-bell, add-k or ml (count ratios).",
+        panel="Counts",
     )
-    add_k: float = knob(1.0, "What add-k adds to every count.")
-    cutoffs: str = knob("0", "Leave out n-grams seen so often or less, for orders 1,2,…; the last holds on: 0,0,1.")
-    prune: float = knob(0.0, "Leave out n-grams whose loss raises the perplexity by less than this share: 1e-8.")
-    quantize: int | None = knob(None, "Store probabilities in 8 or 16 bits. [default: 32, exact]")
-    memory: str = knob("1G", "Memory that counting may hold, with K, M or G; what does not fit goes to the disk.")
+    add_k: float = knob(1.0, "Added to every count, by unigrams and --smoothing add-k.", panel="Counts")
+    cutoffs: str = knob(
+        "0", "Leave out n-grams seen so often or less, for orders 1,2,…; the last holds on: 0,0,1.", panel="Counts"
+    )
+    prune: float = knob(
+        0.0, "Leave out n-grams whose loss raises the perplexity by less than this share: 1e-8.", panel="Counts"
+    )
+    quantize: int | None = knob(None, "Store probabilities in 8 or 16 bits. [default: 32, exact]", panel="Counts")
+    memory: str = knob(
+        "1G", "Memory that counting may hold, with K, M or G; what does not fit goes to the disk.", panel="Counts"
+    )
 
     def __post_init__(self) -> None:
         mistakes = []
@@ -105,10 +134,19 @@ class NgramConfig:
 class MixtureConfig:
     """A weighted sum of models over one vocabulary."""
 
-    by_context: bool = knob(True, "Weights for each class of contexts, told apart by the first n-gram member.")
-    cache: int = knob(0, "Add a unigram cache of so many tokens.")
-    cache_decay: float = knob(0.995, "How much less each token of the cache counts than the one after it.")
-    neural_cache: int = knob(0, "Give recurrent members a neural cache of so many tokens (Grave et al. 2017).")
+    by_context: bool = knob(
+        True,
+        "Weights for each class of contexts, told apart by the first n-gram member.",
+        panel="Mixture",
+        switch="--by-context/--global",
+    )
+    cache: int = knob(0, "Add a unigram cache of so many tokens.", panel="Mixture")
+    cache_decay: float = knob(
+        0.995, "How much less each token of the cache counts than the one after it.", panel="Mixture"
+    )
+    neural_cache: int = knob(
+        0, "Give recurrent members a neural cache of so many tokens (Grave et al. 2017).", panel="Mixture"
+    )
 
     def __post_init__(self) -> None:
         mistakes = [

@@ -10,13 +10,19 @@ from charlm.config.knobs import knob, refuse
 class SamplingConfig:
     """How text is drawn. Filters apply in this order: repetition, temperature, top-k, top-p, min-p."""
 
-    temperature: float = knob(1.0, "Below 1 is safer, above 1 is wilder; 0 always takes the likeliest token.")
-    top_k: int | None = knob(None, "Draw from the k likeliest tokens only.")
-    top_p: float | None = knob(None, "Draw from the likeliest tokens that together reach this probability.")
-    min_p: float | None = knob(None, "Draw from tokens at least this many times as likely as the likeliest.")
-    repetition: float = knob(1.0, "Divide the probability of tokens already said by this; 1 is off.")
-    max_tokens: int = knob(200, "Stop a sample after this many tokens.")
-    seed: int = knob(1, "Sample i depends on the seed and on i alone.")
+    temperature: float = knob(
+        1.0, "Below 1 is safer, above 1 is wilder; 0 always takes the likeliest token.", panel="Drawing"
+    )
+    top_k: int | None = knob(None, "Draw from the k likeliest tokens only.", panel="Drawing")
+    top_p: float | None = knob(
+        None, "Draw from the likeliest tokens that together reach this probability.", panel="Drawing"
+    )
+    min_p: float | None = knob(
+        None, "Draw from tokens at least this many times as likely as the likeliest.", panel="Drawing"
+    )
+    repetition: float = knob(1.0, "Divide the probability of tokens already said by this; 1 is off.", panel="Drawing")
+    max_tokens: int = knob(200, "Stop a sample after this many tokens.", panel="Drawing")
+    seed: int = knob(1, "Sample i depends on the seed and on i alone.", panel="Drawing")
 
     def __post_init__(self) -> None:
         mistakes = []

@@ -11,15 +11,17 @@ from typing import Any
 from charlm import storage
 from charlm.choices import closest
 from charlm.config.knobs import fields_of
-from charlm.config.models import MixtureConfig, NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError
 
 FILES = {"texts", "valid", "counts", "without"}  # settings that name files
 
+ANY_MODEL = {"seed", "device"}  # of the page of training, what every model may be given
+
 # All pages of knobs, for whoever must know whether a name is one.
-PAGES: tuple[type, ...] = (TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, MixtureConfig, TrainingConfig)
+PAGES: tuple[type, ...] = (TextConfig, *(about.page for about in MODELS.values()), TrainingConfig)
 
 
 def refuse_unknown(knobs: Mapping[str, Any]) -> None:
@@ -28,6 +30,30 @@ def refuse_unknown(knobs: Mapping[str, Any]) -> None:
     unknown = [f"{name!r}: {closest(name, known)}" for name in knobs if name not in known]
     if unknown:
         raise ConfigError(f"unknown knobs: {'; '.join(unknown)}", hint="`charlm train --help` lists them")
+
+
+def foreign(model: str, knobs: Mapping[str, Any]) -> list[str]:
+    """A sentence for every knob that was asked for and that does not belong to a model.
+
+    >>> foreign("unigram", {"hidden": 9, "add_k": 0.5, "window": 8, "seed": 2})
+    ['--hidden is for --model recurrent, not for unigram', '--window is for models that learn by gradient, not unigram']
+    """
+    about, told = MODELS[model], []
+    own = {*fields_of(TextConfig), *fields_of(about.page), *ANY_MODEL}
+    if about.learns == "gradient":
+        own |= fields_of(TrainingConfig).keys()
+    for name, value in knobs.items():
+        if name in own or value is None:
+            continue
+        flag = "--" + name.replace("_", "-")
+        if name in fields_of(TrainingConfig):
+            told.append(f"{flag} is for models that learn by gradient, not {model}")
+            continue
+        owners = [other for other, page in MODELS.items() if name in fields_of(page.page)]
+        where = [f"--model {other}" if MODELS[other].learns != "mixing" else "`charlm run mix`" for other in owners]
+        if where:
+            told.append(f"{flag} is for {' and '.join(where)}, not for {model}")
+    return told
 
 
 def read_file(path: Path) -> dict[str, Any]:

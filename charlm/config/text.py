@@ -16,19 +16,36 @@ Level = Literal["char", "word", "spaced", "mixed"]
 class TextConfig:
     """How files become documents and documents become tokens."""
 
-    reading: Reading = knob("lines", "lines: each line is a sentence or poem. stream: one continuous text.")
-    context: Context | None = knob(
-        None, "line: every line starts afresh. carried: the state goes on from line to line. [default: line]"
+    reading: Reading = knob(
+        "lines", "lines: each line is a sentence or poem. stream: one continuous text.", panel="Text"
     )
-    level: Level = knob("char", "char, word (jieba), spaced (already cut by white space) or mixed (Han by character).")
-    encoding: str | None = knob(None, "Encoding of the text files. [default: UTF-8, else a guess that is reported]")
-    field: str = knob("text", "The field that holds the text in JSON lines.")
-    simplify: bool = knob(False, "Convert traditional to simplified characters (needs charlm[simplify]).")
-    blank_lines: bool = knob(False, "Keep blank lines, as documents that hold nothing but their end.")
-    user_dict: str | None = knob(None, "Words for jieba, one a line: WORD [FREQUENCY] [TAG].")
-    min_count: int = knob(1, "Tokens seen less often become <UNK>.")
-    max_size: int | None = knob(None, "Keep at most this many tokens, <EOS> and <UNK> included.")
-    coverage: float | None = knob(None, "Keep the most frequent tokens until they cover this share of the text.")
+    context: Context | None = knob(
+        None,
+        "line: every line starts afresh. carried: the state goes on from line to line. [default: line]",
+        panel="Text",
+    )
+    level: Level = knob(
+        "char", "char, word (jieba), spaced (already cut by white space) or mixed (Han by character).", panel="Text"
+    )
+    encoding: str | None = knob(
+        None, "Encoding of the text files. [default: UTF-8, else a guess that is reported]", panel="Text"
+    )
+    field: str = knob("text", "The field that holds the text in JSON lines.", panel="Text")
+    simplify: bool = knob(
+        False,
+        "Convert traditional to simplified characters (needs charlm[simplify]).",
+        panel="Text",
+        switch="--simplify",
+    )
+    blank_lines: bool = knob(
+        False, "Keep blank lines, as documents that hold nothing but their end.", panel="Text", switch="--blank-lines"
+    )
+    user_dict: str | None = knob(None, "Words for jieba, one a line: WORD [FREQUENCY] [TAG].", panel="Text")
+    min_count: int = knob(1, "Tokens seen less often become <UNK>.", panel="Vocabulary")
+    max_size: int | None = knob(None, "Keep at most this many tokens, <EOS> and <UNK> included.", panel="Vocabulary")
+    coverage: float | None = knob(
+        None, "Keep the most frequent tokens until they cover this share of the text.", panel="Vocabulary"
+    )
 
     def __post_init__(self) -> None:
         mistakes = []

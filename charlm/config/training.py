@@ -15,25 +15,39 @@ Precision = Literal["auto", "float32", "bf16"]
 class TrainingConfig:
     """How a network learns: its budget, its steps, its safety."""
 
-    epochs: float | None = knob(None, "Budget: passes over the text. [default: 10, if no other budget is given]")
-    steps: int | None = knob(None, "Budget: steps of the optimizer.")
-    minutes: float | None = knob(None, "Budget: minutes on this machine; the schedule follows the clock.")
-    batch_size: int = knob(32, "Texts or stripes read side by side; a step reads about batch size × window tokens.")
-    window: int = knob(64, "Tokens that a gradient travels back (truncated back-propagation through time).")
-    learning_rate: float = knob(4e-3, "Highest learning rate, after the warm-up.")
-    warmup: float = knob(0.02, "Share of the budget in which the learning rate rises.")
-    final_rate: float = knob(0.01, "Share of the highest learning rate that is left at the end of the cosine.")
-    weight_decay: float = knob(0.01, "Decoupled weight decay of AdamW, on matrices only.")
-    beta2: float = knob(0.99, "Memory of AdamW for squared gradients.")
-    clip: float = knob(1.0, "Longest gradient; longer ones are scaled down to it.")
-    validations: int | None = knob(
-        None, "How often the validation text is measured. [default: each epoch, else 8 times]"
+    epochs: float | None = knob(
+        None, "Budget: passes over the text. [default: 10, if no other budget is given]", panel="Budget"
     )
-    patience: int | None = knob(None, "Stop after this many validations in a row without a new best. [default: never]")
-    save_minutes: float = knob(5.0, "How often everything needed to go on is saved, besides at each validation.")
-    seed: int = knob(1, "Seed of everything random.")
-    precision: Precision = knob("auto", "float32, bf16, or auto: bf16 where it is faster.")
-    device: str = knob("auto", "cpu, cuda, cuda:1, mps, or auto.")
+    steps: int | None = knob(None, "Budget: steps of the optimizer.", panel="Budget")
+    minutes: float | None = knob(
+        None, "Budget: minutes on this machine; the schedule follows the clock.", panel="Budget"
+    )
+    batch_size: int = knob(
+        32, "Texts or stripes read side by side; a step reads about batch size × window tokens.", panel="Optimizer"
+    )
+    window: int = knob(
+        64, "Tokens that a gradient travels back (truncated back-propagation through time).", panel="Optimizer"
+    )
+    learning_rate: float = knob(4e-3, "Highest learning rate, after the warm-up.", panel="Optimizer")
+    warmup: float = knob(0.02, "Share of the budget in which the learning rate rises.", panel="Optimizer")
+    final_rate: float = knob(
+        0.01, "Share of the highest learning rate that is left at the end of the cosine.", panel="Optimizer"
+    )
+    weight_decay: float = knob(0.01, "Decoupled weight decay of AdamW, on matrices only.", panel="Optimizer")
+    beta2: float = knob(0.99, "Memory of AdamW for squared gradients.", panel="Optimizer")
+    clip: float = knob(1.0, "Longest gradient; longer ones are scaled down to it.", panel="Optimizer")
+    validations: int | None = knob(
+        None, "How often the validation text is measured. [default: each epoch, else 8 times]", panel="Budget"
+    )
+    patience: int | None = knob(
+        None, "Stop after this many validations in a row without a new best. [default: never]", panel="Budget"
+    )
+    save_minutes: float = knob(
+        5.0, "How often everything needed to go on is saved, besides at each validation.", panel="Saving"
+    )
+    seed: int = knob(1, "Seed of everything random.", panel="Machine")
+    precision: Precision = knob("auto", "float32, bf16, or auto: bf16 where it is faster.", panel="Machine")
+    device: str = knob("auto", "cpu, cuda, cuda:1, mps, or auto.", panel="Machine")
 
     def __post_init__(self) -> None:
         budgets = {"--epochs": self.epochs, "--steps": self.steps, "--minutes": self.minutes}

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from charlm import storage
-from charlm.config.knobs import build
+from charlm.config.knobs import Mistakes, build
 from charlm.config.models import MODELS
-from charlm.config.settings import read_file
+from charlm.config.settings import foreign, read_file, refuse_unknown
 from charlm.config.text import TextConfig
 from charlm.config.training import BUDGETS, PRESETS, Precision, TrainingConfig
 from charlm.errors import ConfigError, RunError, TrainingError
@@ -49,7 +49,7 @@ def settle(
 
     counts   folders of n-gram counts to learn from instead of texts
     without  folders of counts that are among those, and shall not be learned from
-    Raises ConfigError for unknown names and impossible values.
+    Raises one ConfigError for all unknown names, impossible values, and knobs that are not for this model.
     """
     knobs = knobs or {}
     from_file = read_file(file) if file is not None else {}
@@ -58,34 +58,67 @@ def settle(
     held_out = tuple(valid) or tuple(from_file.get("valid", ()))
     folders = counts or (() if texts else tuple(from_file.get("counts", ())))
     taken = tuple(without) or tuple(from_file.get("without", ()))
+    mistakes = Mistakes()
     if not files and not folders:
-        raise ConfigError("no text was given", hint="charlm train poems.txt, or --resume RUN")
+        mistakes.add("no text was given", "charlm train poems.txt, or --resume RUN")
     if files and folders:
-        raise ConfigError("both a text and --counts were given", hint="count the text too: charlm ngram count TEXT")
+        mistakes.add("both a text and --counts were given", "count the text too: charlm ngram count TEXT")
     if taken and not folders:
-        raise ConfigError("--without takes counts away from --counts, which were not given", hint="give both")
+        mistakes.add("--without takes counts away from --counts, which were not given", "give both")
     if any(budget in knobs for budget in BUDGETS):
         from_file = {name: value for name, value in from_file.items() if name not in BUDGETS}
     name = model or from_file.get("model", "ngram" if folders else "recurrent")
-    page = MODELS[name].page
-    if FAMILIES[name].fit is None:
-        raise ConfigError(f"a {name} is not trained but mixed", hint=NOT_TRAINED)
-    if folders and not FAMILIES[name].takes_counts:
-        able = ", ".join(other for other in FAMILIES if FAMILIES[other].takes_counts)
-        raise ConfigError(f"--model {name} cannot learn from counts", hint=f"only --model {able} can; give it the text")
-    layers = [PRESETS[preset] if preset else {}, from_file, knobs]
-    if folders:
+    with mistakes.noted():
+        refuse_unknown(knobs)
+    preset_knobs: Mapping[str, Any] = {}
+    if preset:
+        with mistakes.noted():
+            preset_knobs = PRESETS[preset]
+    page: type | None = None
+    with mistakes.noted():
+        page = MODELS[name].page
+        with mistakes.noted():
+            _refuse_model(name, bool(folders))
+        if preset_knobs and foreign(name, preset_knobs):
+            owners = [other for other in MODELS if not foreign(other, preset_knobs)]
+            mistakes.add(
+                f"--preset {preset} is for --model {' and '.join(owners)}, not for {name}", "leave --preset out"
+            )
+        # The config.json of a run holds all pages, whatever its model had to do with them.
+        asked = knobs if "format" in from_file else {**from_file, **knobs}
+        for sentence in foreign(name, asked):
+            mistakes.add(sentence, f"leave it out; `charlm train --help` says what a {name} model takes")
+    layers = [preset_knobs, from_file, knobs]
+    if folders and not mistakes.found:
         layers.append(tallying.settle_text(folders))
+    text: Any = None
+    family: Any = None
+    training: Any = None
+    with mistakes.noted():
+        text = build(TextConfig, *layers)
+    with mistakes.noted():
+        family = build(page, *layers) if page is not None else None
+    with mistakes.noted():
+        training = build(TrainingConfig, *layers)
+    mistakes.refuse()
     return RunConfig(
         texts=tuple(map(_absolute, files)),
         valid=tuple(map(_absolute, held_out)),
         model=name,
-        text=build(TextConfig, *layers),
-        family=build(page, *layers),
-        training=build(TrainingConfig, *layers),
+        text=text,
+        family=family,
+        training=training,
         counts=tuple(map(_absolute, folders)),
         without=tuple(map(_absolute, taken)),
     )
+
+
+def _refuse_model(name: str, from_counts: bool) -> None:
+    if FAMILIES[name].fit is None:
+        raise ConfigError(f"a {name} is not trained but mixed", hint=NOT_TRAINED)
+    if from_counts and not FAMILIES[name].takes_counts:
+        able = ", ".join(other for other in FAMILIES if FAMILIES[other].takes_counts)
+        raise ConfigError(f"--model {name} cannot learn from counts", hint=f"only --model {able} can; give it the text")
 
 
 def _absolute(name: str) -> str:

@@ -75,9 +75,9 @@ class Run:
     def sample(self, prompt: str = "", count: int = 1, **knobs: Any) -> list[str]:
         """Texts that begin with `prompt`; knobs are those of SamplingConfig.
 
-        Raises ConfigError for impossible knobs.
+        Raises ConfigError for unknown and impossible knobs.
         """
-        config = build(SamplingConfig, knobs)
+        config = build(SamplingConfig, knobs, closed="sample")
         ids, _ = self.codec.prompt(prompt)
         drawn = sampling.samples(self.model, ids, count, config, ends=self.codec.closing)
         return [self.text_of(prompt, sample.ids) for sample in drawn]

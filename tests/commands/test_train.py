@@ -12,6 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import charlm as package
+from charlm.errors import ConfigError
+from charlm.jobs.train import settle
 from commands.conftest import CORPORA, TINY
 
 EVERYDAY = CORPORA / "everyday.zh.txt"
@@ -154,6 +157,29 @@ BAD = {
     "a preset that is none": ([EVERYDAY, "--preset", "bse"], ["did you mean base?"], 2),
     "a model that is none": ([EVERYDAY, "--model", "ngrm"], ["no model is called"], 2),
     "a device that is none": ([EVERYDAY, "--device", "cuda:99"], ["--device cuda:99"], 2),
+    "a knob of another model": (
+        [EVERYDAY, "--model", "unigram", "--hidden", "9"],
+        ["--hidden is for --model recurrent, not for unigram"],
+        2,
+    ),
+    "a switch of another model": ([EVERYDAY, "--model", "ngram", "--untied"], ["--tied is for --model recurrent"], 2),
+    "a knob of counts for a network": ([EVERYDAY, "--order", "3"], ["--order is for --model ngram, not for"], 2),
+    "a knob of gradients for counts": (
+        [EVERYDAY, "--model", "ngram", "--window", "8"],
+        ["--window is for models that learn by gradient, not ngram"],
+        2,
+    ),
+    "a knob beside counts that are not there": (["--counts", "none", "--hidden", "3"], ["--hidden is for"], 2),
+    "a mixture with a knob of a network": (
+        [EVERYDAY, "--model", "mixture", "--hidden", "3"],
+        ["not trained but mixed", "--hidden is for"],
+        2,
+    ),
+    "a preset for counts": (
+        [EVERYDAY, "--model", "ngram", "--preset", "tiny"],
+        ["--preset tiny is for --model recurrent, not for ngram"],
+        2,
+    ),
     "stdin": (["-"], ["several times"], 1),
     "nothing frequent": ([EVERYDAY, "--min-count", "99999"], ["vocabulary would be empty"], 1),
     "batch larger than the stream": (
@@ -174,6 +200,40 @@ def test_impossible_requests_are_refused_and_leave_nothing(charlm, name):
 def test_all_mistakes_are_reported_together(charlm):
     ended = charlm("train", EVERYDAY, "--hidden", 0, "--layers", 0, "--dropout", 2)
     ended.refused("--hidden", "--layers", "--dropout", code=2)
+
+
+def test_mistakes_of_all_pages_are_reported_together(charlm):
+    wrong = ("--cell", "lsmt", "--hidden", 0, "--order", 3, "--window", 0, "--max-size", 1, "--preset", "bse")
+    words = ("did you mean lstm?", "--hidden must", "--order is for", "--window must", "--max-size must", "'bse'")
+    charlm("train", EVERYDAY, *wrong).refused(*words, code=2)
+
+
+def test_a_knob_of_another_model_is_refused_in_a_file(charlm):
+    Path("a.toml").write_text('model = "ngram"\nhidden = 9\nclip = 2\nseed = 3\norder = 2\n', "utf-8")
+    ended = charlm("train", EVERYDAY, "--config", "a.toml")
+    ended.refused("--hidden is for --model recurrent", "--clip is for models that learn by gradient", code=2)
+    assert "seed" not in ended.err and "order" not in ended.err
+
+
+def test_the_config_of_a_counted_run_repeats_it_though_it_holds_a_page_of_training(charlm):
+    assert charlm("train", EVERYDAY, "--model", "unigram", "--seed", 2, "--run", "u", "--quiet").code == 0
+    ended = charlm("train", "--config", "u/config.json", "--run", "v", "--quiet")
+    assert ended.code == 0, ended.err
+    assert Path("u/config.json").read_bytes() == Path("v/config.json").read_bytes()
+
+
+def test_from_python_a_knob_of_another_model_and_an_unknown_one_are_refused(charlm):
+    with pytest.raises(ConfigError, match="--hidden is for --model recurrent, not for unigram"):
+        package.train(str(EVERYDAY), "u", model="unigram", hidden=9)
+    with pytest.raises(ConfigError, match=r"'hiden': did you mean hidden\?; --order is for .*--layers must"):
+        settle([str(EVERYDAY)], knobs={"hiden": 9, "order": 2, "layers": 0})
+    assert not Path("u").exists()
+
+
+def test_a_misspelt_knob_of_sampling_is_refused_from_python(shared_run):
+    with pytest.raises(ConfigError, match=r"'temprature': did you mean temperature\?; --top-k must") as caught:
+        package.load(shared_run).sample(temprature=1, top_k=0)
+    assert "charlm sample --help" in caught.value.hint
 
 
 def test_empty_binary_and_wrongly_encoded_texts_are_refused_with_their_place(charlm):

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from charlm.config.knobs import build
+from charlm.config.models import CELLS as TABLE
 from charlm.config.models import RecurrentConfig
+from charlm.errors import ConfigError
 from charlm.models import recurrent
 from charlm.models.cells import CELLS
 from charlm.models.cells.unroll import unroll
@@ -184,3 +187,13 @@ def test_a_learned_start_of_leaves_alike_is_one_tensor_as_in_runs_made_before(na
     )
     assert model.state_dict()["start"].shape == (leaves, 3, HIDDEN)
     assert not model.state_dict()["start"].any()
+
+
+def test_a_cell_is_one_file_and_one_line_of_the_table(monkeypatch, tmp_path):
+    (tmp_path / "throw_away_cell.py").write_text("from charlm.models.cells.fused import gru as twin\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(TABLE._table, "twin", "throw_away_cell:twin")
+    config = build(RecurrentConfig, {"cell": "twin", "hidden": HIDDEN, "embedding": WIDTH, "layers": 2})
+    assert "twin" in CELLS and len(recurrent.Recurrent(config, 9).initial_state(1)) == 1
+    with pytest.raises(ConfigError, match="did you mean twin"):
+        build(RecurrentConfig, {"cell": "twim"})

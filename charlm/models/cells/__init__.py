@@ -4,13 +4,13 @@ A cell reads a whole window; torch's fused kernels do so in one call. Laws, test
 equals its steps one by one, the state is not changed in place, and gradient reaches every parameter.
 """
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, Protocol
 
 from torch import Tensor
 
-from charlm.choices import Choices
-from charlm.models.cells.fused import FusedCell, gru, lstm, rnn_relu, rnn_tanh
+from charlm.config.models import CELLS as TABLE
 from charlm.shapes import State
 
 
@@ -28,6 +28,19 @@ class Cell(Protocol):
         """x (B, T, E), state leaves (B, …)  ->  hidden (B, T, H), state after the window"""
 
 
-CELLS: Choices[Callable[[int, int], FusedCell]] = Choices(
-    "cell", {"lstm": lstm, "gru": gru, "rnn-tanh": rnn_tanh, "rnn-relu": rnn_relu}
-)
+class _Cells(Mapping[str, Callable[[int, int], Any]]):
+    """The cells of the table, each imported when it is first asked for; ConfigError for a name that is not there."""
+
+    def __getitem__(self, name: str) -> Callable[[int, int], Any]:
+        module, _, function = TABLE[name].partition(":")
+        make: Callable[[int, int], Any] = getattr(import_module(module), function)
+        return make
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TABLE)
+
+    def __len__(self) -> int:
+        return len(TABLE)
+
+
+CELLS: Mapping[str, Callable[[int, int], Any]] = _Cells()
