@@ -12,7 +12,6 @@ from charlm.cli.options import AsJson, Device, Quiet, given, knob
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
-from charlm.text.decoding import normalize
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
@@ -56,7 +55,7 @@ def sample(
     loaded = load_run(run, device)
     talk = Talk(quiet)
     for text in prompts:
-        ids, unknown = loaded.codec.prompt(text)
+        ids, unknown = loaded.prompt(text)
         if unknown:
             talk.note(f"the model does not know {' '.join(dict.fromkeys(unknown))}: read as unknown, kept in the text")
         if count == 1 and sys.stdout.isatty() and not as_json:
@@ -112,8 +111,8 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
     elif prompt == "-":
         lines = sys.stdin.read().splitlines()
     else:
-        return [normalize(prompt)]
-    prompts = [normalize(line) for line in lines if line.strip()]
+        return [prompt]
+    prompts = [line for line in lines if line.strip()]
     if not prompts:
         raise TextError("there are no prompts in the input", hint="one prompt a line; leave --prompt out for none")
     return prompts

@@ -15,7 +15,6 @@ from charlm.reranking.error_rates import Metric, metric_for, units
 from charlm.reranking.weighing import Ranked, Weighed, Weights, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
-from charlm.text.decoding import normalize
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096
@@ -58,7 +57,7 @@ class Scorer:
         """Each text and how likely it is, in order, with bounded memory."""
         source = iter(texts)
         while chunk := list(islice(source, LINES_PER_CHUNK)):
-            yield from zip(chunk, self.run.score(map(seen_by_model, chunk)), strict=True)
+            yield from zip(chunk, self.run.score(chunk), strict=True)
 
     def rank(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
         """Each utterance and its candidates in their new order, with bounded memory."""
@@ -67,7 +66,7 @@ class Scorer:
             texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
             if self.metric is None:
                 self.metric = metric_for(texts)
-            scores = iter(self.run.score(map(seen_by_model, texts)))
+            scores = iter(self.run.score(texts))
             for utterance in chunk:
                 found = [getattr(next(scores), self._value) for _ in utterance.hypotheses]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
@@ -77,11 +76,6 @@ class Scorer:
         """Utterances in, the same with their candidates reordered and every part of the sum shown."""
         for utterance, ranked in self.rank(utterances):
             yield shown(utterance, ranked)
-
-
-def seen_by_model(text: str) -> str:
-    """What the model reads of a candidate: normalized as in training; the candidate itself stays untouched."""
-    return normalize(text.replace("\n", " ")).strip()
 
 
 def shown(utterance: Utterance, ranked: Ranked) -> Utterance:

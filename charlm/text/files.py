@@ -8,36 +8,21 @@ How bytes become lines is `decoding.py`'s work.
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from charlm import storage
 from charlm.config.text import TextConfig
-from charlm.errors import MissingExtra, TextError
+from charlm.errors import TextError
 from charlm.text.decoding import Note, decoded_lines, normalize
+from charlm.text.reader import Reader, one_line
 
 Part = Literal["train", "valid", "test"]
 Kind = Literal["plain", "lines", "collection"]
 
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
-SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
-
-
-def one_line(text: str) -> str:
-    """Join the lines of a text: without a gap after Chinese, with a space elsewhere.
-
-    >>> one_line("春眠不觉晓，\\n处处闻啼鸟。"), one_line("a\\nb")
-    ('春眠不觉晓，处处闻啼鸟。', 'a b')
-    """
-    lines = [line for piece in text.replace("\r", "\n").split("\n") if (line := piece.strip())]
-    joined = lines[:1]
-    for before, line in pairwise(lines):
-        sides = before.rstrip(SHARED_MARKS)[-1:], line.lstrip(SHARED_MARKS)[:1]
-        joined += ["" if min(sides) >= "\u2e80" else " ", line]
-    return "".join(joined)
 
 
 def part_of(document: str) -> Part:
@@ -135,15 +120,6 @@ def _json(text: str, place: str) -> Any:
         raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
 
 
-def _simplifier() -> Callable[[str], str]:
-    try:
-        import opencc
-    except ImportError:
-        raise MissingExtra("OpenCC", "simplify", "--simplify") from None
-    convert: Callable[[str], str] = opencc.OpenCC("t2s").convert
-    return convert
-
-
 def _silent(_: str) -> None:
     """Say nothing."""
 
@@ -165,17 +141,15 @@ def documents(sources: Iterable[str], config: TextConfig, *, note: Note = _silen
     and the pieces joined are the text.
     Raises TextError with file, line, and where possible byte.
     """
-    convert = _simplifier() if config.simplify else None
+    reader = Reader.of(config)
     ended = True
     for name in source_files(sources):
         if not ended:
             yield "\n"  # two files do not run into one line
         for line in _lines_of_file(name, config, note):
-            text = convert(line) if convert else line
-            if config.reading == "stream":
-                ended = text.endswith("\n")
-                yield text
-            elif (text := text.strip()) or config.blank_lines:
+            text = reader.document(line)
+            ended = config.reading == "lines" or text.endswith("\n")
+            if config.reading == "stream" or text or config.blank_lines:
                 yield text
 
 
