@@ -124,6 +124,8 @@ def test_a_report_sets_first_chosen_and_best_side_by_side():
         "reference_units": 3,
         "mean_candidates": 3.0,
         "without_reference": 0,
+        "tokens": 0,
+        "unknown_tokens": 0,
     }
 
 

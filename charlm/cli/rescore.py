@@ -78,7 +78,10 @@ def score(
         raise TextError(f"{source} holds no lists", hint="is it empty? `charlm score --help` lists the formats")
     if partial:
         talk.note(f"{partial:,} lists have scores.am for some candidates only; it was left out there")
-    summary = total.summary()
+    summary = {**total.summary(), "metric_from": scorer.metric_from}
+    if total.unknown:
+        share = figure(100 * total.unknown / total.tokens)
+        talk.note(f"{total.unknown:,} of {total.tokens:,} tokens ({share}%) are unknown to the model")
     if total.utterances:
         _talk_about(summary, talk)
     if report is not None:
@@ -136,6 +139,8 @@ def _talk_about(summary: dict[str, Any], talk: Talk) -> None:
         return "–" if summary[name] is None else f"{summary[name]:.2%}"
 
     name = str(summary["metric"]).upper()
+    if summary["metric_from"] != "--metric":
+        talk.note(f"counted as {name}, by the script of the first {summary['metric_from']}; --metric decides otherwise")
     talk.note(
         f"{name} of {summary['utterances']:,} lists: first {rate('first')} · reranked {rate('reranked')} · "
         f"oracle {rate('oracle')} · avoidable errors avoided {rate('gap_closed')}"

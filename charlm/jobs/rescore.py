@@ -30,7 +30,9 @@ class Scorer:
 
     weights  of the sum; see `reranking.weighing`
     unknown  charged or counted: see UNKNOWN
-    metric   the unit of length and of errors; None chooses it from the first candidates
+    metric   the unit of length and of errors; None chooses it by the script of the first UTTERANCES_PER_CHUNK lists
+
+    `metric_from` says afterwards what chose it: references, candidates, or --metric.
     """
 
     path: str | Path
@@ -38,6 +40,7 @@ class Scorer:
     unknown: str = "charged"
     metric: Metric | None = None
     device: str = "cpu"
+    metric_from: str = "--metric"
     _run: Run | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -65,12 +68,16 @@ class Scorer:
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
             if self.metric is None:
-                self.metric = metric_for(texts)
-            scores = iter(self.run.score(texts))
+                references = [utterance.reference for utterance in chunk if utterance.reference is not None]
+                self.metric, self.metric_from = metric_for(references, texts)
+            scores = iter(self.run.score(map(self.run.habitual, texts)))
             for utterance in chunk:
-                found = [getattr(next(scores), self._value) for _ in utterance.hypotheses]
+                found = [next(scores) for _ in utterance.hypotheses]
+                log_probs = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
-                yield utterance, rank(utterance, found, lengths, self.weights)
+                ranked = rank(utterance, log_probs, lengths, self.weights)
+                tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
+                yield utterance, replace(ranked, tokens=tokens, unknown=unknown)
 
     def __call__(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         """Utterances in, the same with their candidates reordered and every part of the sum shown."""

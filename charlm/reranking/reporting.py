@@ -19,6 +19,7 @@ class Report:
     pairs              lists of two candidates, exactly one of which is right
     pairs_won          those where the right one has the higher total; an equal total counts one half
     without_reference  lists that could not be judged, and are not counted above
+    tokens, unknown    tokens of all candidates, judged or not, and those that the language model does not know
 
     Some lists of pairs stand in no meaningful order, and then `first` means nothing. That cannot be seen
     from a list, so pairs are counted beside the errors and not in their place.
@@ -32,6 +33,8 @@ class Report:
     pairs: int = 0
     pairs_won: float = 0.0
     without_reference: int = 0
+    tokens: int = 0
+    unknown: int = 0
 
     def __add__(self, other: "Report") -> "Report":
         if self.metric != other.metric:
@@ -45,6 +48,8 @@ class Report:
             self.pairs + other.pairs,
             self.pairs_won + other.pairs_won,
             self.without_reference + other.without_reference,
+            self.tokens + other.tokens,
+            self.unknown + other.unknown,
         )
 
     @property
@@ -83,6 +88,7 @@ class Report:
         reference_units            characters or words of their references
         mean_candidates            candidates per list judged; None without lists
         without_reference          lists that could not be judged
+        tokens, unknown_tokens     tokens of all candidates, and those that the language model does not know
         """
         return {
             "metric": self.metric,
@@ -96,6 +102,8 @@ class Report:
             "reference_units": self.first.reference_units,
             "mean_candidates": self.mean_candidates,
             "without_reference": self.without_reference,
+            "tokens": self.tokens,
+            "unknown_tokens": self.unknown,
         }
 
 
@@ -110,7 +118,7 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Report:
     if sorted(positions) != list(range(len(utterance.hypotheses))):
         raise ValueError(f"utterance {utterance.id!r} was judged by the order of another one")
     if utterance.reference is None:
-        return Report(metric, without_reference=1)
+        return Report(metric, without_reference=1, tokens=ranked.tokens, unknown=ranked.unknown)
     found = [errors(utterance.reference, hypothesis.text, metric) for hypothesis in utterance.hypotheses]
     # Of equally good candidates `min` takes the first; only the kinds of their errors may differ.
     report = Report(
@@ -119,6 +127,8 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Report:
         reranked=found[positions[0]],
         oracle=min(found, key=lambda item: item.total),
         candidates=len(found),
+        tokens=ranked.tokens,
+        unknown=ranked.unknown,
     )
     right = [item.total == 0 for item in found]
     if len(found) != 2 or right[0] == right[1]:

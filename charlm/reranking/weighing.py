@@ -56,11 +56,15 @@ class Ranked:
 
     am_used     every candidate had an acoustic score, and it went into the totals
     am_partial  some candidates had one and others had none, so it was left out for all of them
+    tokens      tokens that the language model read, of all candidates
+    unknown     those of them that it does not know
     """
 
     weighed: tuple[Weighed, ...]
     am_used: bool
     am_partial: bool
+    tokens: int = 0
+    unknown: int = 0
 
     @property
     def best(self) -> Hypothesis:

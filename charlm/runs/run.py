@@ -16,7 +16,7 @@ from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.text.codec import Codec
-from charlm.text.reader import Reader
+from charlm.text.reader import Reader, one_line
 from charlm.training.devices import choose_device
 
 
@@ -91,6 +91,10 @@ class Run:
         ids, _ = self.prompt(prompt)
         drawn = sampling.samples(self.model, ids, count, config, ends=self.codec.closing)
         return [self.text_of(prompt, sample.ids) for sample in drawn]
+
+    def habitual(self, text: str) -> str:
+        """What is read of a text that a machine wrote: its spaces are those that the training text would have."""
+        return self.codec.habitual(self.reader.line(one_line(text)))
 
     def prompt(self, text: str) -> tuple[list[int], list[str]]:
         """The ids of a text that the model shall continue, and the tokens of it that are unknown."""

@@ -72,3 +72,28 @@ def test_bad_lists_are_named_by_line(charlm, shared_run):
     charlm("score", shared_run, "empty.jsonl").refused()
     charlm("score", shared_run, LISTS, "--format", "jsnl").refused("did you mean jsonl?", code=2)
     charlm("score", shared_run, LISTS, "--metric", "bleu").refused("metric", code=2)
+
+
+def test_spaces_that_the_training_text_does_not_know_decide_no_list(charlm, shared_run):
+    lists = json.dumps({"hyps": [{"text": "今天 天气 很 好"}, {"text": "今天 天气 很汗"}, {"text": "今天天气很好"}]})
+    ended = charlm("score", shared_run, "-", stdin=lists)
+    lm = {hyp["text"]: hyp["scores"]["lm"] for hyp in json.loads(ended.out)["hyps"]}
+    assert lm["今天 天气 很 好"] == pytest.approx(lm["今天天气很好"], rel=1e-5) and len(lm) == 3
+
+
+def test_every_report_counts_unknown_tokens(charlm, shared_run):
+    lists = json.dumps({"hyps": [{"text": "做Ж业"}, {"text": "做作业"}], "ref": "做作业"})
+    ended = charlm("score", shared_run, "-", "--report", "r.json", stdin=lists)
+    told = json.loads(Path("r.json").read_text("utf-8"))
+    assert (told["unknown_tokens"], told["tokens"]) == (1, 8) and "1 of 8 tokens" in ended.err
+    assert told["metric_from"] == "references" and "counted as CER, by the script of the first references" in ended.err
+
+
+def test_the_metric_does_not_hang_on_the_order_of_the_lists(charlm, shared_run):
+    lists = [json.dumps({"hyps": [{"text": text}], "ref": "做作业"}) for text in ("", "homework for me", "做作业")]
+    told = []
+    for order in (lists, lists[::-1]):
+        charlm("score", shared_run, "-", "--report", "r.json", stdin="\n".join(order))
+        told.append(json.loads(Path("r.json").read_text("utf-8")))
+        Path("r.json").unlink()
+    assert told[0] == told[1] and told[0]["metric"] == "cer"
