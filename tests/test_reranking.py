@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charlm.errors import ConfigError
+from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Errors
 from charlm.reranking.reporting import Report, judge
@@ -97,6 +97,12 @@ def test_a_log_probability_that_is_not_a_number_is_refused():
         rank(utterance("a", "b"), [-1.0, math.nan], [1, 1], Weights())
 
 
+@pytest.mark.parametrize(("am", "weights"), [((1e308, 1.0), Weights(am=10)), ((-1.0, -2.0), Weights(lm=1e308))])
+def test_a_sum_too_large_for_a_number_is_refused_in_words(am, weights):
+    with pytest.raises(CharlmError, match="the weighted sum is no number"):
+        rank(utterance("a", "b", am=am), [-20.0, -30.0], [1, 1], weights)
+
+
 # Reports
 
 
@@ -126,6 +132,8 @@ def test_a_report_sets_first_chosen_and_best_side_by_side():
         "without_reference": 0,
         "tokens": 0,
         "unknown_tokens": 0,
+        "impossible": 0,
+        "empty": 0,
     }
 
 

@@ -1,5 +1,6 @@
 """`charlm score`: how likely is a text, and which candidate of a list is the likeliest?"""
 
+import math
 import re
 from collections.abc import Iterator
 from itertools import chain
@@ -64,7 +65,9 @@ def score(
     config = TextConfig(encoding=encoding)
     kind, lines = _kind(format, source, config, talk)
     if kind == "text":
-        _score_lines(scorer, (line.strip() for line in lines if line.strip()), as_json)
+        impossible = _score_lines(scorer, (line.strip() for line in lines if line.strip()), as_json)
+        if impossible:
+            talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         return
     as_jsonl = as_json or kind == "jsonl"
     total: Report | None = None
@@ -79,6 +82,10 @@ def score(
     if partial:
         talk.note(f"{partial:,} lists have scores.am for some candidates only; it was left out there")
     summary = {**total.summary(), "metric_from": scorer.metric_from}
+    if total.empty:
+        talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")
+    if total.impossible:
+        talk.note(f"{total.impossible:,} candidates are impossible to the model: their lm and total are null")
     if total.unknown:
         share = figure(100 * total.unknown / total.tokens)
         talk.note(f"{total.unknown:,} of {total.tokens:,} tokens ({share}%) are unknown to the model")
@@ -106,10 +113,12 @@ def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str
     return guess, chain(head, lines)
 
 
-def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> None:
-    empty = True
+def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
+    """Show the lines; how many of them are impossible."""
+    empty, impossible = True, 0
     for text, found in scorer.lines(lines):
         empty = False
+        impossible += found.log_prob == -math.inf
         if as_json:
             emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
                        "unknown": found.unknown})  # fmt: skip
@@ -117,13 +126,14 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> None:
             emit(f"{found.log_prob:.4f}\t{text}")
     if empty:
         raise TextError("the input holds no text", hint="one text a line")
+    return impossible
 
 
 def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_jsonl: bool, first: bool) -> None:
     from charlm.jobs import rescore as rescoring
 
     if best:
-        emit(ranked.best.text)
+        emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
         emit(next(NBEST_FORMATS["jsonl"].render([rescoring.shown(utterance, ranked)])))
     else:

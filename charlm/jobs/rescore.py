@@ -3,6 +3,7 @@
 A Scorer pickles as a path and loads its run on the first call, so that any engine may send it to its workers.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -90,7 +91,8 @@ def shown(utterance: Utterance, ranked: Ranked) -> Utterance:
 
     def candidate(item: Weighed) -> Hypothesis:
         scores: Mapping[str, float] = {**item.hypothesis.scores, "lm": item.parts["lm"]}
-        parts = {"length": int(item.parts["length"]), "total": item.total, "position": item.position}
+        total = item.total if math.isfinite(item.total) else None  # JSON has no infinity
+        parts = {"length": int(item.parts["length"]), "total": total, "position": item.position}
         return replace(item.hypothesis, scores=scores, extra={**item.hypothesis.extra, **parts})
 
     return replace(utterance, hypotheses=tuple(candidate(item) for item in ranked.weighed))

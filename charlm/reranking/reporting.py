@@ -1,6 +1,6 @@
 """Did the new order help? Errors of the first, the chosen and the best possible candidates, side by side."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from charlm.nbest import Utterance
 from charlm.reranking.error_rates import Errors, Metric, errors
@@ -20,6 +20,8 @@ class Report:
     pairs_won          those where the right one has the higher total; an equal total counts one half
     without_reference  lists that could not be judged, and are not counted above
     tokens, unknown    tokens of all candidates, judged or not, and those that the language model does not know
+    impossible         candidates, judged or not, that the language model holds impossible
+    empty              lists without candidates; they count as if nothing had been heard
 
     Some lists of pairs stand in no meaningful order, and then `first` means nothing. That cannot be seen
     from a list, so pairs are counted beside the errors and not in their place.
@@ -35,6 +37,8 @@ class Report:
     without_reference: int = 0
     tokens: int = 0
     unknown: int = 0
+    impossible: int = 0
+    empty: int = 0
 
     def __add__(self, other: "Report") -> "Report":
         if self.metric != other.metric:
@@ -50,6 +54,8 @@ class Report:
             self.without_reference + other.without_reference,
             self.tokens + other.tokens,
             self.unknown + other.unknown,
+            self.impossible + other.impossible,
+            self.empty + other.empty,
         )
 
     @property
@@ -88,6 +94,7 @@ class Report:
         reference_units            characters or words of their references
         mean_candidates            candidates per list judged; None without lists
         without_reference          lists that could not be judged
+        impossible, empty          candidates that the model holds impossible; lists without candidates
         tokens, unknown_tokens     tokens of all candidates, and those that the language model does not know
         """
         return {
@@ -104,6 +111,8 @@ class Report:
             "without_reference": self.without_reference,
             "tokens": self.tokens,
             "unknown_tokens": self.unknown,
+            "impossible": self.impossible,
+            "empty": self.empty,
         }
 
 
@@ -117,18 +126,21 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Report:
     positions = [item.position for item in ranked.weighed]
     if sorted(positions) != list(range(len(utterance.hypotheses))):
         raise ValueError(f"utterance {utterance.id!r} was judged by the order of another one")
+    empty = int(not positions)
+    told = Report(metric, tokens=ranked.tokens, unknown=ranked.unknown, impossible=ranked.impossible, empty=empty)
     if utterance.reference is None:
-        return Report(metric, without_reference=1, tokens=ranked.tokens, unknown=ranked.unknown)
+        return replace(told, without_reference=1)
+    if empty:
+        silence = errors(utterance.reference, "", metric)
+        return replace(told, first=silence, reranked=silence, oracle=silence)
     found = [errors(utterance.reference, hypothesis.text, metric) for hypothesis in utterance.hypotheses]
     # Of equally good candidates `min` takes the first; only the kinds of their errors may differ.
-    report = Report(
-        metric,
+    report = replace(
+        told,
         first=found[0],
         reranked=found[positions[0]],
         oracle=min(found, key=lambda item: item.total),
         candidates=len(found),
-        tokens=ranked.tokens,
-        unknown=ranked.unknown,
     )
     right = [item.total == 0 for item in found]
     if len(found) != 2 or right[0] == right[1]:

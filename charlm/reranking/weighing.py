@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from charlm.errors import ConfigError
+from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Hypothesis, Utterance
 
 
@@ -68,8 +68,13 @@ class Ranked:
 
     @property
     def best(self) -> Hypothesis:
-        """The candidate with the highest total."""
-        return self.weighed[0].hypothesis
+        """The candidate with the highest total; an empty one where the list has none."""
+        return self.weighed[0].hypothesis if self.weighed else Hypothesis("")
+
+    @property
+    def impossible(self) -> int:
+        """Candidates that the language model holds impossible: log-probability minus infinity."""
+        return sum(item.parts["lm"] == -math.inf for item in self.weighed)
 
 
 def rank(utterance: Utterance, lm_log_probs: Sequence[float], lengths: Sequence[int], weights: Weights) -> Ranked:
@@ -80,7 +85,7 @@ def rank(utterance: Utterance, lm_log_probs: Sequence[float], lengths: Sequence[
 
     Candidates are comparable only by scores that all of them have, hence an acoustic score that some lack
     is left out for the whole list (see `Ranked.am_partial`). Raises ValueError if there is not one value
-    per candidate, or one is not a number.
+    per candidate, or one is not a number; CharlmError where scores and weights are so large that their sum is none.
     """
     candidates = utterance.hypotheses
     if not len(candidates) == len(lm_log_probs) == len(lengths):
@@ -89,14 +94,20 @@ def rank(utterance: Utterance, lm_log_probs: Sequence[float], lengths: Sequence[
             f"but {len(lm_log_probs)} log-probabilities and {len(lengths)} lengths were given"
         )
     scored = sum("am" in candidate.scores for candidate in candidates)
-    am_used = scored == len(candidates)
+    am_used = scored == len(candidates) > 0
     weighed = []
     for position, (candidate, lm, length) in enumerate(zip(candidates, lm_log_probs, lengths, strict=True)):
         parts = {"am": candidate.scores["am"]} if am_used else {}
         parts |= {"lm": lm, "length": float(length)}
-        total = _total(parts, weights)
-        if math.isnan(total):
+        if any(math.isnan(part) for part in parts.values()):
             raise ValueError(f"candidate {position} of utterance {utterance.id!r} cannot be weighed: {parts}")
+        total = _total(parts, weights)
+        if math.isnan(total) or (math.isinf(total) and all(map(math.isfinite, parts.values()))):
+            shown = ", ".join(f"{name} {value:g}" for name, value in parts.items())
+            raise CharlmError(
+                f"candidate {position} of utterance {utterance.id!r}: the weighted sum is no number ({shown})",
+                hint="scores are log-probabilities in nats; give scores and weights of an ordinary size",
+            )
         weighed.append(Weighed(candidate, position, total, parts))
     # Python's sort is stable, reversed too: equal totals stay in the order of the list.
     weighed.sort(key=lambda item: item.total, reverse=True)

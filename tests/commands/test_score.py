@@ -65,7 +65,7 @@ def test_unknown_characters_cost_more_when_charged(charlm, shared_run):
 
 
 def test_bad_lists_are_named_by_line(charlm, shared_run):
-    Path("bad.jsonl").write_text('{"id": "a", "hyps": [{"text": "好"}]}\n{"id": "b", "hyps": []}\n', "utf-8")
+    Path("bad.jsonl").write_text('{"id": "a", "hyps": [{"text": "好"}]}\n{"id": "b", "hyps": 1}\n', "utf-8")
     ended = charlm("score", shared_run, "bad.jsonl")
     assert ended.code == 1 and "bad.jsonl:2" in " ".join(ended.err.split())
     Path("empty.jsonl").write_text("", "utf-8")
@@ -97,3 +97,37 @@ def test_the_metric_does_not_hang_on_the_order_of_the_lists(charlm, shared_run):
         told.append(json.loads(Path("r.json").read_text("utf-8")))
         Path("r.json").unlink()
     assert told[0] == told[1] and told[0]["metric"] == "cer"
+
+
+def test_one_odd_list_does_not_stop_the_file(charlm, shared_run):
+    odd = [
+        '{"id": 7, "hyps": [], "ref": "好"}',
+        '{"hyps": [{"text": "好", "scores": {"am": -Infinity}}, {"text": "a\\nb"}]}',
+    ]
+    ended = charlm("score", shared_run, "-", stdin="\n".join(odd))
+    first, second = map(json.loads, ended.out.splitlines())
+    assert first == {"id": 7, "ref": "好", "hyps": []} and len(second["hyps"]) == 2
+    assert "1 lists hold no candidates" in ended.err
+
+
+def test_best_prints_one_line_for_every_list(charlm, shared_run):
+    lists = ['{"hyps": [{"text": "a\\nb\\u2028c"}]}', '{"hyps": []}', '{"hyps": [{"text": ""}]}']
+    assert charlm("score", shared_run, "-", "--best", stdin="\n".join(lists)).out == "a b c\n\n\n"
+
+
+def test_what_a_model_holds_impossible_is_null_and_counted(charlm):
+    Path("t.txt").write_text("做作业\n作业做\n" * 9, "utf-8")
+    made = charlm("train", "t.txt", "--valid", "t.txt", "--model", "ngram", "--smoothing", "ml", "--run", "run")
+    assert made.code == 0, made.err
+    ended = charlm("score", "run", "-", stdin='{"hyps": [{"text": "业业业"}, {"text": "做作业"}]}')
+    best, other = json.loads(ended.out)["hyps"]
+    assert best["text"] == "做作业" and other["scores"]["lm"] is None and other["total"] is None
+    assert "1 candidates are impossible" in ended.err
+    lines = charlm("score", "run", "-", "--format", "text", "--json", stdin="业业业\n")
+    assert json.loads(lines.out)["log_prob"] is None and "1 lines are impossible" in lines.err
+
+
+def test_weights_and_scores_too_large_are_refused(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "scores": {"am": 1e308}}]}'
+    charlm("score", shared_run, "-", "--am-weight", 10, stdin=lists).refused("no number")
+    charlm("score", shared_run, "-", "--lm-weight", 1e308, stdin=lists).refused("no number")
