@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ from charlm.cli.options import AsJson, Device, Quiet
 from charlm.config.text import TextConfig
 from charlm.errors import TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
+from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.reporting import Report, judge
 from charlm.reranking.weighing import Ranked, Weights
@@ -72,15 +74,21 @@ def score(
     as_jsonl = as_json or kind == "jsonl"
     total: Report | None = None
     partial = 0
+    am_used = False
+    ignored: Counter[str] = Counter()
     for utterance, ranked in scorer.rank(NBEST_FORMATS[kind].parse(lines, source)):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
         partial += ranked.am_partial
+        am_used = am_used or ranked.am_used
+        ignored.update(_ignored(utterance))
     if total is None:
         raise TextError(f"{source} holds no lists", hint="is it empty? `charlm score --help` lists the formats")
     if partial:
         talk.note(f"{partial:,} lists have scores.am for some candidates only; it was left out there")
+    for name, lists in sorted(ignored.items()):
+        talk.note(f"{lists:,} lists have numbers called {name}, which were not used; only scores.am is")
     summary = {**total.summary(), "metric_from": scorer.metric_from}
     if total.empty:
         talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")
@@ -91,9 +99,37 @@ def score(
         talk.note(f"{total.unknown:,} of {total.tokens:,} tokens ({share}%) are unknown to the model")
     if total.utterances:
         _talk_about(summary, talk)
+        if total.reranked.total > total.first.total:
+            talk.note(_why_worse(total, am_used and am_weight != 0, lm_weight, length_weight))
     if report is not None:
-        formula = f"{am_weight:g}·am + {lm_weight:g}·lm + {length_weight:g}·length"
+        weights_used = {"am": am_weight if am_used else 0.0, "lm": lm_weight, "length": length_weight}
+        formula = " + ".join(f"{weight:g}·{name}" for name, weight in weights_used.items() if weight) or "0"
         storage.write_json(report, {**summary, "formula": formula, "run": str(run), "unknown": unknown})
+
+
+def _ignored(utterance: Utterance) -> set[str]:
+    """Names of numbers that look like scores and were passed over."""
+    found: set[str] = set()
+    for candidate in utterance.hypotheses:
+        found |= {f"scores.{name}" for name in candidate.scores if name not in ("am", "lm")}
+        numbers = (name for name, value in candidate.extra.items() if type(value) in (int, float))
+        found |= {name for name in numbers if is_score_name(name)}
+    return found
+
+
+def _why_worse(total: Report, with_sound: bool, lm_weight: float, length_weight: float) -> str:
+    """Reranking did harm: so in words, with the causes that these lists allow."""
+    causes = []
+    if not with_sound:
+        causes.append("no recogniser's scores went into the sum, so its own order was thrown away (scores.am)")
+    elif lm_weight:
+        causes.append(f"the model may weigh too much (try --lm-weight {lm_weight / 3:.2g})")
+    if total.unknown > 0.02 * total.tokens:
+        causes.append("the model does not know many of the tokens (train it on text like these lists)")
+    if length_weight == 0:
+        causes.append("a sum of log-probabilities favours short candidates (try --length-weight 1)")
+    causes.append("the model may have been trained on other or too little text")
+    return "reranking made the lists worse than they were; likely causes: " + "; ".join(causes)
 
 
 def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Iterator[str]]:
@@ -107,6 +143,12 @@ def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str
         if len(head) == PEEKED:
             break
     inner = "".join(head).strip()
+    if foreign := likely_format(head):
+        raise TextError(
+            f"{source} looks like {foreign}, which charlm does not read",
+            hint='bring it into JSON lines, {"id": "u1", "hyps": [{"text": "做作业", "scores": {"am": -12.4}}]}; '
+            "for words as they stand: --format text or --format plain",
+        )
     guess = "jsonl" if inner.startswith("{") else "plain" if re.search(r"\n\s*\n", inner) else "text"
     if guess == "plain":
         talk.note("blank lines inside: read as n-best lists; --format text scores every line by itself")

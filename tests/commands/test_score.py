@@ -55,7 +55,7 @@ def test_plain_text_gives_a_log_probability_a_line(charlm, shared_run):
 def test_the_report_is_a_file_of_figures_and_the_formula(charlm, shared_run):
     charlm("score", shared_run, LISTS, "--report", "r.json", "--quiet")
     told = json.loads(Path("r.json").read_text("utf-8"))
-    assert told["metric"] == "cer" and told["utterances"] == 20 and told["formula"] == "1·am + 1·lm + 0·length"
+    assert told["metric"] == "cer" and told["utterances"] == 20 and told["formula"] == "1·am + 1·lm"
 
 
 def test_unknown_characters_cost_more_when_charged(charlm, shared_run):
@@ -131,3 +131,49 @@ def test_weights_and_scores_too_large_are_refused(charlm, shared_run):
     lists = '{"hyps": [{"text": "做", "scores": {"am": 1e308}}]}'
     charlm("score", shared_run, "-", "--am-weight", 10, stdin=lists).refused("no number")
     charlm("score", shared_run, "-", "--lm-weight", 1e308, stdin=lists).refused("no number")
+
+
+def test_scores_under_other_names_are_noted(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "score": -3, "tokens": 2, "scores": {"asr": -1}}, {"text": "作", "am": -2.5}]}'
+    ended = charlm("score", shared_run, "-", stdin=lists)
+    for name in ("am", "score", "scores.asr"):
+        assert f"numbers called {name}, which were not used" in ended.err
+    assert "called tokens" not in ended.err and ended.code == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("今天天气\t-12.5\n今天天汽\t-13.1e0\n", "NeMo"),
+        ("utt-1 今天 天气\nutt-2 今天 天汽\n", "Kaldi"),
+        ("-1023.5 -45.2 4 <s> 今天 天气\n-1030.5 -44 4 <s> 今 天气\n", "SRILM"),
+        ("0 ||| 今天 ||| LM: -3 ||| -3\n0 ||| 今 ||| LM: -4 ||| -4\n", "Moses"),
+        ('[{"hyps": [{"text": "今天"}]}]\n', "JSON array"),
+        ('[\n  {"text": "今天"}\n]\n', "JSON array"),
+    ],
+)
+def test_lists_of_other_programs_are_refused_by_name(charlm, shared_run, lines, name):
+    charlm("score", shared_run, "-", stdin=lines).refused(name)
+    assert charlm("score", shared_run, "-", "--format", "text", stdin=lines).code == 0
+
+
+def test_text_with_numbers_is_no_foreign_list(charlm, shared_run):
+    for lines in ("3 月 5 日\n4 月\n", "covid-19 来了\ncovid-19 走了\n", "[今天]\n"):
+        assert charlm("score", shared_run, "-", stdin=lines).code == 0
+
+
+def test_the_formula_names_only_scores_that_were_used(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "scores": {"am": -3}}]}'
+    charlm("score", shared_run, "-", "--report", "r.json", "--length-weight", 0.5, stdin=lists)
+    assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "1·am + 1·lm + 0.5·length"
+    Path("r.json").unlink()
+    charlm("score", shared_run, "-", "--report", "r.json", stdin='{"hyps": [{"text": "做"}]}')
+    assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "1·lm"
+
+
+def test_reranking_that_makes_it_worse_is_said_in_words(charlm, shared_run):
+    lists = '{"ref": "ЖЖЖЖ", "hyps": [{"text": "ЖЖЖЖ"}, {"text": "好"}]}'
+    ended = charlm("score", shared_run, "-", stdin=lists)
+    assert "made the lists worse" in ended.err and "scores.am" in ended.err and "does not know" in ended.err
+    right = '{"ref": "好", "hyps": [{"text": "ЖЖЖЖ"}, {"text": "好"}]}'
+    assert "worse" not in charlm("score", shared_run, "-", stdin=right).err
