@@ -15,12 +15,12 @@ from charlm.choices import Choices
 from charlm.cli.console import Talk, emit, emit_json, figure
 from charlm.cli.options import AsJson, Device, Quiet
 from charlm.config.text import TextConfig
-from charlm.errors import TextError
+from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
 from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.reporting import Report, judge
-from charlm.reranking.weighing import Ranked, Weights
+from charlm.reranking.weighing import Formula, Ranked
 from charlm.text.files import lines_of
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def score(
         float, typer.Option(help="Weight of scores.am, where every candidate of a list has it.")
     ] = 1.0,
     length_weight: Annotated[float, typer.Option(help="γ: nats for each character or word, against brevity.")] = 0.0,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="Weight of another score of the candidates; may be repeated."),
+    ] = None,
     best: Annotated[bool, typer.Option("--best", help="Print only the best text of each list.")] = False,
     metric: Annotated[str | None, typer.Option(help="cer, wer or mer. [default: by script]")] = None,
     unknown: Annotated[
@@ -62,8 +66,8 @@ def score(
     talk = Talk(quiet)
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
-    weights = Weights(am=am_weight, lm=lm_weight, length=length_weight)
-    scorer = rescoring.Scorer(run, weights, unknown, cast(Metric | None, metric), device)
+    formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
+    scorer = rescoring.Scorer(run, formula, unknown, cast(Metric | None, metric), device)
     config = TextConfig(encoding=encoding)
     kind, lines = _kind(format, source, config, talk)
     if kind == "text":
@@ -73,22 +77,22 @@ def score(
         return
     as_jsonl = as_json or kind == "jsonl"
     total: Report | None = None
-    partial = 0
-    am_used = False
+    partial: Counter[str] = Counter()
+    used: set[str] = set()
     ignored: Counter[str] = Counter()
     for utterance, ranked in scorer.rank(NBEST_FORMATS[kind].parse(lines, source)):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
-        partial += ranked.am_partial
-        am_used = am_used or ranked.am_used
-        ignored.update(_ignored(utterance))
+        partial.update(ranked.partial)
+        used.update(ranked.used)
+        ignored.update(_ignored(utterance, formula))
     if total is None:
         raise TextError(f"{source} holds no lists", hint="is it empty? `charlm score --help` lists the formats")
-    if partial:
-        talk.note(f"{partial:,} lists have scores.am for some candidates only; it was left out there")
+    for name, lists in partial.items():
+        talk.note(f"{lists:,} lists have scores.{name} for some candidates only; it was left out there")
     for name, lists in sorted(ignored.items()):
-        talk.note(f"{lists:,} lists have numbers called {name}, which were not used; only scores.am is")
+        talk.note(f"{lists:,} lists have numbers called {name}, which were not used (--weight asr=1 takes scores.asr)")
     summary = {**total.summary(), "metric_from": scorer.metric_from}
     if total.empty:
         talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")
@@ -100,18 +104,35 @@ def score(
     if total.utterances:
         _talk_about(summary, talk)
         if total.reranked.total > total.first.total:
-            talk.note(_why_worse(total, am_used and am_weight != 0, lm_weight, length_weight))
+            talk.note(
+                _why_worse(total, any(formula[name] for name in used - {"lm", "length"}), lm_weight, length_weight)
+            )
     if report is not None:
-        weights_used = {"am": am_weight if am_used else 0.0, "lm": lm_weight, "length": length_weight}
-        formula = " + ".join(f"{weight:g}·{name}" for name, weight in weights_used.items() if weight) or "0"
-        storage.write_json(report, {**summary, "formula": formula, "run": str(run), "unknown": unknown})
+        storage.write_json(report, {**summary, "formula": formula.over(used), "run": str(run), "unknown": unknown})
 
 
-def _ignored(utterance: Utterance) -> set[str]:
+def _named(given: list[str]) -> dict[str, float]:
+    """Weights given as NAME=NUMBER; raises ConfigError for what is none."""
+    found = {}
+    for one in given:
+        name, _, number = one.rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            name = ""
+        if name in ("", "am", "lm", "length"):
+            raise ConfigError(
+                f"--weight takes NAME=NUMBER for a score of the candidates, not {one!r}",
+                hint="for example --weight asr=0.5; am, lm and length have options of their own",
+            )
+    return found
+
+
+def _ignored(utterance: Utterance, formula: Formula) -> set[str]:
     """Names of numbers that look like scores and were passed over."""
     found: set[str] = set()
     for candidate in utterance.hypotheses:
-        found |= {f"scores.{name}" for name in candidate.scores if name not in ("am", "lm")}
+        found |= {f"scores.{name}" for name in candidate.scores if name not in formula}
         numbers = (name for name, value in candidate.extra.items() if type(value) in (int, float))
         found |= {name for name in numbers if is_score_name(name)}
     return found

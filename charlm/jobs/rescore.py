@@ -13,7 +13,7 @@ from typing import Any, Literal
 from charlm.choices import Choices
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric, metric_for, units
-from charlm.reranking.weighing import Ranked, Weighed, Weights, rank
+from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
 
@@ -29,7 +29,7 @@ UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "char
 class Scorer:
     """Reranks utterances with the run at `path`.
 
-    weights  of the sum; see `reranking.weighing`
+    formula  which scores count how much; see `reranking.weighing`
     unknown  charged or counted: see UNKNOWN
     metric   the unit of length and of errors; None chooses it by the script of the first UTTERANCES_PER_CHUNK lists
 
@@ -37,7 +37,7 @@ class Scorer:
     """
 
     path: str | Path
-    weights: Weights = field(default_factory=Weights)
+    formula: Formula = field(default_factory=Formula)
     unknown: str = "charged"
     metric: Metric | None = None
     device: str = "cpu"
@@ -76,7 +76,7 @@ class Scorer:
                 found = [next(scores) for _ in utterance.hypotheses]
                 log_probs = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
-                ranked = rank(utterance, log_probs, lengths, self.weights)
+                ranked = rank(utterance, log_probs, lengths, self.formula)
                 tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
                 yield utterance, replace(ranked, tokens=tokens, unknown=unknown)
 

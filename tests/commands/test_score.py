@@ -177,3 +177,12 @@ def test_reranking_that_makes_it_worse_is_said_in_words(charlm, shared_run):
     assert "made the lists worse" in ended.err and "scores.am" in ended.err and "does not know" in ended.err
     right = '{"ref": "好", "hyps": [{"text": "ЖЖЖЖ"}, {"text": "好"}]}'
     assert "worse" not in charlm("score", shared_run, "-", stdin=right).err
+
+
+def test_another_score_can_be_given_a_weight(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "scores": {"asr": -3}}]}'
+    ended = charlm("score", shared_run, "-", "--weight", "asr=2", "--lm-weight", 0, "--report", "r.json", stdin=lists)
+    assert json.loads(ended.out)["hyps"][0]["total"] == -6 and "not used" not in ended.err
+    assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "2·asr"
+    for wrong in ("asr", "asr=x", "=1", "lm=2", "asr=nan"):
+        charlm("score", shared_run, "-", "--weight", wrong, stdin=lists).refused(code=2)
