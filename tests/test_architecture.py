@@ -30,7 +30,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
     "config": "knobs text models training sampling settings",
-    "text": "decoding files survey vocab codec census corpus",
+    "text": "decoding reader files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",

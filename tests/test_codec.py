@@ -164,3 +164,14 @@ def test_a_damaged_vocabulary_is_named(tmp_path):
 def test_an_empty_folder_is_no_codec(tmp_path):
     with pytest.raises(VocabError, match=r"cannot read .*tokenizer\.json: No such file"):
         Codec.load(tmp_path)
+
+
+def test_spaces_between_han_are_left_out_only_where_the_training_text_has_none():
+    def codec(tokens, counts, level="char"):
+        return Codec(TOKENIZERS[level](), Vocab(["<EOS>", "<UNK>", *tokens], [1, 0, *counts]), level=level)
+
+    assert codec("春江", [9, 9]).habitual("春 江 ok fine，　江") == "春江 ok fine，江"
+    assert codec("春江 ", [9, 9, 5]).habitual("春 江") == "春 江"
+    assert codec("春江 ", [900, 900, 5]).habitual("春 江") == "春江"
+    assert codec("春江 ", [0, 0, 0]).habitual("春 江") == "春 江"
+    assert codec("春江", [9, 9], "spaced").habitual("春 江") == "春 江"

@@ -125,4 +125,16 @@ def test_an_unknown_metric_is_refused_with_a_hint():
     ],
 )
 def test_the_metric_follows_the_script(texts, metric):
-    assert metric_for(texts) == metric
+    assert metric_for(texts) == (metric, "references" if any(map(str.isalpha, "".join(texts))) else "candidates")
+    assert metric_for([], texts) == (metric, "candidates")
+
+
+def test_references_decide_the_metric_before_candidates():
+    assert metric_for(["做作业"], ["", "do your homework"]) == ("cer", "references")
+    assert metric_for(["", "。"], ["做作业"]) == ("cer", "candidates")
+
+
+@pytest.mark.parametrize("text", ["これはペンです", "ฉันรักภาษาไทย", "東京タワー", "ຂ້ອຍຮັກ"])
+def test_scripts_without_spaces_are_measured_in_characters(text):
+    assert metric_for([text])[0] == "cer" and len(units(text, "mer")) > 4
+    assert metric_for([text + " the quick brown fox"])[0] == "mer"

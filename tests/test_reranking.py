@@ -1,15 +1,16 @@
 import json
 import math
+import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charlm.errors import ConfigError
+from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Errors
 from charlm.reranking.reporting import Report, judge
-from charlm.reranking.weighing import Ranked, Weighed, Weights, rank
+from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 
 NATS = st.floats(-100, 0)
 
@@ -24,56 +25,56 @@ def order(ranked: Ranked) -> list[str]:
 
 
 def test_the_total_is_the_weighted_sum_of_the_parts():
-    found = rank(utterance("做作业", am=(-12.0,)), [-20.0], [3], Weights(am=1.0, lm=0.5, length=2.0))
+    found = rank(utterance("做作业", am=(-12.0,)), [-20.0], [3], Formula(am=1.0, lm=0.5, length=2.0))
     assert found.weighed == (
         Weighed(Hypothesis("做作业", {"am": -12.0}), 0, -16.0, {"am": -12.0, "lm": -20.0, "length": 3.0}),
     )  # -12 + 0.5 * -20 + 2 * 3
 
 
 def test_the_likelier_text_comes_first():
-    found = rank(utterance("做做业", "坐坐业", "做作业"), [-14.0, -15.5, -9.0], [3, 3, 3], Weights())
+    found = rank(utterance("做做业", "坐坐业", "做作业"), [-14.0, -15.5, -9.0], [3, 3, 3], Formula())
     assert order(found) == ["做作业", "做做业", "坐坐业"]
     assert found.best.text == "做作业"
     assert [item.position for item in found.weighed] == [2, 0, 1]
 
 
 def test_equal_totals_keep_the_order_of_the_list():
-    found = rank(utterance("a", "b", "c", "d"), [-2.0, -1.0, -2.0, -1.0], [1] * 4, Weights())
+    found = rank(utterance("a", "b", "c", "d"), [-2.0, -1.0, -2.0, -1.0], [1] * 4, Formula())
     assert order(found) == ["b", "d", "a", "c"]
 
 
 def test_a_length_weight_pays_longer_candidates():
     candidates = utterance("on", "on time")
-    assert order(rank(candidates, [-4.0, -6.0], [1, 2], Weights())) == ["on", "on time"]
-    assert order(rank(candidates, [-4.0, -6.0], [1, 2], Weights(length=3.0))) == ["on time", "on"]
+    assert order(rank(candidates, [-4.0, -6.0], [1, 2], Formula())) == ["on", "on time"]
+    assert order(rank(candidates, [-4.0, -6.0], [1, 2], Formula(length=3.0))) == ["on time", "on"]
 
 
 def test_an_acoustic_score_that_some_candidates_lack_is_left_out_for_all():
-    found = rank(utterance("a", "b", am=(-1.0, None)), [-5.0, -4.0], [1, 1], Weights())
+    found = rank(utterance("a", "b", am=(-1.0, None)), [-5.0, -4.0], [1, 1], Formula())
     assert order(found) == ["b", "a"]
-    assert not found.am_used and found.am_partial
+    assert "am" not in found.used and found.partial == ("am",)
     assert found.weighed[0].parts == {"lm": -4.0, "length": 1.0}
 
 
 def test_a_list_says_whether_its_acoustic_scores_were_used():
-    with_all = rank(utterance("a", "b", am=(-1.0, -9.0)), [-5.0, -4.0], [1, 1], Weights())
+    with_all = rank(utterance("a", "b", am=(-1.0, -9.0)), [-5.0, -4.0], [1, 1], Formula())
     assert order(with_all) == ["a", "b"]
-    assert with_all.am_used and not with_all.am_partial
-    with_none = rank(utterance("a", "b"), [-5.0, -4.0], [1, 1], Weights())
-    assert not with_none.am_used and not with_none.am_partial
+    assert "am" in with_all.used and not with_all.partial
+    with_none = rank(utterance("a", "b"), [-5.0, -4.0], [1, 1], Formula())
+    assert "am" not in with_none.used and not with_none.partial
 
 
 def test_an_impossible_text_comes_last_and_a_weight_of_zero_leaves_it_out():
     candidates = utterance("a", "b", am=(-1.0, -2.0))
-    assert order(rank(candidates, [-math.inf, -4.0], [1, 1], Weights())) == ["b", "a"]
-    silent = rank(candidates, [-math.inf, -4.0], [1, 1], Weights(lm=0.0))
+    assert order(rank(candidates, [-math.inf, -4.0], [1, 1], Formula())) == ["b", "a"]
+    silent = rank(candidates, [-math.inf, -4.0], [1, 1], Formula(lm=0.0))
     assert [item.total for item in silent.weighed] == [-1.0, -2.0]
 
 
 @given(st.lists(st.tuples(NATS, NATS, st.integers(0, 50)), min_size=1, max_size=6), NATS, NATS)
 def test_a_ranking_is_the_same_candidates_with_falling_totals(rows, lm_weight, length_weight):
     candidates = utterance(*(f"t{i}" for i in range(len(rows))), am=tuple(row[0] for row in rows))
-    found = rank(candidates, [r[1] for r in rows], [r[2] for r in rows], Weights(1.0, lm_weight, length_weight))
+    found = rank(candidates, [r[1] for r in rows], [r[2] for r in rows], Formula(lm=lm_weight, length=length_weight))
     assert sorted(item.position for item in found.weighed) == list(range(len(rows)))
     keys = [(-item.total, item.position) for item in found.weighed]
     assert keys == sorted(keys)
@@ -83,25 +84,39 @@ def test_a_ranking_is_the_same_candidates_with_falling_totals(rows, lm_weight, l
 @pytest.mark.parametrize("weight", [math.nan, math.inf, -math.inf])
 def test_a_weight_that_is_not_finite_is_refused(weight):
     with pytest.raises(ConfigError, match="the lm weight must be a finite number"):
-        Weights(lm=weight)
+        Formula(lm=weight)
 
 
 @pytest.mark.parametrize(("log_probs", "lengths"), [([-1.0], [1, 1]), ([-1.0, -2.0], [1])])
 def test_one_value_is_needed_for_each_candidate(log_probs, lengths):
     with pytest.raises(ValueError, match="'u' has 2 candidates"):
-        rank(utterance("a", "b"), log_probs, lengths, Weights())
+        rank(utterance("a", "b"), log_probs, lengths, Formula())
 
 
 def test_a_log_probability_that_is_not_a_number_is_refused():
     with pytest.raises(ValueError, match="candidate 1 of utterance 'u' cannot be weighed"):
-        rank(utterance("a", "b"), [-1.0, math.nan], [1, 1], Weights())
+        rank(utterance("a", "b"), [-1.0, math.nan], [1, 1], Formula())
+
+
+@pytest.mark.parametrize(("am", "weights"), [((1e308, 1.0), Formula(am=10)), ((-1.0, -2.0), Formula(lm=1e308))])
+def test_a_sum_too_large_for_a_number_is_refused_in_words(am, weights):
+    with pytest.raises(CharlmError, match="the weighted sum is no number"):
+        rank(utterance("a", "b", am=am), [-20.0, -30.0], [1, 1], weights)
+
+
+def test_any_named_scores_are_weighed():
+    candidates = Utterance("u", (Hypothesis("a", {"asr": -1.0, "x": 0.0}), Hypothesis("b", {"asr": -2.0})))
+    formula = pickle.loads(pickle.dumps(Formula({"asr": -3.0, "x": 9.0}, lm=0.5)))
+    found = rank(candidates, [-4.0, -4.0], [1, 1], formula)
+    assert order(found) == ["b", "a"] and [item.total for item in found.weighed] == [4.0, 1.0]
+    assert found.partial == ("x",) and formula.over(found.used) == "0.5·lm + -3·asr"
 
 
 # Reports
 
 
 def report(candidates: Utterance, log_probs: list[float], metric="cer") -> Report:
-    return judge(candidates, rank(candidates, log_probs, [0] * len(log_probs), Weights()), metric)
+    return judge(candidates, rank(candidates, log_probs, [0] * len(log_probs), Formula()), metric)
 
 
 # Errors of the candidates: 2, 1, 0 of 3 characters.
@@ -124,6 +139,10 @@ def test_a_report_sets_first_chosen_and_best_side_by_side():
         "reference_units": 3,
         "mean_candidates": 3.0,
         "without_reference": 0,
+        "tokens": 0,
+        "unknown_tokens": 0,
+        "impossible": 0,
+        "empty": 0,
     }
 
 
@@ -193,7 +212,7 @@ def test_reports_of_different_metrics_do_not_add():
 
 def test_the_order_of_another_utterance_is_refused():
     with pytest.raises(ValueError, match="order of another one"):
-        judge(HOMEWORK, rank(utterance("a", "b"), [-1.0, -2.0], [1, 1], Weights()), "cer")
+        judge(HOMEWORK, rank(utterance("a", "b"), [-1.0, -2.0], [1, 1], Formula()), "cer")
 
 
 def test_an_unknown_metric_is_refused():

@@ -1,6 +1,8 @@
 """`charlm score`: how likely is a text, and which candidate of a list is the likeliest?"""
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -13,11 +15,12 @@ from charlm.choices import Choices
 from charlm.cli.console import Talk, emit, emit_json, figure
 from charlm.cli.options import AsJson, Device, Force, Quiet, refuse_overwriting
 from charlm.config.text import TextConfig
-from charlm.errors import TextError
+from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
+from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.reporting import Report, judge
-from charlm.reranking.weighing import Ranked, Weights
+from charlm.reranking.weighing import Formula, Ranked
 from charlm.text.files import lines_of
 
 if TYPE_CHECKING:
@@ -38,6 +41,10 @@ def score(
         float, typer.Option(help="Weight of scores.am, where every candidate of a list has it.")
     ] = 1.0,
     length_weight: Annotated[float, typer.Option(help="γ: nats for each character or word, against brevity.")] = 0.0,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="Weight of another score of the candidates; may be repeated."),
+    ] = None,
     best: Annotated[bool, typer.Option("--best", help="Print only the best text of each list.")] = False,
     metric: Annotated[str | None, typer.Option(help="cer, wer or mer. [default: by script]")] = None,
     unknown: Annotated[
@@ -64,31 +71,91 @@ def score(
     talk = Talk(quiet)
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
-    weights = Weights(am=am_weight, lm=lm_weight, length=length_weight)
-    scorer = rescoring.Scorer(run, weights, unknown, cast(Metric | None, metric), device)
+    formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
+    scorer = rescoring.Scorer(run, formula, unknown, cast(Metric | None, metric), device)
     config = TextConfig(encoding=encoding)
     kind, lines = _kind(format, source, config, talk)
     if kind == "text":
-        _score_lines(scorer, (line.strip() for line in lines if line.strip()), as_json)
+        impossible = _score_lines(scorer, (line.strip() for line in lines if line.strip()), as_json)
+        if impossible:
+            talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         return
     as_jsonl = as_json or kind == "jsonl"
     total: Report | None = None
-    partial = 0
+    partial: Counter[str] = Counter()
+    used: set[str] = set()
+    ignored: Counter[str] = Counter()
     for utterance, ranked in scorer.rank(NBEST_FORMATS[kind].parse(lines, source)):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
-        partial += ranked.am_partial
+        partial.update(ranked.partial)
+        used.update(ranked.used)
+        ignored.update(_ignored(utterance, formula))
     if total is None:
         raise TextError(f"{source} holds no lists", hint="is it empty? `charlm score --help` lists the formats")
-    if partial:
-        talk.note(f"{partial:,} lists have scores.am for some candidates only; it was left out there")
-    summary = total.summary()
+    for name, lists in partial.items():
+        talk.note(f"{lists:,} lists have scores.{name} for some candidates only; it was left out there")
+    for name, lists in sorted(ignored.items()):
+        talk.note(f"{lists:,} lists have numbers called {name}, which were not used (--weight asr=1 takes scores.asr)")
+    summary = {**total.summary(), "metric_from": scorer.metric_from}
+    if total.empty:
+        talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")
+    if total.impossible:
+        talk.note(f"{total.impossible:,} candidates are impossible to the model: their lm and total are null")
+    if total.unknown:
+        share = figure(100 * total.unknown / total.tokens)
+        talk.note(f"{total.unknown:,} of {total.tokens:,} tokens ({share}%) are unknown to the model")
     if total.utterances:
         _talk_about(summary, talk)
+        if total.reranked.total > total.first.total:
+            talk.note(
+                _why_worse(total, any(formula[name] for name in used - {"lm", "length"}), lm_weight, length_weight)
+            )
     if report is not None:
-        formula = f"{am_weight:g}·am + {lm_weight:g}·lm + {length_weight:g}·length"
-        storage.write_json(report, {**summary, "formula": formula, "run": str(run), "unknown": unknown})
+        storage.write_json(report, {**summary, "formula": formula.over(used), "run": str(run), "unknown": unknown})
+
+
+def _named(given: list[str]) -> dict[str, float]:
+    """Weights given as NAME=NUMBER; raises ConfigError for what is none."""
+    found = {}
+    for one in given:
+        name, _, number = one.rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            name = ""
+        if name in ("", "am", "lm", "length"):
+            raise ConfigError(
+                f"--weight takes NAME=NUMBER for a score of the candidates, not {one!r}",
+                hint="for example --weight asr=0.5; am, lm and length have options of their own",
+            )
+    return found
+
+
+def _ignored(utterance: Utterance, formula: Formula) -> set[str]:
+    """Names of numbers that look like scores and were passed over."""
+    found: set[str] = set()
+    for candidate in utterance.hypotheses:
+        found |= {f"scores.{name}" for name in candidate.scores if name not in formula}
+        numbers = (name for name, value in candidate.extra.items() if type(value) in (int, float))
+        found |= {name for name in numbers if is_score_name(name)}
+    return found
+
+
+def _why_worse(total: Report, with_sound: bool, lm_weight: float, length_weight: float) -> str:
+    """Reranking did harm: so in words, with the causes that these lists allow."""
+    causes = []
+    if not with_sound:
+        causes.append("no recogniser's scores went into the sum, so its own order was thrown away (scores.am)")
+    elif lm_weight:
+        causes.append(f"the model may weigh too much (try --lm-weight {lm_weight / 3:.2g})")
+    if total.unknown > 0.02 * total.tokens:
+        causes.append("the model does not know many of the tokens (train it on text like these lists)")
+    if length_weight == 0:
+        causes.append("a sum of log-probabilities favours short candidates (try --length-weight 1)")
+    causes.append("the model may have been trained on other or too little text")
+    return "reranking made the lists worse than they were; likely causes: " + "; ".join(causes)
 
 
 def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Iterator[str]]:
@@ -102,16 +169,24 @@ def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str
         if len(head) == PEEKED:
             break
     inner = "".join(head).strip()
+    if foreign := likely_format(head):
+        raise TextError(
+            f"{source} looks like {foreign}, which charlm does not read",
+            hint='bring it into JSON lines, {"id": "u1", "hyps": [{"text": "做作业", "scores": {"am": -12.4}}]}; '
+            "for words as they stand: --format text or --format plain",
+        )
     guess = "jsonl" if inner.startswith("{") else "plain" if re.search(r"\n\s*\n", inner) else "text"
     if guess == "plain":
         talk.note("blank lines inside: read as n-best lists; --format text scores every line by itself")
     return guess, chain(head, lines)
 
 
-def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> None:
-    empty = True
+def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
+    """Show the lines; how many of them are impossible."""
+    empty, impossible = True, 0
     for text, found in scorer.lines(lines):
         empty = False
+        impossible += found.log_prob == -math.inf
         if as_json:
             emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
                        "unknown": found.unknown})  # fmt: skip
@@ -119,13 +194,14 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> None:
             emit(f"{found.log_prob:.4f}\t{text}")
     if empty:
         raise TextError("the input holds no text", hint="one text a line")
+    return impossible
 
 
 def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_jsonl: bool, first: bool) -> None:
     from charlm.jobs import rescore as rescoring
 
     if best:
-        emit(ranked.best.text)
+        emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
         emit(next(NBEST_FORMATS["jsonl"].render([rescoring.shown(utterance, ranked)])))
     else:
@@ -141,6 +217,8 @@ def _talk_about(summary: dict[str, Any], talk: Talk) -> None:
         return "–" if summary[name] is None else f"{summary[name]:.2%}"
 
     name = str(summary["metric"]).upper()
+    if summary["metric_from"] != "--metric":
+        talk.note(f"counted as {name}, by the script of the first {summary['metric_from']}; --metric decides otherwise")
     talk.note(
         f"{name} of {summary['utterances']:,} lists: first {rate('first')} · reranked {rate('reranked')} · "
         f"oracle {rate('oracle')} · avoidable errors avoided {rate('gap_closed')}"

@@ -12,7 +12,7 @@ from charlm.cli.options import AsJson, Device, Quiet, page, takes
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
-from charlm.text.decoding import decoded_lines, normalize
+from charlm.text.decoding import decoded_lines
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
@@ -42,7 +42,7 @@ def sample(
     loaded = load_run(run, device)
     talk = Talk(quiet)
     for text in prompts:
-        ids, unknown = loaded.codec.prompt(text)
+        ids, unknown = loaded.prompt(text)
         if unknown:
             talk.note(f"the model does not know {' '.join(dict.fromkeys(unknown))}: read as unknown, kept in the text")
         if count == 1 and sys.stdout.isatty() and not as_json:
@@ -100,7 +100,7 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
     elif any("\ud800" <= character <= "\udfff" for character in prompt):  # how Python writes a byte that is not UTF-8
         raise TextError(f"--prompt {prompt!a} is not UTF-8 text", hint="is the terminal set to UTF-8?")
     else:
-        return [normalize(prompt)]
+        return [prompt]
     if not prompts:
         raise TextError("there are no prompts in the input", hint="one prompt a line; leave --prompt out for none")
     return prompts

@@ -3,6 +3,7 @@
 A Scorer pickles as a path and loads its run on the first call, so that any engine may send it to its workers.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,10 +13,9 @@ from typing import Any, Literal
 from charlm.choices import Choices
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric, metric_for, units
-from charlm.reranking.weighing import Ranked, Weighed, Weights, rank
+from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
-from charlm.text.decoding import normalize
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096
@@ -29,16 +29,19 @@ UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "char
 class Scorer:
     """Reranks utterances with the run at `path`.
 
-    weights  of the sum; see `reranking.weighing`
+    formula  which scores count how much; see `reranking.weighing`
     unknown  charged or counted: see UNKNOWN
-    metric   the unit of length and of errors; None chooses it from the first candidates
+    metric   the unit of length and of errors; None chooses it by the script of the first UTTERANCES_PER_CHUNK lists
+
+    `metric_from` says afterwards what chose it: references, candidates, or --metric.
     """
 
     path: str | Path
-    weights: Weights = field(default_factory=Weights)
+    formula: Formula = field(default_factory=Formula)
     unknown: str = "charged"
     metric: Metric | None = None
     device: str = "cpu"
+    metric_from: str = "--metric"
     _run: Run | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +61,7 @@ class Scorer:
         """Each text and how likely it is, in order, with bounded memory."""
         source = iter(texts)
         while chunk := list(islice(source, LINES_PER_CHUNK)):
-            yield from zip(chunk, self.run.score(map(seen_by_model, chunk)), strict=True)
+            yield from zip(chunk, self.run.score(chunk), strict=True)
 
     def rank(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
         """Each utterance and its candidates in their new order, with bounded memory."""
@@ -66,12 +69,16 @@ class Scorer:
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
             if self.metric is None:
-                self.metric = metric_for(texts)
-            scores = iter(self.run.score(map(seen_by_model, texts)))
+                references = [utterance.reference for utterance in chunk if utterance.reference is not None]
+                self.metric, self.metric_from = metric_for(references, texts)
+            scores = iter(self.run.score(map(self.run.habitual, texts)))
             for utterance in chunk:
-                found = [getattr(next(scores), self._value) for _ in utterance.hypotheses]
+                found = [next(scores) for _ in utterance.hypotheses]
+                log_probs = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
-                yield utterance, rank(utterance, found, lengths, self.weights)
+                ranked = rank(utterance, log_probs, lengths, self.formula)
+                tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
+                yield utterance, replace(ranked, tokens=tokens, unknown=unknown)
 
     def __call__(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         """Utterances in, the same with their candidates reordered and every part of the sum shown."""
@@ -79,17 +86,13 @@ class Scorer:
             yield shown(utterance, ranked)
 
 
-def seen_by_model(text: str) -> str:
-    """What the model reads of a candidate: normalized as in training; the candidate itself stays untouched."""
-    return normalize(text.replace("\n", " ")).strip()
-
-
 def shown(utterance: Utterance, ranked: Ranked) -> Utterance:
     """The utterance in its new order; each candidate has `scores.lm`, `length`, `total` and its old `position`."""
 
     def candidate(item: Weighed) -> Hypothesis:
         scores: Mapping[str, float] = {**item.hypothesis.scores, "lm": item.parts["lm"]}
-        parts = {"length": int(item.parts["length"]), "total": item.total, "position": item.position}
+        total = item.total if math.isfinite(item.total) else None  # JSON has no infinity
+        parts = {"length": int(item.parts["length"]), "total": total, "position": item.position}
         return replace(item.hypothesis, scores=scores, extra={**item.hypothesis.extra, **parts})
 
     return replace(utterance, hypotheses=tuple(candidate(item) for item in ranked.weighed))

@@ -3,6 +3,7 @@
     base.py    Hypothesis, Utterance, and what a format promises
     jsonl.py   JSON lines: ids, references, named scores, and any other field
     plain.py   one candidate a line, a blank line between lists
+    foreign.py lists of other programs, recognised only to be refused by name
 
 Laws, tested over the table: what was rendered parses to the same utterances, a malformed line is named by
 its number, and one utterance is in memory at a time.

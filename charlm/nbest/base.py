@@ -21,22 +21,18 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One list of candidates. Raises ValueError if there are none.
+    """One list of candidates.
 
-    id          the name of the utterance, or its number where the source gives none
-    hypotheses  at least one, in the order of the source, which is the recogniser's if it has one
+    id          the name or number of the utterance, or the number of its line where the source gives none
+    hypotheses  in the order of the source, which is the recogniser's if it has one; none where it gave none
     reference   what was really said; None where that is unknown, "" where nothing was
     extra       fields of the source that charlm does not know, passed through unchanged
     """
 
-    id: str
+    id: str | int
     hypotheses: tuple[Hypothesis, ...]
     reference: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not self.hypotheses:
-            raise ValueError(f"utterance {self.id!r} has no hypotheses")
 
 
 class NBestFormat(Protocol):

@@ -3,8 +3,9 @@
     {"id": "u1", "ref": "做作业", "hyps": [{"text": "做做业", "scores": {"am": -12.4}}, {"text": "做作业"}]}
 
 `id` (else the line number), `ref` and `scores` may be missing; null means missing. `"am_score": x` in a
-candidate is read as `"scores": {"am": x}`, and written so. Scores are larger for better candidates. Other
-fields, of an utterance or of a candidate, are passed through. Blank lines are skipped.
+candidate is read as `"scores": {"am": x}`, and written so. Scores are larger for better candidates; one may
+be -Infinity, as Python writes it for what is impossible, and is written as null, as JSON has no such number.
+Other fields, of an utterance or of a candidate, are passed through. `hyps` may be empty. Blank lines are skipped.
 """
 
 import json
@@ -36,9 +37,9 @@ class JsonLines:
                 yield _utterance(line, number, source)
 
     def render(self, utterances: Iterable[Utterance]) -> Iterator[str]:
-        """Scores must be finite, as JSON has no other numbers: raises ValueError."""
+        """JSON has finite numbers only: minus infinity is written as null; other such raise ValueError."""
         for utterance in utterances:
-            line = json.dumps(_record(utterance), ensure_ascii=False, allow_nan=False)
+            line = json.dumps(_without_infinity(_record(utterance)), ensure_ascii=False, allow_nan=False)
             yield _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
@@ -51,7 +52,7 @@ def _utterance(line: str, number: int, source: str) -> Utterance:
         return NBestError(source, number, line, expected=expected)
 
     try:
-        record = json.loads(line, parse_float=_finite, parse_constant=_finite)
+        record = json.loads(line, parse_float=_finite, parse_constant=_constant)
     except _NotFinite as error:
         raise misfit(f"finite numbers, and null where there is none, not {error}") from error
     except (ValueError, RecursionError) as error:
@@ -61,11 +62,9 @@ def _utterance(line: str, number: int, source: str) -> Utterance:
     candidates = record.get("hyps")
     if not isinstance(candidates, list):
         raise misfit(f"an array of candidates as hyps, not {_kind(candidates)}")
-    if not candidates:
-        raise misfit("at least one candidate in hyps")
     name, reference = record.get("id"), record.get("ref")
     return Utterance(
-        id=str(number) if name is None else _string(name, "id", misfit),
+        id=str(number) if name is None else name if type(name) is int else _string(name, "id", misfit),
         hypotheses=tuple(_hypothesis(c, f"hyps[{i}]", misfit) for i, c in enumerate(candidates)),
         reference=None if reference is None else _string(reference, "ref", misfit),
         extra=_without(record, UTTERANCE_FIELDS),
@@ -113,6 +112,18 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise _NotFinite(digits[:20])
     return number
+
+
+def _constant(name: str) -> float:
+    return -math.inf if name == "-Infinity" else _finite(name)
+
+
+def _without_infinity(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_infinity(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinity(inner) for inner in value]
+    return None if isinstance(value, float) and value == -math.inf else value
 
 
 def _kind(value: Any) -> str:

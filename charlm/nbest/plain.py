@@ -37,11 +37,16 @@ class Plain:
         for number, utterance in enumerate(utterances):
             if number:
                 yield ""
+            if not utterance.hypotheses:
+                raise CharlmError(
+                    f"a plain list cannot hold utterance {utterance.id!r}, which has no candidates",
+                    hint="write JSON lines (jsonl) instead",
+                )
             for hypothesis in utterance.hypotheses:
                 yield _one_line(hypothesis.text, utterance.id)
 
 
-def _one_line(text: str, name: str) -> str:
+def _one_line(text: str, name: str | int) -> str:
     # An empty candidate would cut its list in two, and every later list would be taken for the wrong utterance.
     if not text.strip() or "\n" in text or "\r" in text:
         raise CharlmError(

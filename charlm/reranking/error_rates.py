@@ -2,7 +2,8 @@
 
     cer   every character is a unit; white space and punctuation are left out
     wer   every word between white space is a unit, with the punctuation it has
-    mer   every Han character and every word of another script is a unit; punctuation is left out
+    mer   every character of a script without spaces (Han, kana, Thai, Lao, Burmese, Khmer) and every word of
+          another script is a unit; punctuation is left out
 
 For comparison only, both texts are read in NFKC and case-folded, without invisible format characters, and
 with ’ as '. So Ｗｏｒｄ equals word, and full-width digits equal narrow ones; the texts themselves are
@@ -25,8 +26,13 @@ Metric = Literal["cer", "wer", "mer"]
 
 NOTICEABLE = 0.05  # share of units from which a script is no longer an exception; `metric_for` says how it is used
 
-# The Han blocks as the `mixed` tokenizer has them; it and this module do not see each other.
-_HAN = re.compile("[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+# Scripts written without spaces between words. The Han blocks are those of the `mixed` tokenizer; it and this
+# module do not see each other.
+_UNSPACED = re.compile(
+    "[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"  # kana
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0eff\u1000-\u109f\u1780-\u17d3]"  # Thai, Lao, Burmese, Khmer
+)
 _INNER_APOSTROPHE = re.compile(r"(?<=[^\W_])'(?=[^\W_])")
 
 
@@ -58,7 +64,7 @@ def _words(text: str) -> list[str]:
 
 
 def _mixed(text: str) -> list[str]:
-    spaced = _HAN.sub(r" \g<0> ", comparable(text))
+    spaced = _UNSPACED.sub(r" \g<0> ", comparable(text))
     kept = {match.start() for match in _INNER_APOSTROPHE.finditer(spaced)}
     return "".join(" " if _is_gap(c) and i not in kept else c for i, c in enumerate(spaced)).split()
 
@@ -77,26 +83,32 @@ def units(text: str, metric: Metric) -> list[str]:
     return METRICS[metric](text)
 
 
-def metric_for(texts: Iterable[str]) -> Metric:
-    """The usual metric for texts like these.
+def metric_for(references: Iterable[str], candidates: Iterable[str] = ()) -> tuple[Metric, str]:
+    """The usual metric for texts like these, and what decided it: references or candidates.
 
-    Han characters and words of other scripts (those with a letter in them) are counted as in `mer`.
-    Where fewer than one in twenty is Han: `wer`. Where fewer than one in twenty is a word of another
-    script: `cer`. Where both are noticeable: `mer`. Where there is neither: `wer`.
+    What was said decides; candidates are asked only where no reference has a letter, since a recogniser may
+    answer in another script, or not at all. Characters of scripts without spaces and words of others (those
+    with a letter in them) are counted as in `mer`. Where fewer than one in twenty is such a character: `wer`.
+    Where fewer than one in twenty is a word of another script: `cer`. Where both are noticeable: `mer`. Where
+    there is neither: `wer`.
 
-    >>> metric_for(["做作业"]), metric_for(["do your homework"]), metric_for(["我用 Python 写作业"])
-    ('cer', 'wer', 'mer')
+    >>> metric_for(["做作业"]), metric_for([], ["do your homework"]), metric_for(["我用 Python 写作业"], ["a"])
+    (('cer', 'references'), ('wer', 'candidates'), ('mer', 'references'))
     """
-    han = words = 0
-    for text in texts:
-        for unit in _mixed(text):
-            if _HAN.match(unit):
-                han += 1
-            elif any(char.isalpha() for char in unit):
-                words += 1
-    if not han or han < NOTICEABLE * (han + words):
-        return "wer"
-    return "cer" if words < NOTICEABLE * (han + words) else "mer"
+    for source, texts in (("references", references), ("candidates", candidates)):
+        characters = words = 0
+        for text in texts:
+            for unit in _mixed(text):
+                if _UNSPACED.match(unit):
+                    characters += 1
+                elif any(char.isalpha() for char in unit):
+                    words += 1
+        every = characters + words
+        if every and characters < NOTICEABLE * every:
+            return "wer", source
+        if every:
+            return ("cer" if words < NOTICEABLE * every else "mer"), source
+    return "wer", "candidates"
 
 
 @dataclass(frozen=True)

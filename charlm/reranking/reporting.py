@@ -1,6 +1,6 @@
 """Did the new order help? Errors of the first, the chosen and the best possible candidates, side by side."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from charlm.nbest import Utterance
 from charlm.reranking.error_rates import Errors, Metric, errors
@@ -19,6 +19,9 @@ class Report:
     pairs              lists of two candidates, exactly one of which is right
     pairs_won          those where the right one has the higher total; an equal total counts one half
     without_reference  lists that could not be judged, and are not counted above
+    tokens, unknown    tokens of all candidates, judged or not, and those that the language model does not know
+    impossible         candidates, judged or not, that the language model holds impossible
+    empty              lists without candidates; they count as if nothing had been heard
 
     Some lists of pairs stand in no meaningful order, and then `first` means nothing. That cannot be seen
     from a list, so pairs are counted beside the errors and not in their place.
@@ -32,6 +35,10 @@ class Report:
     pairs: int = 0
     pairs_won: float = 0.0
     without_reference: int = 0
+    tokens: int = 0
+    unknown: int = 0
+    impossible: int = 0
+    empty: int = 0
 
     def __add__(self, other: "Report") -> "Report":
         if self.metric != other.metric:
@@ -45,6 +52,10 @@ class Report:
             self.pairs + other.pairs,
             self.pairs_won + other.pairs_won,
             self.without_reference + other.without_reference,
+            self.tokens + other.tokens,
+            self.unknown + other.unknown,
+            self.impossible + other.impossible,
+            self.empty + other.empty,
         )
 
     @property
@@ -83,6 +94,8 @@ class Report:
         reference_units            characters or words of their references
         mean_candidates            candidates per list judged; None without lists
         without_reference          lists that could not be judged
+        impossible, empty          candidates that the model holds impossible; lists without candidates
+        tokens, unknown_tokens     tokens of all candidates, and those that the language model does not know
         """
         return {
             "metric": self.metric,
@@ -96,6 +109,10 @@ class Report:
             "reference_units": self.first.reference_units,
             "mean_candidates": self.mean_candidates,
             "without_reference": self.without_reference,
+            "tokens": self.tokens,
+            "unknown_tokens": self.unknown,
+            "impossible": self.impossible,
+            "empty": self.empty,
         }
 
 
@@ -109,12 +126,17 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Report:
     positions = [item.position for item in ranked.weighed]
     if sorted(positions) != list(range(len(utterance.hypotheses))):
         raise ValueError(f"utterance {utterance.id!r} was judged by the order of another one")
+    empty = int(not positions)
+    told = Report(metric, tokens=ranked.tokens, unknown=ranked.unknown, impossible=ranked.impossible, empty=empty)
     if utterance.reference is None:
-        return Report(metric, without_reference=1)
+        return replace(told, without_reference=1)
+    if empty:
+        silence = errors(utterance.reference, "", metric)
+        return replace(told, first=silence, reranked=silence, oracle=silence)
     found = [errors(utterance.reference, hypothesis.text, metric) for hypothesis in utterance.hypotheses]
     # Of equally good candidates `min` takes the first; only the kinds of their errors may differ.
-    report = Report(
-        metric,
+    report = replace(
+        told,
         first=found[0],
         reranked=found[positions[0]],
         oracle=min(found, key=lambda item: item.total),

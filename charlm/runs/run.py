@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.text.codec import Codec
+from charlm.text.reader import Reader, one_line
 from charlm.training.devices import choose_device
 
 
@@ -52,15 +53,23 @@ class Run:
     config: RunConfig
     facts: dict[str, Any]
     best: dict[str, Any]
+    _reader: Reader | None = field(default=None, repr=False, compare=False)
 
     @property
     def carried(self) -> bool:
         """Whether the state goes on from line to line, as it did in training."""
         return self.config.text.carries
 
+    @property
+    def reader(self) -> Reader:
+        """How any text becomes what the model reads: as the training text did."""
+        if self._reader is None:
+            self._reader = Reader.of(self.config.text)
+        return self._reader
+
     def score(self, texts: Iterable[str]) -> list[TextScore]:
-        """How likely each text is, read by itself from the start."""
-        encoded = [self.codec.line(text) for text in texts]
+        """How likely each text is, read as the training text was, by itself from the start."""
+        encoded = [self.codec.line(self.reader.line(text)) for text in texts]
         found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded))
         scores = [scoring.score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
         return [
@@ -69,8 +78,9 @@ class Run:
         ]
 
     def evaluate(self, documents: Iterable[str], *, report: scoring.OnTokens | None = None) -> scoring.Score:
-        """The Score of a text, in the context that the run was trained with."""
-        return scoring.evaluate(self.model, self.codec, documents, carried=self.carried, report=report)
+        """The Score of a text, read as the training text was, in the context that the run was trained with."""
+        read = map(self.reader.document, documents)
+        return scoring.evaluate(self.model, self.codec, read, carried=self.carried, report=report)
 
     def sample(self, prompt: str = "", count: int = 1, **knobs: Any) -> list[str]:
         """Texts that begin with `prompt`; knobs are those of SamplingConfig.
@@ -78,9 +88,17 @@ class Run:
         Raises ConfigError for unknown and impossible knobs.
         """
         config = build(SamplingConfig, knobs, closed="sample")
-        ids, _ = self.codec.prompt(prompt)
+        ids, _ = self.prompt(prompt)
         drawn = sampling.samples(self.model, ids, count, config, ends=self.codec.closing)
         return [self.text_of(prompt, sample.ids) for sample in drawn]
+
+    def habitual(self, text: str) -> str:
+        """What is read of a text that a machine wrote: its spaces are those that the training text would have."""
+        return self.codec.habitual(self.reader.line(one_line(text)))
+
+    def prompt(self, text: str) -> tuple[list[int], list[str]]:
+        """The ids of a text that the model shall continue, and the tokens of it that are unknown."""
+        return self.codec.prompt(self.reader.prompt(text))
 
     def parts(self) -> list[tuple[str, "Run"]]:
         """The members of a mixture, each as if it stood alone; nothing for other models."""
@@ -91,7 +109,7 @@ class Run:
 
     def text_of(self, prompt: str, ids: Sequence[int]) -> str:
         """The prompt as it was given, and the drawn ids after it."""
-        known, _ = self.codec.prompt(prompt)
+        known, _ = self.prompt(prompt)
         whole, start = self.codec.decode([*known, *ids]), self.codec.decode(known)
         return prompt + whole.removeprefix(start)
 

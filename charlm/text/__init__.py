@@ -1,6 +1,7 @@
 """STEPS: bytes to mapped ids. No torch.
 
 decoding  bytes to lines
+reader    any text to what a model reads
 files     files to documents
 survey    what is odd in them
 vocab     tokens and their ids

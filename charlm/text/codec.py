@@ -6,6 +6,7 @@ a token like any other. Either way a model begins by reading `<EOS>`.
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,13 @@ from charlm.tokenizers import TOKENIZERS, Tokenizer
 
 TOKENIZER_FILE, VOCAB_FILE = "tokenizer.json", "vocab.tsv"
 UNKNOWN_SIGN = "□"  # how an unknown token is shown; Chinese editions mark a lost character so
+
+# Scripts that are written without spaces, with the marks between them; the full-width space is none of them.
+_UNSPACED = (
+    "\u2e80-\u2fff\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uffee\U00020000-\U0003ffff"
+)
+_GAP = re.compile(rf"(?<=[{_UNSPACED}])\s+(?=[{_UNSPACED}])")
+RARE_SPACE = 0.02  # a space less frequent than this, per Han character, is no habit of the training text
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Codec:
         self.level = level
         self.reading = reading
         self._ids = {token: vocab.id(token) for token in vocab.tokens}
+        self._foreign_spaces = self._find_foreign_spaces()
 
     @property
     def closing(self) -> bool:
@@ -72,6 +81,28 @@ class Codec:
         tokens = self.tokenizer.split(text)
         ids = [self._ids.get(token, UNK) for token in tokens]
         return ids, [token for token, number in zip(tokens, ids, strict=True) if number == UNK]
+
+    def habitual(self, text: str) -> str:
+        """The text without spaces between Han characters, where the training text knows no such spaces.
+
+        Recognisers print words apart that a text writes together: 今天 天气 很 好. Spaces beside words of other
+        scripts stay, and so does everything where tokens are cut by white space (`spaced`).
+        """
+        if self.level == "spaced":
+            return text
+        return _GAP.sub(lambda gap: "" if all(map(self._is_foreign_space, gap[0])) else gap[0], text)
+
+    def _is_foreign_space(self, space: str) -> bool:
+        return space not in self._ids or space in self._foreign_spaces
+
+    def _find_foreign_spaces(self) -> frozenset[str]:
+        """Spaces that the vocabulary has, but so rarely that the text did not set its words apart by them."""
+        tokens, counts = self.vocab.tokens, self.vocab.counts
+        han = sum(count * len(token) for token, count in zip(tokens, counts, strict=True) if token >= "\u3400")
+        spaces = {
+            token: count for token, count in zip(tokens, counts, strict=True) if len(token) == 1 and token.isspace()
+        }
+        return frozenset(space for space, count in spaces.items() if count < RARE_SPACE * han)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids; `<EOS>` is silent, `<UNK>` shows as □."""

@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
@@ -20,8 +20,9 @@ from typing import IO, Any, Literal, cast
 
 from charlm import storage
 from charlm.config.text import TextConfig
-from charlm.errors import MissingExtra, TextError
+from charlm.errors import TextError
 from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, normalize
+from charlm.text.reader import Reader, one_line
 
 Part = Literal["train", "valid", "test"]
 Kind = Literal["plain", "lines", "collection"]
@@ -33,24 +34,6 @@ POEM_FIELDS = ("paragraphs", "content", "para")  # where collections of poems ke
 DEEPEST = 20  # books, parts and chapters around a poem
 EXAMPLES = 3
 FIRST_LINES = 1000  # among which two that are not blank are looked for
-SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
-
-# Syllables, letters old and new, and half-width ones: Hangul is written with spaces, other than its neighbours.
-HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]")
-
-
-def one_line(text: str) -> str:
-    """Join the lines of a text: without a gap after Chinese, with a space elsewhere, Korean included.
-
-    >>> one_line("春眠不觉晓，\\n处处闻啼鸟。"), one_line("a\\nb")
-    ('春眠不觉晓，处处闻啼鸟。', 'a b')
-    """
-    lines = [line for piece in text.replace("\r", "\n").split("\n") if (line := piece.strip())]
-    joined = lines[:1]
-    for before, line in pairwise(lines):
-        sides = before.rstrip(SHARED_MARKS)[-1:], line.lstrip(SHARED_MARKS)[:1]
-        joined += ["" if min(sides) >= "\u2e80" and not HANGUL.search("".join(sides)) else " ", line]
-    return "".join(joined)
 
 
 def part_of(document: str) -> Part:
@@ -290,15 +273,6 @@ def _json(text: str, place: str) -> Any:
         raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
 
 
-def _simplifier() -> Callable[[str], str]:
-    try:
-        import opencc
-    except ImportError:
-        raise MissingExtra("OpenCC", "simplify", "--simplify") from None
-    convert: Callable[[str], str] = opencc.OpenCC("t2s").convert
-    return convert
-
-
 def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
     """The lines of one file or of stdin, normalized, with their ends, whatever format they are in."""
     name, *others = source_files([source])
@@ -320,17 +294,15 @@ def documents(
     and the pieces joined are the text.
     Raises TextError with file, line, and where possible byte.
     """
-    convert = _simplifier() if config.simplify else None
+    reader = Reader.of(config)
     ended, passed_over = True, _PassedOver()
     for name, is_named in _files_of(sources, note):
         if not ended:
             yield "\n"  # two files do not run into one line
         for line in _lines_of_file(name, config, note, None if is_named else passed_over, kept):
-            text = convert(line) if convert else line
-            if config.reading == "stream":
-                ended = text.endswith("\n")
-                yield text
-            elif (text := text.strip()) or config.blank_lines:
+            text = reader.document(line)
+            ended = config.reading == "lines" or text.endswith("\n")
+            if config.reading == "stream" or text or config.blank_lines:
                 yield text
     passed_over.tell("objects without text passed over", note)
 

@@ -56,7 +56,7 @@ def test_plain_text_gives_a_log_probability_a_line(charlm, shared_run):
 def test_the_report_is_a_file_of_figures_and_the_formula(charlm, shared_run):
     charlm("score", shared_run, LISTS, "--report", "r.json", "--quiet")
     told = json.loads(Path("r.json").read_text("utf-8"))
-    assert told["metric"] == "cer" and told["utterances"] == 20 and told["formula"] == "1·am + 1·lm + 0·length"
+    assert told["metric"] == "cer" and told["utterances"] == 20 and told["formula"] == "1·am + 1·lm"
 
 
 def test_unknown_characters_cost_more_when_charged(charlm, shared_run):
@@ -66,7 +66,7 @@ def test_unknown_characters_cost_more_when_charged(charlm, shared_run):
 
 
 def test_bad_lists_are_named_by_line(charlm, shared_run):
-    Path("bad.jsonl").write_text('{"id": "a", "hyps": [{"text": "好"}]}\n{"id": "b", "hyps": []}\n', "utf-8")
+    Path("bad.jsonl").write_text('{"id": "a", "hyps": [{"text": "好"}]}\n{"id": "b", "hyps": 1}\n', "utf-8")
     ended = charlm("score", shared_run, "bad.jsonl")
     assert ended.code == 1 and "bad.jsonl:2" in " ".join(ended.err.split())
     Path("empty.jsonl").write_text("", "utf-8")
@@ -93,3 +93,117 @@ def test_a_report_into_a_pipe_needs_no_force(charlm, shared_run):
     finally:
         os.close(reader)
     assert Path("pipe").is_fifo()
+
+
+def test_spaces_that_the_training_text_does_not_know_decide_no_list(charlm, shared_run):
+    lists = json.dumps({"hyps": [{"text": "今天 天气 很 好"}, {"text": "今天 天气 很汗"}, {"text": "今天天气很好"}]})
+    ended = charlm("score", shared_run, "-", stdin=lists)
+    lm = {hyp["text"]: hyp["scores"]["lm"] for hyp in json.loads(ended.out)["hyps"]}
+    assert lm["今天 天气 很 好"] == pytest.approx(lm["今天天气很好"], rel=1e-5) and len(lm) == 3
+
+
+def test_every_report_counts_unknown_tokens(charlm, shared_run):
+    lists = json.dumps({"hyps": [{"text": "做Ж业"}, {"text": "做作业"}], "ref": "做作业"})
+    ended = charlm("score", shared_run, "-", "--report", "r.json", stdin=lists)
+    told = json.loads(Path("r.json").read_text("utf-8"))
+    assert (told["unknown_tokens"], told["tokens"]) == (1, 8) and "1 of 8 tokens" in ended.err
+    assert told["metric_from"] == "references" and "counted as CER, by the script of the first references" in ended.err
+
+
+def test_the_metric_does_not_hang_on_the_order_of_the_lists(charlm, shared_run):
+    lists = [json.dumps({"hyps": [{"text": text}], "ref": "做作业"}) for text in ("", "homework for me", "做作业")]
+    told = []
+    for order in (lists, lists[::-1]):
+        charlm("score", shared_run, "-", "--report", "r.json", stdin="\n".join(order))
+        told.append(json.loads(Path("r.json").read_text("utf-8")))
+        Path("r.json").unlink()
+    assert told[0] == told[1] and told[0]["metric"] == "cer"
+
+
+def test_one_odd_list_does_not_stop_the_file(charlm, shared_run):
+    odd = [
+        '{"id": 7, "hyps": [], "ref": "好"}',
+        '{"hyps": [{"text": "好", "scores": {"am": -Infinity}}, {"text": "a\\nb"}]}',
+    ]
+    ended = charlm("score", shared_run, "-", stdin="\n".join(odd))
+    first, second = map(json.loads, ended.out.splitlines())
+    assert first == {"id": 7, "ref": "好", "hyps": []} and len(second["hyps"]) == 2
+    assert "1 lists hold no candidates" in ended.err
+
+
+def test_best_prints_one_line_for_every_list(charlm, shared_run):
+    lists = ['{"hyps": [{"text": "a\\nb\\u2028c"}]}', '{"hyps": []}', '{"hyps": [{"text": ""}]}']
+    assert charlm("score", shared_run, "-", "--best", stdin="\n".join(lists)).out == "a b c\n\n\n"
+
+
+def test_what_a_model_holds_impossible_is_null_and_counted(charlm):
+    Path("t.txt").write_text("做作业\n作业做\n" * 9, "utf-8")
+    made = charlm("train", "t.txt", "--valid", "t.txt", "--model", "ngram", "--smoothing", "ml", "--run", "run")
+    assert made.code == 0, made.err
+    ended = charlm("score", "run", "-", stdin='{"hyps": [{"text": "业业业"}, {"text": "做作业"}]}')
+    best, other = json.loads(ended.out)["hyps"]
+    assert best["text"] == "做作业" and other["scores"]["lm"] is None and other["total"] is None
+    assert "1 candidates are impossible" in ended.err
+    lines = charlm("score", "run", "-", "--format", "text", "--json", stdin="业业业\n")
+    assert json.loads(lines.out)["log_prob"] is None and "1 lines are impossible" in lines.err
+
+
+def test_weights_and_scores_too_large_are_refused(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "scores": {"am": 1e308}}]}'
+    charlm("score", shared_run, "-", "--am-weight", 10, stdin=lists).refused("no number")
+    charlm("score", shared_run, "-", "--lm-weight", 1e308, stdin=lists).refused("no number")
+
+
+def test_scores_under_other_names_are_noted(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "score": -3, "tokens": 2, "scores": {"asr": -1}}, {"text": "作", "am": -2.5}]}'
+    ended = charlm("score", shared_run, "-", stdin=lists)
+    for name in ("am", "score", "scores.asr"):
+        assert f"numbers called {name}, which were not used" in ended.err
+    assert "called tokens" not in ended.err and ended.code == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ("今天天气\t-12.5\n今天天汽\t-13.1e0\n", "NeMo"),
+        ("utt-1 今天 天气\nutt-2 今天 天汽\n", "Kaldi"),
+        ("-1023.5 -45.2 4 <s> 今天 天气\n-1030.5 -44 4 <s> 今 天气\n", "SRILM"),
+        ("0 ||| 今天 ||| LM: -3 ||| -3\n0 ||| 今 ||| LM: -4 ||| -4\n", "Moses"),
+        ('[{"hyps": [{"text": "今天"}]}]\n', "JSON array"),
+        ('[\n  {"text": "今天"}\n]\n', "JSON array"),
+    ],
+)
+def test_lists_of_other_programs_are_refused_by_name(charlm, shared_run, lines, name):
+    charlm("score", shared_run, "-", stdin=lines).refused(name)
+    assert charlm("score", shared_run, "-", "--format", "text", stdin=lines).code == 0
+
+
+def test_text_with_numbers_is_no_foreign_list(charlm, shared_run):
+    for lines in ("3 月 5 日\n4 月\n", "covid-19 来了\ncovid-19 走了\n", "[今天]\n"):
+        assert charlm("score", shared_run, "-", stdin=lines).code == 0
+
+
+def test_the_formula_names_only_scores_that_were_used(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "scores": {"am": -3}}]}'
+    charlm("score", shared_run, "-", "--report", "r.json", "--length-weight", 0.5, stdin=lists)
+    assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "1·am + 1·lm + 0.5·length"
+    Path("r.json").unlink()
+    charlm("score", shared_run, "-", "--report", "r.json", stdin='{"hyps": [{"text": "做"}]}')
+    assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "1·lm"
+
+
+def test_reranking_that_makes_it_worse_is_said_in_words(charlm, shared_run):
+    lists = '{"ref": "ЖЖЖЖ", "hyps": [{"text": "ЖЖЖЖ"}, {"text": "好"}]}'
+    ended = charlm("score", shared_run, "-", stdin=lists)
+    assert "made the lists worse" in ended.err and "scores.am" in ended.err and "does not know" in ended.err
+    right = '{"ref": "好", "hyps": [{"text": "ЖЖЖЖ"}, {"text": "好"}]}'
+    assert "worse" not in charlm("score", shared_run, "-", stdin=right).err
+
+
+def test_another_score_can_be_given_a_weight(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做", "scores": {"asr": -3}}]}'
+    ended = charlm("score", shared_run, "-", "--weight", "asr=2", "--lm-weight", 0, "--report", "r.json", stdin=lists)
+    assert json.loads(ended.out)["hyps"][0]["total"] == -6 and "not used" not in ended.err
+    assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "2·asr"
+    for wrong in ("asr", "asr=x", "=1", "lm=2", "asr=nan"):
+        charlm("score", shared_run, "-", "--weight", wrong, stdin=lists).refused(code=2)

@@ -1,0 +1,93 @@
+"""From any text to the text that a model reads: the one value that training, eval, score and prompts share.
+
+Whoever hands a text to a codec asks a Reader first; so a character that training converted, an accent that it
+composed or a space that it cut off is never met in another shape.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from charlm.config.text import Reading, TextConfig
+from charlm.errors import MissingExtra
+from charlm.text.decoding import normalize
+
+# Syllables, letters old and new, and half-width ones: Hangul is written with spaces, other than its neighbours.
+HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]")
+SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
+
+
+def one_line(text: str) -> str:
+    """Join the lines of a text: without a gap after Chinese, with a space elsewhere, Korean included.
+
+    >>> one_line("春眠不觉晓，\\n处处闻啼鸟。"), one_line("a\\nb")
+    ('春眠不觉晓，处处闻啼鸟。', 'a b')
+    """
+    lines = [line for piece in text.replace("\r", "\n").split("\n") if (line := piece.strip())]
+    joined = lines[:1]
+    for before, line in pairwise(lines):
+        sides = before.rstrip(SHARED_MARKS)[-1:], line.lstrip(SHARED_MARKS)[:1]
+        joined += ["" if min(sides) >= "\u2e80" and not HANGUL.search("".join(sides)) else " ", line]
+    return "".join(joined)
+
+
+@dataclass
+class Reader:
+    """How a text is read; it pickles as its two knobs.
+
+    reading   lines: a text stands alone, and white space at its edges is cut off; stream: it stays as it is
+    simplify  traditional characters become simplified ones
+    """
+
+    reading: Reading = "lines"
+    simplify: bool = False
+    _convert: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, config: TextConfig) -> "Reader":
+        """The reader of a page of knobs."""
+        return cls(config.reading, config.simplify)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_convert": None}
+
+    def document(self, text: str) -> str:
+        """A document as training reads it. Raises MissingExtra where OpenCC is wanted and missing."""
+        text = self._characters(text)
+        return text.strip() if self.reading == "lines" else text
+
+    def line(self, text: str) -> str:
+        """A text that stands alone, whoever wrote it: as a document, but without line ends of its own.
+
+        With the reading `lines` several lines become one; a stream keeps them, without the last end.
+        """
+        text = self._characters(text)
+        return one_line(text) if self.reading == "lines" else _unix(text).removesuffix("\n")
+
+    def prompt(self, text: str) -> str:
+        """A text that will go on, so that its end stays as it is."""
+        text = self._characters(text)
+        return text.lstrip() if self.reading == "lines" else _unix(text)
+
+    def _characters(self, text: str) -> str:
+        text = normalize(text)
+        if not self.simplify:
+            return text
+        if self._convert is None:
+            self._convert = _simplifier()
+        return self._convert(text)
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _simplifier() -> Callable[[str], str]:
+    try:
+        import opencc
+    except ImportError:
+        raise MissingExtra("OpenCC", "simplify", "--simplify") from None
+    convert: Callable[[str], str] = opencc.OpenCC("t2s").convert
+    return convert
