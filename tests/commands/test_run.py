@@ -72,3 +72,43 @@ def test_a_reader_that_leaves_early_is_no_error(shared_run):
         env=dict(os.environ),
     )
     assert "Traceback" not in ended.stderr and ended.stdout.count("\n") == 1
+
+
+def test_the_perplexity_of_a_diverged_run_is_infinite_wherever_it_is_told(charlm, run_dir):
+    from charlm import tensorfiles
+    from charlm.cli.console import measured_line
+    from charlm.training.journal import Measured
+
+    tensors, facts = tensorfiles.read(run_dir / "model.safetensors")
+    tensorfiles.write(run_dir / "model.safetensors", tensors, {**facts, "valid_nats": 5000.0})
+    assert "perplexity infinite" in charlm("run", "info", run_dir).out
+    told = Measured(step=1, epoch=1, seconds=1, learning_rate=1, train_nats=1, valid_nats=5000, valid_bits_per_char=1)
+    assert "perplexity infinite" in measured_line(told)
+
+
+def test_the_outcome_of_a_diverged_training_is_told_as_infinite(charlm, run_dir, capsys):
+    from dataclasses import replace
+
+    import charlm as library
+    from charlm.cli.train import _show_outcome
+
+    run = library.load(run_dir)
+    _show_outcome(replace(run, best={**run.best, "valid_nats": 5000.0}), as_json=False)
+    assert "infinite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["corpus", "valid", "vocab_size", "precision", "command"])
+@pytest.mark.parametrize("value", [..., 7.5, [1]])
+def test_a_fact_of_run_json_that_is_missing_or_of_another_type_is_an_error_with_its_name(charlm, run_dir, name, value):
+    facts = json.loads((run_dir / "run.json").read_text("utf-8"))
+    del facts[name]
+    (run_dir / "run.json").write_text(json.dumps(facts if value is ... else {**facts, name: value}), "utf-8")
+    charlm("run", "info", run_dir).refused("run.json", name)
+    assert charlm("run", "check", run_dir).code == 1
+
+
+def test_a_line_of_the_history_that_is_nested_without_end_is_passed_over(charlm, run_dir):
+    with (run_dir / "history.jsonl").open("a", encoding="utf-8") as handle:
+        handle.write("[" * 100_000 + "\n")
+    assert charlm("run", "plot", run_dir, "--json").code == 0
+    assert charlm("run", "check", run_dir).code == 0
