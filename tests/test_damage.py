@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from charlm.cli.app import app
 
-ROUNDS = int(os.environ.get("CHARLM_FUZZ_ROUNDS", "6"))  # for each kind of folder
+ROUNDS = int(os.environ.get("CHARLM_FUZZ_ROUNDS", "3"))  # for each kind of folder
 SEED = int(os.environ.get("CHARLM_FUZZ_SEED", "1"))
 SMALL = ("--hidden", "4", "--embedding", "4", "--layers", "1", "--batch-size", "2", "--window", "8")
 STRANGE = [None, True, -1, 0, 3, 2.5, 1e308, 10**400, "", "x", "lstm", [], {}, [[]], {"x": 1}, float("nan")]

@@ -33,7 +33,10 @@ def complain(message: str, hint: str) -> None:
 
 def emit(line: str) -> None:
     """One line of data."""
-    sys.stdout.write(line + "\n")
+    try:
+        sys.stdout.write(line + "\n")
+    except UnicodeEncodeError:  # half a surrogate pair: no text, yet it must be shown
+        sys.stdout.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
 def emit_json(record: Mapping[str, Any]) -> None:
@@ -67,12 +70,12 @@ def clock(seconds: float | None) -> str:
     """A duration for people.
 
     >>> clock(75), clock(3700), clock(None), clock(1e308)
-    ('1:15', '1:01:40', '–', 'more than 100 years')
+    ('1:15', '1:01:40', '–', '100 years or more')
     """
     if seconds is None or math.isnan(seconds):
         return "–"
     if seconds > CENTURY:
-        return "more than 100 years"
+        return "100 years or more"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -30,7 +30,9 @@ def sample(
     repetition: Annotated[float | None, knob(SamplingConfig, "repetition")] = None,
     max_tokens: Annotated[int | None, knob(SamplingConfig, "max_tokens")] = None,
     seed: Annotated[int | None, knob(SamplingConfig, "seed")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Samples drawn side by side; does not change them.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=4096, help="Samples drawn side by side; does not change them.")
+    ] = 64,
     device: Device = "cpu",
     as_json: AsJson = False,
     quiet: Quiet = False,

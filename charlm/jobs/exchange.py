@@ -21,7 +21,7 @@ from charlm.ngrams.tables import tensors_of
 from charlm.runs.checking import look_inside
 from charlm.runs.layout import RUN_FILE, RunConfig
 from charlm.runs.run import Run
-from charlm.runs.writing import name_taken, provenance
+from charlm.runs.writing import name_taken, provenance, refuse_name
 from charlm.text.codec import Codec
 from charlm.text.corpus import Facts
 from charlm.text.decoding import Note
@@ -72,6 +72,7 @@ def import_arpa(source: Path, path: Path, *, level: Level | None, lenient: bool,
     lenient  repair what can be repaired, and say so
     Raises ArpaError for what cannot be read, RunError where `path` exists.
     """
+    refuse_name(path)
     if path.exists():
         raise name_taken(path)
     with storage.open_bytes(source) as handle:

@@ -23,7 +23,7 @@ from charlm.jobs.watching import UNWATCHED, Watcher
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RUN_FILE, RunConfig, check_vocab, problem, read_config, read_facts
 from charlm.runs.run import load as load_run
-from charlm.runs.writing import name_taken, provenance
+from charlm.runs.writing import name_taken, provenance, refuse_name
 from charlm.text.codec import Codec
 from charlm.text.decoding import Note
 from charlm.training.devices import choose_device, choose_precision
@@ -105,6 +105,7 @@ def train(
 
     Raises RunError where `path` exists; nothing is ever overwritten.
     """
+    refuse_name(path)
     if path.exists():
         raise name_taken(path)
     with ExitStack() as stack:

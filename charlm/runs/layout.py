@@ -54,6 +54,7 @@ FACTS = {
     "members?": [{"name": str, "model": str, "hashes": {"*": str}}],
     "tuned?": {"weights": {"*": float}},
 }
+CONFIG = {"model": str, "texts": [str], "valid": [str], "counts?": [str], "without?": [str]}
 FIGURES = {"step": int, "epoch": float, "valid_nats?": _NUMBER, "valid_bits_per_char?": _NUMBER}
 ENTRY = {
     "step": int,
@@ -157,7 +158,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def read_config(path: Path) -> RunConfig:
     """config.json; raises RunError for what cannot be used."""
-    content = storage.read_json(path / CONFIG_FILE, error=problem(path))
+    content = storage.read_json(path / CONFIG_FILE, error=problem(path), shape=CONFIG)
     try:
         return RunConfig.from_json(content)
     except (CharlmError, KeyError, TypeError, AttributeError) as error:
