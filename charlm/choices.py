@@ -36,8 +36,10 @@ class Choices(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         try:
             return self._table[name]
-        except KeyError:
-            raise ConfigError(f"no {self.what} is called {name!r}", hint=closest(name, list(self._table))) from None
+        except (KeyError, TypeError):  # a name from a file may be of any type
+            raise ConfigError(
+                f"no {self.what} is called {name!r}", hint=closest(str(name), list(self._table))
+            ) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._table

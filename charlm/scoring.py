@@ -87,10 +87,20 @@ class Score:
         return self.unknown / self.tokens if self.tokens else math.nan
 
 
+def perplexity_of(nats_per_token: float) -> float:
+    """The perplexity of a mean surprise; infinite where no float holds it.
+
+    >>> perplexity_of(0.0), perplexity_of(1e6)
+    (1.0, inf)
+    """
+    try:
+        return math.exp(nats_per_token)
+    except OverflowError:
+        return math.inf
+
+
 def _exp(nats: float, tokens: int) -> float:
-    if not tokens:
-        return math.nan
-    return math.exp(nats / tokens) if nats / tokens < 700 else math.inf
+    return perplexity_of(nats / tokens) if tokens else math.nan
 
 
 def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:

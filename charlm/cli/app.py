@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -76,8 +77,35 @@ def options(
 
 def main() -> None:
     """What the `charlm` command runs."""
+    closed = sys.stdout is None
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # Windows would otherwise write Chinese in its own code page, or fail to.
         if hasattr(stream, "reconfigure") and (stream.encoding or "").lower() != "utf-8":
             stream.reconfigure(encoding="utf-8", errors="replace")
-    app()
+    if os.name == "posix" and hasattr(sys.stdout, "reconfigure") and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")  # a file's name that is not UTF-8 leaves as it came
+    if closed:
+        complain("stdout is closed, so there is nowhere to write to", "give it a file: charlm … > FILE, or > /dev/null")
+        raise SystemExit(1)
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # `--help` and `--version` are answered before any command; only a write has no file's name.
+        if error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0) from None
+        complain(f"cannot write the output: {error.strerror or error}", "is the disk full?")
+        raise SystemExit(1) from None
+
+
+def _open_what_is_closed() -> None:
+    """Occupy the numbers of closed standard streams, which the next file to be opened would get otherwise."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))

@@ -4,7 +4,6 @@ Colour and moving bars only on a terminal; NO_COLOR is obeyed (by rich); nothing
 which calls back instead of printing.
 """
 
-import json
 import math
 import sys
 import time
@@ -15,9 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from charlm import storage
+
 if TYPE_CHECKING:
     from charlm.training.journal import Event
 
+MANY_DIGITS = 1e15  # from here on a number is told by its power of ten
+CENTURY = 100 * 365.25 * 86400.0  # seconds
 PLAIN_SECONDS = 30.0  # between progress lines where there is no terminal
 
 
@@ -30,20 +33,15 @@ def complain(message: str, hint: str) -> None:
 
 def emit(line: str) -> None:
     """One line of data."""
-    sys.stdout.write(line + "\n")
+    try:
+        sys.stdout.write(line + "\n")
+    except UnicodeEncodeError:  # half a surrogate pair: no text, yet it must be shown
+        sys.stdout.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
 def emit_json(record: Mapping[str, Any]) -> None:
     """One JSON object on one line; what is not a number is null."""
-    emit(json.dumps({key: _finite(value) for key, value in record.items()}, ensure_ascii=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    emit(storage.json_text(record))
 
 
 def table(rows: Iterable[tuple[str, str]]) -> None:
@@ -57,11 +55,13 @@ def table(rows: Iterable[tuple[str, str]]) -> None:
 def figure(value: float | None, places: int = 2) -> str:
     """A number for people; a dash where there is none.
 
-    >>> figure(1234.5), figure(None), figure(math.inf)
-    ('1,234.50', '–', 'infinite')
+    >>> figure(1234.5), figure(None), figure(math.inf), figure(1e60)
+    ('1,234.50', '–', 'infinite', '1.00e+60')
     """
     if value is None or math.isnan(value):
         return "–"
+    if MANY_DIGITS <= abs(value) < math.inf:
+        return f"{value:.2e}"
     # Rounded first: what is next to nothing has no sign.
     return f"{round(value, places) + 0.0:,.{places}f}" if math.isfinite(value) else "infinite"
 
@@ -69,11 +69,13 @@ def figure(value: float | None, places: int = 2) -> str:
 def clock(seconds: float | None) -> str:
     """A duration for people.
 
-    >>> clock(75), clock(3700), clock(None)
-    ('1:15', '1:01:40', '–')
+    >>> clock(75), clock(3700), clock(None), clock(1e308)
+    ('1:15', '1:01:40', '–', '100 years or more')
     """
-    if seconds is None:
+    if seconds is None or math.isnan(seconds):
         return "–"
+    if seconds > CENTURY:
+        return "100 years or more"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -140,12 +142,14 @@ class Talk:
 
 def measured_line(event: Any) -> str:
     """One validation as a line: nats of training and validation, perplexity, bits per character."""
+    from charlm.scoring import perplexity_of
+
     parts = [f"epoch {event.epoch:.2f}", f"step {event.step:,}", clock(event.seconds)]
     if event.train_nats is not None:
         parts.append(f"train {event.train_nats:.3f} nats")
     if event.valid_nats is not None:
         parts.append(f"valid {event.valid_nats:.3f} nats")
-        parts.append(f"perplexity {math.exp(min(event.valid_nats, 700)):.2f}")
+        parts.append(f"perplexity {figure(perplexity_of(event.valid_nats))}")
         parts.append(f"{event.valid_bits_per_char:.3f} bits/char")
         parts.append("best so far" if event.is_best else "not better")
     return " · ".join(parts)

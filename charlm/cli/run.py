@@ -30,7 +30,7 @@ def info(run: RunPath, as_json: AsJson = False) -> None:
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    import math
+    from charlm.scoring import perplexity_of
 
     best, corpus, valid = facts["best"], facts["corpus"], facts["valid"]
     knobs = facts["knobs"]
@@ -53,8 +53,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if valid:
         rows.append(("measured on", f"{valid['documents']:,} documents, {valid['tokens']:,} tokens, {valid['from']}"))
     if best.get("valid_nats") is not None:
-        perplexity = figure(math.exp(min(best["valid_nats"], 700)))
-        bits = figure(best["valid_bits_per_char"], 3)
+        perplexity = figure(perplexity_of(best["valid_nats"]))
+        bits = figure(best.get("valid_bits_per_char"), 3)
         where = f"step {best['step']:,}, epoch {best['epoch']:.2f}"
         rows.append(("best", f"perplexity {perplexity}, {bits} bits/char at {where}"))
     made = f"{facts['created']} with charlm {facts['charlm']}, torch {facts['torch']}"
@@ -229,21 +229,20 @@ def mix(
 
 
 def _show_mixture(run: Path, tuned: Any, as_json: bool) -> None:
-    import math
-
-    def perplexity(nats: float) -> float:
-        return math.exp(nats) if nats < 700 else math.inf
+    from charlm.scoring import perplexity_of
 
     members = list(zip(tuned.members, tuned.shares, tuned.alone, strict=True))
     if as_json:
         told = [{"member": name, "weight": share, "nats": nats} for name, share, nats in members]
-        emit_json({"run": str(run), "nats": tuned.nats, "perplexity": perplexity(tuned.nats), "tokens": tuned.tokens,
+        emit_json({"run": str(run), "nats": tuned.nats, "perplexity": perplexity_of(tuned.nats), "tokens": tuned.tokens,
                    "classes": len(tuned.weights), "members": told})  # fmt: skip
         return
     rows = [("run", str(run))]
     for name, share, nats in members:
-        rows.append((name, f"weight {share:.3f}, perplexity {figure(perplexity(nats))} alone"))
-    mixed = f"perplexity {figure(perplexity(tuned.nats))} on the {tuned.tokens:,} tokens that the weights were tuned on"
+        rows.append((name, f"weight {share:.3f}, perplexity {figure(perplexity_of(nats))} alone"))
+    mixed = (
+        f"perplexity {figure(perplexity_of(tuned.nats))} on the {tuned.tokens:,} tokens that the weights were tuned on"
+    )
     kinds = "for all contexts" if len(tuned.weights) == 1 else f"for each of {len(tuned.weights)} classes of contexts"
     rows += [("mixture", mixed), ("weights", f"{kinds}; their means are shown")]
     table(rows)

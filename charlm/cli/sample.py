@@ -24,7 +24,9 @@ def sample(
     prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
     prompt_file: Annotated[Path | None, typer.Option(help="Prompts from a file, one a line.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples for each prompt.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Samples drawn side by side; does not change them.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=4096, help="Samples drawn side by side; does not change them.")
+    ] = 64,
     device: Device = "cpu",
     as_json: AsJson = False,
     quiet: Quiet = False,

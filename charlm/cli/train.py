@@ -1,6 +1,5 @@
 """`charlm train`: from raw text to a trained run."""
 
-import math
 import shlex
 import signal
 import sys
@@ -176,9 +175,11 @@ def _show_estimate(estimate: Any, as_json: bool) -> None:
 
 
 def _show_outcome(run: "Run", as_json: bool) -> None:
+    from charlm.scoring import perplexity_of
+
     best, seconds = run.best, run.facts.get("seconds")
     nats = best.get("valid_nats")
-    perplexity = math.exp(nats) if nats is not None and nats < 700 else None
+    perplexity = perplexity_of(nats) if nats is not None else None
     if as_json:
         emit_json(
             {
@@ -197,6 +198,6 @@ def _show_outcome(run: "Run", as_json: bool) -> None:
         context = "carried" if run.carried else "fresh for every line"
         where = f"on the validation text, context {context}; best at step {best['step']:,}"
         rows.append(("perplexity", f"{figure(perplexity)} {where}"))
-        rows.append(("bits per character", figure(best["valid_bits_per_char"], 3)))
+        rows.append(("bits per character", figure(best.get("valid_bits_per_char"), 3)))
     rows.append(("time", clock(seconds)))
     table(rows)

@@ -28,6 +28,7 @@ CELLS: Choices[str] = Choices(
 Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
 
 LARGEST_ORDER = 20  # of n-grams
+LARGEST_DEPTH = 100  # layers of a recurrent network; none that was ever published comes near
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class RecurrentConfig:
             for name, value in (("layers", self.layers), ("hidden", self.hidden), ("embedding", self.embedding))
             if value < 1
         ]
+        if self.layers > LARGEST_DEPTH:
+            mistakes.append(f"--layers must be at most {LARGEST_DEPTH}, not {self.layers}")
         if not 0 <= self.dropout < 1:
             mistakes.append(f"--dropout must be at least 0 and below 1, not {self.dropout}")
         refuse(mistakes)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from charlm.choices import Choices
 from charlm.config.knobs import knob, refuse
 
+LARGEST_BUDGET = 1_000_000_000_000  # of epochs, steps or minutes: two million years
 Precision = Literal["auto", "float32", "bf16"]
 
 
@@ -56,9 +57,9 @@ class TrainingConfig:
         if len(given) > 1:
             mistakes.append(f"{' and '.join(given)} are rival budgets; give one")
         mistakes += [
-            f"{name} must be above 0 and finite, not {value}"
+            f"{name} must be above 0 and at most {LARGEST_BUDGET:,}, not {value}"
             for name, value in given.items()
-            if not 0 < value < math.inf
+            if not 0 < value <= LARGEST_BUDGET
         ]
         for name, count in (("batch-size", self.batch_size), ("window", self.window)):
             if count < 1:

@@ -23,9 +23,10 @@ from charlm.ngrams.arpa.flaws import LONGEST_LINE
 from charlm.ngrams.arpa.reading import read as read_arpa
 from charlm.ngrams.arpa.writing import write as write_arpa
 from charlm.ngrams.tables import tensors_of
+from charlm.runs.checking import look_inside
 from charlm.runs.layout import RUN_FILE, RunConfig
 from charlm.runs.run import Run
-from charlm.runs.writing import name_taken, provenance
+from charlm.runs.writing import name_taken, provenance, refuse_name
 from charlm.text.codec import Codec
 from charlm.text.corpus import Facts
 from charlm.text.decoding import Note, normalize
@@ -52,6 +53,7 @@ def arpa_lines(run: Run) -> Iterator[str]:
             f"{run.path} has n-grams that go on over line ends, for which an ARPA file has no words",
             hint="train with --context line",
         )
+    look_inside(run)  # every number is about to be read, and codes may point outside their book
     words = exchange.words_of(run.codec.vocab.tokens)
     return write_arpa(words, exchange.counts_of(tables), exchange.blocks_of(tables))
 
@@ -85,6 +87,7 @@ def import_arpa(
     encoding of the words; None: UTF-8
     Raises ArpaError for what cannot be read, RunError where `path` exists.
     """
+    refuse_name(path)
     if path.exists():
         raise name_taken(path)
     digest = hashlib.sha256()

@@ -23,7 +23,7 @@ from charlm.models.recurrent import Recurrent
 from charlm.runs.layout import RUN_FILE, RunConfig, hashes
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
-from charlm.runs.writing import name_taken, provenance
+from charlm.runs.writing import name_taken, provenance, refuse_name
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.corpus import Facts
 from charlm.training import em as mixing
@@ -59,6 +59,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     job  the text that the weights are tuned on, and in which context it is read
     Raises ConfigError where the runs do not go together, RunError where `output` exists or a run is damaged.
     """
+    refuse_name(output)
     if output.exists():
         raise name_taken(output)
     members = _alike([load_run(path) for path in paths])

@@ -24,7 +24,7 @@ from charlm.jobs.watching import UNWATCHED, Watcher
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RUN_FILE, RunConfig, check_vocab, problem, read_config, read_facts
 from charlm.runs.run import load as load_run
-from charlm.runs.writing import begun, owned, provenance
+from charlm.runs.writing import begun, owned, provenance, refuse_name
 from charlm.text.codec import Codec
 from charlm.text.decoding import Note
 from charlm.training.devices import choose_device, choose_precision
@@ -142,6 +142,7 @@ def train(
 
     Raises RunError where `path` exists; nothing is ever overwritten.
     """
+    refuse_name(path)
     with ExitStack() as stack:
         stack.enter_context(begun(path))
         if config.counts and vocab_folder is not None:

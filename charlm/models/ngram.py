@@ -90,6 +90,8 @@ class Ngram:
         log_probs[rows] = self._left(n - 1, contexts)[:, None] + (self.even if self.tables.uniform else log_probs[rows])
         first = starts.at(contexts)
         sizes = starts.at(contexts + 1) - first
+        if int(sizes.max(initial=0)) > len(words):  # damaged: looked at before gigabytes are asked for
+            raise IndexError("a context has more continuations than there are")
         # All continuations of all contexts, end to end.
         entries = np.arange(sizes.sum()) + np.repeat(first - np.cumsum(sizes) + sizes, sizes)
         log_probs[np.repeat(rows, sizes), words[entries]] = self.tables.levels[n - 1].log_probs.at(entries)
@@ -170,6 +172,10 @@ class Ngram:
         inputs (B, T)  ->  (B, T) int64: 0 where none is known, else CLASS_BITS classes for each length, by the
         logarithm of the number of different continuations
         """
+        with self._damage_named():
+            return self._classes(inputs, state)
+
+    def _classes(self, inputs: Ids, state: State) -> Tensor:
         read, before = inputs.numpy(), state[0].numpy()
         found = np.zeros(read.shape, dtype=np.int64)
         contexts = read.astype(np.int64)

@@ -35,7 +35,7 @@ def check(path: Path) -> list[tuple[str, str | None]]:
         return found
     look(CONFIG_FILE, lambda: read_config(path))
     look(f"{TOKENIZER_FILE}, {VOCAB_FILE}", lambda: Codec.load(path))
-    look(f"{WEIGHTS_FILE} and all together", lambda: _look_inside(load(path)))
+    look(f"{WEIGHTS_FILE} and all together", lambda: look_inside(load(path)))
     if (path / MEMBERS_FOLDER).is_dir():
         look(f"{MEMBERS_FOLDER}, whole and as they were", lambda: _look_at_members(path))
     if (path / CHECKPOINT_FILE).is_file():
@@ -44,7 +44,7 @@ def check(path: Path) -> list[tuple[str, str | None]]:
     return found
 
 
-def _look_inside(run: Run) -> None:
+def look_inside(run: Run) -> None:
     """What loading does not look at, since it would have to read everything."""
     thorough = getattr(run.model, "check", None)
     wrong = thorough() if thorough is not None else None
@@ -53,16 +53,15 @@ def _look_inside(run: Run) -> None:
 
 
 def _look_at_members(path: Path) -> None:
-    try:
-        told = {str(member["name"]): dict(member["hashes"]) for member in read_facts(path)["members"]}
-    except (KeyError, TypeError, ValueError) as error:
-        raise problem(path)(f"{path / RUN_FILE} does not say what its members were") from error
-    for name, digests in told.items():
+    told = read_facts(path).get("members")
+    if told is None:
+        raise problem(path)(f"{path / RUN_FILE} does not say what its members were")
+    for name, digests in ((member["name"], member["hashes"]) for member in told):
         folder = path / MEMBERS_FOLDER / name
         changed = [file for file, digest in digests.items() if _hash(folder / file) != digest]
         if changed:
             raise problem(path)(f"{folder}: {', '.join(changed)} is not what was mixed")
-        _look_inside(load(folder))
+        look_inside(load(folder))
         if (folder / MEMBERS_FOLDER).is_dir():
             _look_at_members(folder)
 

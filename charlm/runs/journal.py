@@ -1,6 +1,5 @@
 """A training's journal in a run directory: what the loop must not lose, written whole or not at all."""
 
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -69,7 +68,7 @@ class RunJournal:
         tensorfiles.write(self.path / WEIGHTS_FILE, weights, {**asdict(measured), "codec": self.codec_hash})
 
     def record(self, measured: Measured) -> None:
-        storage.append_line(self.path / HISTORY_FILE, json.dumps(asdict(measured)))
+        storage.append_line(self.path / HISTORY_FILE, storage.json_text(asdict(measured)))
 
     def stop_signal(self) -> int | None:
         return self.signal()
@@ -83,4 +82,4 @@ class RunJournal:
         """Leave out what the history says of steps that will be taken again, and a line cut short by a crash."""
         kept = [entry for entry in history(self.path) if entry["step"] <= step]
         if (self.path / HISTORY_FILE).is_file():
-            storage.write_text(self.path / HISTORY_FILE, "".join(json.dumps(entry) + "\n" for entry in kept))
+            storage.write_text(self.path / HISTORY_FILE, "".join(storage.json_text(entry) + "\n" for entry in kept))

@@ -11,8 +11,6 @@ Each file appears whole or not at all, and what must not come apart (weights and
 and its place) shares a file.
 """
 
-import dataclasses
-import json
 import typing
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -27,13 +25,50 @@ from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, RunError
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
-from charlm.training.journal import Measured
 
 FORMAT = 1
 
 RUN_FILE, HISTORY_FILE = "run.json", "history.jsonl"
 
 CHECKPOINT_FILE = Path("resume") / "checkpoint.safetensors"
+
+# What each file must say, as `storage.misfit` reads it, so that every command can use what `check` accepts.
+_NUMBER = (float, type(None))
+_TEXT = {"documents": int, "tokens": int}
+FACTS = {
+    "format": int,
+    "charlm": str,
+    "torch": str,
+    "model": str,
+    "created": str,
+    "command": str,
+    "device": str,
+    "precision": str,
+    "parameters": int,
+    "corpus": {"key": str, **_TEXT},
+    "valid": ({"from": str, **_TEXT}, type(None)),
+    "vocab_size": int,
+    "ended": (str, type(None)),
+    "seconds?": _NUMBER,
+    "imported?": {"from": str},
+    "members?": [{"name": str, "model": str, "hashes": {"*": str}}],
+    "tuned?": {"weights": {"*": float}},
+}
+CONFIG = {"model": str, "texts": [str], "valid": [str], "counts?": [str], "without?": [str]}
+FIGURES = {"step": int, "epoch": float, "valid_nats?": _NUMBER, "valid_bits_per_char?": _NUMBER}
+ENTRY = {
+    "step": int,
+    "epoch": float,
+    "seconds": float,
+    "learning_rate": float,
+    "train_nats": _NUMBER,
+    "valid_nats": _NUMBER,
+    "valid_bits_per_char": _NUMBER,
+    "tokens_per_second": _NUMBER,
+    "gradient_norm": _NUMBER,
+    "is_best": bool,
+}
+LARGEST_FIGURE = 1e300  # of a history; beyond it no axis can be drawn
 
 
 @dataclass(frozen=True)
@@ -116,12 +151,14 @@ def read_facts(path: Path) -> dict[str, Any]:
             f"this charlm knows format {FORMAT}",
             hint="pip install --upgrade charlm",
         )
+    if wrong := storage.misfit(FACTS, facts):
+        raise problem(path)(f"{path / RUN_FILE} does not describe a run: {wrong}")
     return typing.cast(dict[str, Any], facts)
 
 
 def read_config(path: Path) -> RunConfig:
     """config.json; raises RunError for what cannot be used."""
-    content = storage.read_json(path / CONFIG_FILE, error=problem(path))
+    content = storage.read_json(path / CONFIG_FILE, error=problem(path), shape=CONFIG)
     try:
         return RunConfig.from_json(content)
     except (CharlmError, KeyError, TypeError, AttributeError) as error:
@@ -131,6 +168,8 @@ def read_config(path: Path) -> RunConfig:
 def check_vocab(path: Path, codec: Codec) -> dict[str, Any]:
     """The figures in the weights' header; raises RunError where they belong to another vocabulary."""
     best = tensorfiles.read_facts(path / WEIGHTS_FILE)
+    if wrong := storage.misfit(FIGURES, best):
+        raise problem(path)(f"{path / WEIGHTS_FILE}: in its figures {wrong}")
     if best.get("codec") not in (None, codec.fingerprint()):
         raise RunError(
             f"{path}: {TOKENIZER_FILE} or {VOCAB_FILE} is not the one that the weights were trained with",
@@ -144,16 +183,19 @@ def history(path: Path) -> list[dict[str, Any]]:
     file = path / HISTORY_FILE
     if not file.is_file():
         return []
-    names = {field.name for field in dataclasses.fields(Measured)}
     entries = []
     for line in storage.read_text(file, error=problem(path)).splitlines():
         try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
+            entry = storage.parse_json(line)
+        except ValueError:
             continue
-        if isinstance(entry, dict) and names <= entry.keys() and isinstance(entry["step"], int):
+        if storage.misfit(ENTRY, entry) is None and all(_drawable(entry[name]) for name in ENTRY):
             entries.append(entry)
     return entries
+
+
+def _drawable(number: float | None) -> bool:
+    return number is None or abs(number) < LARGEST_FIGURE  # not so for nan
 
 
 def hashes(path: Path) -> dict[str, str]:

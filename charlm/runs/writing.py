@@ -33,6 +33,14 @@ def provenance(model: str, command: str) -> dict[str, Any]:
     }
 
 
+def refuse_name(path: Path) -> None:
+    """Refuse a name that is not UTF-8 before anything is learned: the library that opens weights takes no such path."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise RunError(f"the run's name {str(path)!r} is not UTF-8", hint="choose another --run") from error
+
+
 def name_taken(path: Path) -> RunError:
     """The error for a run that exists: nothing is ever overwritten."""
     return RunError(

@@ -261,3 +261,30 @@ def test_a_disk_that_refuses_the_import_leaves_nothing(charlm, small_arpa, monke
         patch.setattr(storage.os, "fsync", refuse)
         charlm("run", "import", small_arpa, "--run", "run", "--quiet").refused("No space left on device")
     assert here() == ["small.arpa"]
+
+
+def test_codes_that_point_outside_their_book_end_an_export_with_the_run_that_is_damaged(charlm):
+    from charlm import tensorfiles
+
+    Path("t.txt").write_text("一二三\n一二\n" * 20, "utf-8")
+    train = (
+        "train",
+        "t.txt",
+        "--model",
+        "ngram",
+        "--smoothing",
+        "witten-bell",
+        "--quantize",
+        8,
+        "--run",
+        "r",
+        "--quiet",
+    )
+    assert charlm(*train).code == 0
+    arrays, facts = tensorfiles.map_rows(Path("r/model.safetensors"))
+    spoiled = {name: array.copy() for name, array in arrays.items()}
+    spoiled["2.log_probs"][0] = 255
+    spoiled["2.log_probs.book"] = spoiled["2.log_probs.book"][:200]
+    tensorfiles.write(Path("r/model.safetensors"), spoiled, facts)
+    charlm("run", "export", "r", "-o", "out.arpa").refused("2.log_probs", "book")
+    assert not Path("out.arpa").exists()

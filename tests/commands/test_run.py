@@ -82,3 +82,93 @@ def test_a_reader_that_leaves_early_is_no_error(shared_run):
         env=dict(os.environ),
     )
     assert "Traceback" not in ended.stderr and ended.stdout.count("\n") == 1
+
+
+def test_the_perplexity_of_a_diverged_run_is_infinite_wherever_it_is_told(charlm, run_dir):
+    from charlm import tensorfiles
+    from charlm.cli.console import measured_line
+    from charlm.training.journal import Measured
+
+    tensors, facts = tensorfiles.read(run_dir / "model.safetensors")
+    tensorfiles.write(run_dir / "model.safetensors", tensors, {**facts, "valid_nats": 5000.0})
+    assert "perplexity infinite" in charlm("run", "info", run_dir).out
+    told = Measured(step=1, epoch=1, seconds=1, learning_rate=1, train_nats=1, valid_nats=5000, valid_bits_per_char=1)
+    assert "perplexity infinite" in measured_line(told)
+
+
+def test_the_outcome_of_a_diverged_training_is_told_as_infinite(charlm, run_dir, capsys):
+    from dataclasses import replace
+
+    import charlm as library
+    from charlm.cli.train import _show_outcome
+
+    run = library.load(run_dir)
+    _show_outcome(replace(run, best={**run.best, "valid_nats": 5000.0}), as_json=False)
+    assert "infinite" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["corpus", "valid", "vocab_size", "precision", "command"])
+@pytest.mark.parametrize("value", [..., 7.5, [1]])
+def test_a_fact_of_run_json_that_is_missing_or_of_another_type_is_an_error_with_its_name(charlm, run_dir, name, value):
+    facts = json.loads((run_dir / "run.json").read_text("utf-8"))
+    del facts[name]
+    (run_dir / "run.json").write_text(json.dumps(facts if value is ... else {**facts, name: value}), "utf-8")
+    charlm("run", "info", run_dir).refused("run.json", name)
+    assert charlm("run", "check", run_dir).code == 1
+
+
+def test_a_line_of_the_history_that_is_nested_without_end_is_passed_over(charlm, run_dir):
+    with (run_dir / "history.jsonl").open("a", encoding="utf-8") as handle:
+        handle.write("[" * 100_000 + "\n")
+    assert charlm("run", "plot", run_dir, "--json").code == 0
+    assert charlm("run", "check", run_dir).code == 0
+
+
+@pytest.mark.parametrize(
+    "options", [("--layers", "1000000"), ("--epochs", "1e308"), ("--minutes", "1e308"), ("--steps", "9" * 400)]
+)
+def test_an_option_beyond_all_bounds_is_refused_before_anything_is_built(charlm, options):
+    Path("t.txt").write_text("一二三\n" * 20, "utf-8")
+    charlm("train", "t.txt", *options, "--dry-run").refused(options[0], "at most", code=2)
+
+
+def test_more_samples_side_by_side_than_memory_holds_are_refused(charlm, run_dir):
+    assert charlm("sample", run_dir, "--batch-size", "99999999999").code == 2
+
+
+def program(arguments, where, **streams):
+    command = [sys.executable, "-m", "charlm", *arguments]
+    return subprocess.run(command, cwd=where, stderr=subprocess.PIPE, check=False, **streams)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the streams of POSIX")
+def test_a_closed_stdout_is_an_error_and_no_traceback(tmp_path):
+    ended = program(["--version"], tmp_path, preexec_fn=lambda: os.close(1))
+    assert ended.returncode == 1
+    assert b"stdout is closed" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="makes a node of its own")
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_a_full_disk_behind_version_and_help_is_an_error_and_no_traceback(tmp_path, option):
+    try:
+        os.mknod(tmp_path / "full", 0o20666, os.makedev(1, 7))
+        handle = (tmp_path / "full").open("w")
+    except OSError:
+        pytest.skip("no nodes can be made here")
+    with handle:
+        ended = program([option], tmp_path, stdout=handle)
+    assert ended.returncode == 1
+    assert b"No space left" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of any bytes")
+def test_a_run_name_that_is_not_utf8_is_refused_before_anything_is_learned(tmp_path):
+    (tmp_path / "t.txt").write_text("一二三\n" * 20, "utf-8")
+    ended = program(["train", "t.txt", "--model", "unigram", "--run", b"r\xff"], tmp_path)
+    assert ended.returncode == 1
+    assert b"not UTF-8" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
