@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Errors
-from charlm.reranking.reporting import Report, judge
+from charlm.reranking.reporting import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 
 NATS = st.floats(-100, 0)
@@ -115,7 +115,7 @@ def test_any_named_scores_are_weighed():
 # Reports
 
 
-def report(candidates: Utterance, log_probs: list[float], metric="cer") -> Report:
+def report(candidates: Utterance, log_probs: list[float], metric="cer") -> Verdict:
     return judge(candidates, rank(candidates, log_probs, [0] * len(log_probs), Formula()), metric)
 
 
@@ -151,7 +151,7 @@ def test_reports_add_and_shares_are_of_the_sums():
     total = report(HOMEWORK, [-3.0, -2.0, -1.0]) + report(other, [-1.0])
     assert total.first.rate == 2 / 6
     assert (total.gap_closed, total.mean_candidates, total.utterances) == (1.0, 2.0, 2)
-    assert sum([total], Report("cer")) == total
+    assert sum([total], Verdict("cer")) == total
 
 
 def test_a_worse_order_closes_a_negative_share():
@@ -200,14 +200,14 @@ def test_an_utterance_without_reference_is_counted_apart():
 
 
 def test_a_report_of_nothing_can_be_shown():
-    summary = Report("wer").summary()
+    summary = Verdict("wer").summary()
     assert summary["first"] is summary["gap_closed"] is summary["mean_candidates"] is None
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
 def test_reports_of_different_metrics_do_not_add():
     with pytest.raises(ValueError, match="a report of cer cannot be added to one of wer"):
-        Report("cer") + Report("wer")
+        Verdict("cer") + Verdict("wer")
 
 
 def test_the_order_of_another_utterance_is_refused():

@@ -19,7 +19,7 @@ from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
 from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
-from charlm.reranking.reporting import Report, judge
+from charlm.reranking.reporting import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
 from charlm.text.files import lines_of
 
@@ -81,7 +81,7 @@ def score(
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         return
     as_jsonl = as_json or kind == "jsonl"
-    total: Report | None = None
+    total: Verdict | None = None
     partial: Counter[str] = Counter()
     used: set[str] = set()
     ignored: Counter[str] = Counter()
@@ -143,7 +143,7 @@ def _ignored(utterance: Utterance, formula: Formula) -> set[str]:
     return found
 
 
-def _why_worse(total: Report, with_sound: bool, lm_weight: float, length_weight: float) -> str:
+def _why_worse(total: Verdict, with_sound: bool, lm_weight: float, length_weight: float) -> str:
     """Reranking did harm: so in words, with the causes that these lists allow."""
     causes = []
     if not with_sound:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _LINES = {
-    "a Moses n-best list (fields between |||)": re.compile(r".*\S*\s\|\|\|\s"),
+    "a Moses n-best list (fields between |||)": re.compile(r".*\s\|\|\|\s"),
     "a NeMo n-best list (text, tab, score)": re.compile(rf"[^\t]*\t\s*{_NUMBER}\s*$"),
     "an SRILM n-best list (scores and a number of words before the text)": re.compile(
         rf"{_NUMBER}\s+{_NUMBER}\s+\d+\s"

@@ -8,8 +8,8 @@ from charlm.reranking.weighing import Ranked
 
 
 @dataclass(frozen=True)
-class Report:
-    """Errors before and after reranking. Reports of one metric add, so shards may be judged anywhere.
+class Verdict:
+    """Errors before and after reranking. Verdicts of one metric add, so shards may be judged anywhere.
 
     metric             what a unit is: cer, wer or mer
     first              errors of the candidates that stood first in the source
@@ -40,10 +40,10 @@ class Report:
     impossible: int = 0
     empty: int = 0
 
-    def __add__(self, other: "Report") -> "Report":
+    def __add__(self, other: "Verdict") -> "Verdict":
         if self.metric != other.metric:
             raise ValueError(f"a report of {self.metric} cannot be added to one of {other.metric}")
-        return Report(
+        return Verdict(
             self.metric,
             self.first + other.first,
             self.reranked + other.reranked,
@@ -116,8 +116,8 @@ class Report:
         }
 
 
-def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Report:
-    """Report on one utterance; start a sum with `Report(metric)`.
+def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Verdict:
+    """The verdict on one utterance; start a sum with `Verdict(metric)`.
 
     An empty reference is judged like any other. Without a reference there is nothing to judge, and the
     report says only that. Raises ValueError if `ranked` is not about this utterance, ConfigError for an
@@ -127,7 +127,7 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Report:
     if sorted(positions) != list(range(len(utterance.hypotheses))):
         raise ValueError(f"utterance {utterance.id!r} was judged by the order of another one")
     empty = int(not positions)
-    told = Report(metric, tokens=ranked.tokens, unknown=ranked.unknown, impossible=ranked.impossible, empty=empty)
+    told = Verdict(metric, tokens=ranked.tokens, unknown=ranked.unknown, impossible=ranked.impossible, empty=empty)
     if utterance.reference is None:
         return replace(told, without_reference=1)
     if empty:
@@ -147,4 +147,4 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Report:
         return report
     best, other = ranked.weighed
     won = 0.5 if best.total == other.total else float(right[best.position])
-    return report + Report(metric, pairs=1, pairs_won=won)
+    return report + Verdict(metric, pairs=1, pairs_won=won)
