@@ -1,5 +1,6 @@
 """The Typer app, and the one place where errors reach the user."""
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import charlm
 from charlm.cli import count as ngram
 from charlm.cli import evaluate, run, sample, train, vocab
 from charlm.cli import rescore as score
-from charlm.cli.console import complain
+from charlm.cli.console import complain, writing_output
 from charlm.errors import CharlmError
 
 
@@ -21,7 +22,8 @@ class FriendlyGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # a full disk behind stdout must be noticed here
+            with writing_output():  # a full disk behind stdout must be noticed here
+                sys.stdout.flush()
             return result
         except CharlmError as error:
             complain(str(error), error.hint)
@@ -34,7 +36,10 @@ class FriendlyGroup(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            complain(f"cannot write the output: {error.strerror or error}", "is the disk full?")
+            # Help is written by the library, so that a full disk behind it is first met here. It names no file.
+            if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            complain(f"cannot write the output: {error.strerror}", "is the disk full?")
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from error
 

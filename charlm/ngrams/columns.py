@@ -26,8 +26,11 @@ class Column:
 
     def append(self, numbers: Array) -> None:
         """Add numbers at the end, in the column's type."""
-        self.handle.write(np.ascontiguousarray(numbers, dtype=self.dtype).data)
-        self.handle.flush()  # slices are read through the path
+        try:
+            self.handle.write(np.ascontiguousarray(numbers, dtype=self.dtype).data)
+            self.handle.flush()  # slices are read through the path
+        except OSError as error:
+            raise storage.write_error(self.path.parent.parent, error) from error
         self.length += len(numbers)
 
     def __len__(self) -> int:
@@ -43,7 +46,8 @@ class Column:
 
     def drop(self) -> None:
         """Give the disk its room back."""
-        self.handle.close()
+        with suppress(OSError):  # what a full disk refused before
+            self.handle.close()
         with suppress(OSError):  # Windows keeps what is still mapped
             self.path.unlink(missing_ok=True)
         self.length = 0
@@ -79,14 +83,16 @@ def scratch_folder() -> Iterator[Scratch]:
     parent = storage.cache_folder()
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="counting.", dir=parent, ignore_cleanup_errors=True) as folder:
-            scratch = Scratch(Path(folder))
-            try:
-                yield scratch
-            finally:
-                scratch.close()
+        folder = tempfile.TemporaryDirectory(prefix="counting.", dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise storage.write_error(parent, error) from error
+    # What goes wrong further on has a name of its own: the work in here reads and writes other files too.
+    with folder as name:
+        scratch = Scratch(Path(name))
+        try:
+            yield scratch
+        finally:
+            scratch.close()
 
 
 def mapped(numbers: Numbers) -> Array:
