@@ -440,3 +440,8 @@ def test_each_order_is_reported_when_it_is_done():
 def test_the_scratch_folder_is_empty_afterwards(own_cache):
     counted([[2, 3, EOS]], 4)
     assert list(own_cache.iterdir()) == []
+
+
+def test_a_missing_file_is_not_blamed_on_the_scratch_folder():
+    with pytest.raises(FileNotFoundError, match="elsewhere"), scratch_folder():
+        raise FileNotFoundError(2, "No such file", "elsewhere")

@@ -12,7 +12,7 @@ import charlm
 from charlm.cli import count as ngram
 from charlm.cli import evaluate, run, sample, train, vocab
 from charlm.cli import rescore as score
-from charlm.cli.console import complain
+from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
 
@@ -23,7 +23,8 @@ class FriendlyGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # a full disk behind stdout must be noticed here
+            with writing_output():  # a full disk behind stdout must be noticed here
+                sys.stdout.flush()
             return result
         except CharlmError as error:
             complain(str(error), error.hint)
@@ -35,10 +36,6 @@ class FriendlyGroup(TyperGroup):
             # The reader of our output has left, as `head` does: not an error of ours.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        except OSError as error:
-            complain(f"cannot write the output: {error.strerror or error}", "is the disk full?")
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from error
 
 
 app = typer.Typer(
@@ -108,4 +105,4 @@ def _open_what_is_closed() -> None:
     """Occupy the numbers of closed standard streams, which the next file to be opened would get otherwise."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (it stays open)

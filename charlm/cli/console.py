@@ -4,10 +4,12 @@ Colour and moving bars only on a terminal; NO_COLOR is obeyed (by rich); nothing
 which calls back instead of printing.
 """
 
+import contextlib
 import math
+import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from charlm import storage
+from charlm.errors import StorageError
 
 if TYPE_CHECKING:
     from charlm.training.journal import Event
@@ -33,10 +36,24 @@ def complain(message: str, hint: str) -> None:
 
 def emit(line: str) -> None:
     """One line of data."""
+    with writing_output():
+        try:
+            sys.stdout.write(line + "\n")
+        except UnicodeEncodeError:  # half a surrogate pair: no text, yet it must be shown
+            sys.stdout.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
+
+
+@contextlib.contextmanager
+def writing_output() -> Iterator[None]:
+    """Turn what stdout refuses into a StorageError; an OSError from elsewhere is none of its business."""
     try:
-        sys.stdout.write(line + "\n")
-    except UnicodeEncodeError:  # half a surrogate pair: no text, yet it must be shown
-        sys.stdout.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):  # what is still buffered must not fail again at the exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise StorageError(f"cannot write the output: {error.strerror or error}", hint="is the disk full?") from error
 
 
 def emit_json(record: Mapping[str, Any]) -> None:

@@ -27,8 +27,12 @@ class Column:
 
     def append(self, numbers: Array) -> None:
         """Add numbers at the end, in the column's type."""
-        with self.path.open("ab") as handle:  # not kept open: there may be more columns than a process may open files
-            handle.write(np.ascontiguousarray(numbers, dtype=self.dtype).data)
+        try:
+            # Not kept open: there may be more columns than a process may open files.
+            with self.path.open("ab") as handle:
+                handle.write(np.ascontiguousarray(numbers, dtype=self.dtype).data)
+        except OSError as error:
+            raise storage.write_error(self.path.parent.parent, error) from error
         self.length += len(numbers)
 
     def __len__(self) -> int:
@@ -82,14 +86,16 @@ def scratch_folder() -> Iterator[Scratch]:
     parent = storage.cache_folder()
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="counting.", dir=parent, ignore_cleanup_errors=True) as folder:
-            scratch = Scratch(Path(folder))
-            try:
-                yield scratch
-            finally:
-                scratch.close()
+        folder = tempfile.TemporaryDirectory(prefix="counting.", dir=parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise storage.write_error(parent, error) from error
+    # What goes wrong further on has a name of its own: the work in here reads and writes other files too.
+    with folder as name:
+        scratch = Scratch(Path(name))
+        try:
+            yield scratch
+        finally:
+            scratch.close()
 
 
 def held_memory() -> int:

@@ -128,7 +128,7 @@ def problem(path: Path) -> Callable[[str], CharlmError]:
 def read_facts(path: Path) -> dict[str, Any]:
     """run.json; raises RunError where `path` is no run of a format that this charlm knows."""
     tensorfiles.refuse_pickle(path)
-    if not path.is_dir():
+    if not (storage.exists(path) and path.is_dir()):
         near = sorted(p.name for p in path.parent.iterdir() if (p / RUN_FILE).is_file()) if path.parent.is_dir() else []
         there = (
             f"in {path.parent} there are: {', '.join(near[:8])}" if near else "`charlm train TEXT --run DIR` makes one"

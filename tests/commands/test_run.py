@@ -172,3 +172,25 @@ def test_a_run_name_that_is_not_utf8_is_refused_before_anything_is_learned(tmp_p
     assert b"not UTF-8" in ended.stderr
     assert b"Traceback" not in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
+
+
+def test_a_run_name_too_long_for_the_system_is_no_full_disk(charlm):
+    charlm("run", "info", "春" * 300).refused("no run directory")
+
+
+def test_an_os_error_that_is_a_bug_keeps_its_traceback(charlm, run_dir, monkeypatch):
+    def bug(*_):
+        raise FileNotFoundError(2, "No such file or directory", "a bug")
+
+    monkeypatch.setattr("charlm.jobs.describe.describe", bug)
+    with pytest.raises(FileNotFoundError, match="a bug"):
+        charlm("run", "info", run_dir)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_help_on_a_full_disk_is_no_traceback():
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "charlm", "run", "info", "--help"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert "Traceback" not in ended.stderr and "cannot write the output" in ended.stderr and ended.returncode == 1
