@@ -39,6 +39,10 @@ def evaluate(
     paths = [Path(name) for name in names]
     if not paths:
         raise ConfigError("one run and one text are needed", hint="charlm eval checkpoints/tang valid.txt")
+    if "" in names:
+        raise ConfigError(
+            "an empty name was given where a run is wanted", hint="is a variable unset? `.` is this folder"
+        )
     texts = build(TextConfig, given(encoding=encoding, field=field))
     with Talk(quiet) as talk:
         job = evaluation.Evaluation(source, texts, part=part, context=context, note=talk.note)

@@ -43,6 +43,11 @@ def refuse_name(path: Path) -> None:
 
 def name_taken(path: Path) -> RunError:
     """The error for a run that exists: nothing is ever overwritten."""
+    if path == Path():  # what an empty name becomes
+        return RunError(
+            "--run is empty or names the current folder, and a run makes a folder of its own",
+            hint="is a variable unset? for example --run checkpoints/tang",
+        )
     return RunError(
         f"{path} exists already; nothing was changed",
         hint=f"choose another --run, or go on with it: charlm train --resume {path}",

@@ -297,3 +297,11 @@ def test_a_damaged_validation_text_is_not_called_empty(charlm, reading):
     Path("bad.txt").write_text("", "utf-8")
     ended = charlm("train", "a.txt", "--valid", "bad.txt", "--reading", reading, *TINY)
     ended.refused("the validation text", "is empty")
+
+
+def test_an_empty_name_for_a_run_is_not_the_current_folder(charlm, shared_run):
+    Path("a.txt").write_text("你好\n再见\n", "utf-8")
+    charlm("train", "a.txt", "--run", "", *TINY).refused("--run is empty")
+    charlm("run", "mix", shared_run, shared_run, "--tune", "a.txt", "--run", "").refused("--run is empty")
+    charlm("eval", "", "a.txt").refused("an empty name", code=2)
+    assert [path.name for path in Path().iterdir()] == ["a.txt"]
