@@ -22,7 +22,10 @@ def of_files(sources: list[str], config: TextConfig, *, shard: tuple[int, int] =
     if sources and all((Path(source) / VOCAB_FILE).is_file() for source in sources):
         return _sum([Path(source) for source in sources], config, note)
     first, of = shard
-    return take(islice(files.documents(sources, config, note=note), first - 1, None, of), config, Survey())
+    taken = take(islice(files.documents(sources, config, note=note), first - 1, None, of), config, Survey())
+    while taken.survey.remarks:  # told here, and not once more among the findings, which not every caller shows
+        note(taken.survey.remarks.pop(0))
+    return taken
 
 
 def _sum(folders: list[Path], config: TextConfig, note: Note) -> Census:

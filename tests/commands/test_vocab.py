@@ -35,6 +35,12 @@ def test_it_counts_what_another_text_has_that_a_vocabulary_has_not(charlm):
     assert 0 < told["unknown"] < told["tokens"] and told["examples"] and told["by_script"]["han"]["unknown"] > 0
 
 
+def test_unusable_lines_of_a_user_dictionary_are_told_also_where_the_vocabulary_is_printed(charlm):
+    Path("dict.txt").write_text("云计算 5\n卡拉OK\n", "utf-8")
+    ended = charlm("vocab", EVERYDAY, "--level", "word", "--user-dict", "dict.txt")
+    assert (ended.code, ended.err.count("dict.txt:2")) == (0, 1)
+
+
 def test_bad_requests_are_refused(charlm):
     charlm("vocab", "nothing.txt").refused("nothing.txt")
     charlm("vocab", EVERYDAY, "--shard", "5/3").refused("--shard", code=2)
@@ -42,5 +48,5 @@ def test_bad_requests_are_refused(charlm):
     charlm("vocab", EVERYDAY, "--encoding", "klingon").refused("klingon")
     Path("v").mkdir()
     charlm("vocab", EVERYDAY, "-o", "v").refused("exists already")
-    Path("dict.txt").write_text("云计算 5\n两 个 词 语\n", "utf-8")
+    Path("dict.txt").write_text("# words\n两 个 词 语\n", "utf-8")
     charlm("vocab", EVERYDAY, "--level", "word", "--user-dict", "dict.txt").refused("dict.txt:2")
