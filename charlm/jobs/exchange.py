@@ -222,7 +222,9 @@ def _opened(source: Path, digest: Any) -> Iterator[IO[bytes]]:
             while whole.read(1 << 20):  # the hash is that of the whole file
                 pass
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise TextError(f"{name} is a damaged gzip file: {error}", hint="fetch it again, or make it anew") from error
+        raise TextError(
+            f"{name} is a damaged gzip file: {error}", hint=f"try `gzip -t {name}`, or fetch it again"
+        ) from error
     except OSError as error:
         hint = "check its permissions" if source.exists() else "check the spelling, or give `-` to read from stdin"
         raise TextError(f"cannot read {name}: {error.strerror or error}", hint=hint) from error
