@@ -190,3 +190,35 @@ def test_places_of_a_shuffle_are_evenly_spread():
     for position in range(4):
         counts = np.bincount(seconds[:, position], minlength=4)
         assert ((counts - 1000) ** 2 / 1000).sum() < 16.3  # chi-square, 3 degrees of freedom, 0.1 %
+
+
+# ── shares of several processes ─────────────────────────────────────────────────────────────────
+
+LINES = corpus_of([[*[2 + number % 50] * (number * 7 % 23), EOS] for number in range(61)])
+
+
+def real_rows(batch) -> list[tuple[list[int], list[int]]]:
+    mask = torch.ones_like(batch.targets, dtype=torch.bool) if batch.mask is None else batch.mask
+    return [
+        (read[real].tolist(), target[real].tolist())
+        for read, target, real in zip(batch.inputs, batch.targets, mask, strict=True)
+        if real.any()
+    ]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("source", [Stripes, Buckets])
+def test_the_shares_of_all_ranks_are_step_by_step_the_whole(source, ranks):
+    whole = list(source(LINES, 4, 8, 3).batches(1))
+    shares = [list(source(LINES, 4, 8, 3, rank=rank, ranks=ranks).batches(1)) for rank in range(ranks)]
+    assert [len(share) for share in shares] == [len(whole)] * ranks
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert sorted(row for part in parts for row in real_rows(part)) == sorted(real_rows(batch))
+        assert sum(part.tokens for part in parts) == batch.tokens
+        assert {(part.fresh, part.done) for part in parts} == {(batch.fresh, batch.done)}
+        assert all(len(part.inputs) for part in parts)
+
+
+def test_more_processes_than_stripes_are_refused():
+    with pytest.raises(TrainingError, match="2 stripes are too few for 3 processes"):
+        Stripes(LINES, 2, 8, 3, rank=0, ranks=3)

@@ -1,4 +1,6 @@
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ from charlm.models.recurrent import Recurrent
 from charlm.scoring import Score
 from charlm.training import gradient, learner
 from charlm.training.batches import Buckets, Stripes
+from charlm.training.devices import ALONE, Ranks
 from charlm.training.gradient import Outcome, Texts, fit
 from charlm.training.journal import Measured, MemoryJournal, Notice, Progress
 
@@ -462,6 +465,87 @@ def test_a_checkpoint_made_before_parts_had_names_goes_on_to_the_last_bit(texts)
     first.journal.checkpoint = replace(first.journal.checkpoint, facts=facts)
     second = train(texts, model=network(seed=8), journal=first.journal, steps=7, validations=2)
     assert_same_training(second.journal, whole.journal)
+
+
+# ── several processes ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Threads(Ranks):
+    """Ranks that are threads, and add up as processes would; gradients are compared by the test."""
+
+    barrier: threading.Barrier | None = None
+    numbers: dict[int, float] = field(default_factory=dict)
+
+    def total(self, number):
+        self.numbers[self.rank] = number
+        self.barrier.wait(timeout=60)
+        found = sum(self.numbers.values())
+        self.barrier.wait(timeout=60)
+        return found
+
+
+def first_gradient(texts, ranks) -> tuple[list[torch.Tensor], float]:
+    events: list = []
+    model = network(dropout=0.0)
+    config = TrainingConfig(**{**KNOBS, "steps": 1, "clip": 1e9})
+    where = {"precision": "float32", "device": torch.device("cpu")}
+    fit(model, replace(texts, valid=None), config, **where, journal=Watched(), report=events.append, ranks=ranks)
+    (told,) = [event for event in events if isinstance(event, Progress)]
+    return [parameter.grad for parameter in model.parameters()], told.loss
+
+
+def test_the_mean_of_the_ranks_gradients_is_the_gradient_of_the_whole_batch(texts):
+    expected, loss = first_gradient(texts, ALONE)
+    barrier, numbers = threading.Barrier(3), {}
+    with ThreadPoolExecutor(3) as pool:
+        shares = pool.map(lambda rank: first_gradient(texts, Threads(rank, 3, barrier, numbers)), range(3))
+        gradients, losses = zip(*shares, strict=True)
+    assert losses == pytest.approx([loss] * 3, rel=1e-5)
+    for whole, *parts in zip(expected, *gradients, strict=True):
+        torch.testing.assert_close(sum(parts) / 3, whole, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("own_loss", [False, True])
+def test_while_it_learns_the_model_is_reached_through_its_wrapper_alone(texts, own_loss):
+    """What several processes share is made in the wrapper's calls: loss, score and a learned start."""
+    inside, calls = [False], []
+
+    class Wrapper(torch.nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, *arguments):
+            inside[0] = True
+            found = self.module(*arguments)
+            inside[0] = False
+            return found
+
+    class Wrapping(Ranks):
+        def wrap(self, module):
+            return Wrapper(module)
+
+    class Guarded(Recurrent):
+        def initial_state(self, batch_size):
+            assert inside[0]
+            return super().initial_state(batch_size)
+
+        def score(self, inputs, targets, state):
+            assert inside[0]
+            calls.append("score")
+            return super().score(inputs, targets, state)
+
+    class Own(Guarded):
+        def loss(self, inputs, targets, state):
+            calls.append("loss")
+            log_probs, after = self.score(inputs, targets, state)
+            return -log_probs, after
+
+    model = (Own if own_loss else Guarded)(RecurrentConfig(layers=1, hidden=5, embedding=4, learned_start=True), 12)
+    where = {"precision": "float32", "device": torch.device("cpu"), "journal": Watched(), "report": lambda event: None}
+    fit(model, replace(texts, valid=None), TrainingConfig(**{**KNOBS, "steps": 3}), **where, ranks=Wrapping())
+    assert calls == (["loss", "score"] * 3 if own_loss else ["score"] * 3)
 
 
 # ── learning ────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,8 @@
 """A corpus as steps of training: stripes of one long text, or buckets of many sentences.
 
 Both read about `batch_size × window` tokens a step, and both are pure functions of (seed, epoch): a training
-that was stopped skips to its place without reading what it skips.
+that was stopped skips to its place without reading what it skips. Of several processes each takes every
+`ranks`-th row of the same steps, from `rank` on, so that all take equally many and the rows of all are the whole.
 """
 
 from collections.abc import Iterator
@@ -50,11 +51,17 @@ class Stripes:
 
     Each epoch begins at another random place within the first window, so that the cuts of the gradient
     do not always fall between the same two tokens.
-    Raises TrainingError where the text is shorter than two tokens for each head.
+    Raises TrainingError where the text is shorter than two tokens for each head, or a rank gets no head.
     """
 
-    def __init__(self, corpus: Corpus, batch_size: int, window: int, seed: int) -> None:
-        self.corpus, self.seed = corpus, seed
+    def __init__(
+        self, corpus: Corpus, batch_size: int, window: int, seed: int, *, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.corpus, self.seed, self.share = corpus, seed, slice(rank, None, ranks)
+        if batch_size < ranks:
+            raise TrainingError(
+                f"{batch_size} stripes are too few for {ranks} processes", hint=f"try --batch-size {ranks} or more"
+            )
         tokens = corpus.facts.tokens
         if tokens < 2 * batch_size:
             raise TrainingError(
@@ -69,7 +76,7 @@ class Stripes:
         spare = self.corpus.facts.tokens // self.rows - self.window
         offset = int(_generator(self.seed, epoch).integers(0, min(self.window, spare + 1)))
         stripe = (self.corpus.facts.tokens - offset) // self.rows
-        heads = offset + stripe * np.arange(self.rows)[:, None]
+        heads = offset + stripe * np.arange(self.rows)[self.share, None]
         steps = stripe // self.window
         for step in range(skip, steps):
             places = heads + np.arange(step * self.window, (step + 1) * self.window)
@@ -85,8 +92,10 @@ class Buckets:
     a step. The order is a new random one in each epoch.
     """
 
-    def __init__(self, corpus: Corpus, batch_size: int, window: int, seed: int) -> None:
-        self.corpus, self.window, self.seed = corpus, window, seed
+    def __init__(
+        self, corpus: Corpus, batch_size: int, window: int, seed: int, *, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self.corpus, self.window, self.seed, self.share = corpus, window, seed, slice(rank, None, ranks)
         self.step_tokens = batch_size * window
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
@@ -135,11 +144,15 @@ class Buckets:
     def _cut(self, rows: tuple[Numbers, npt.NDArray[np.bool_]], tokens_done: int) -> Iterator[Batch]:
         ids, real = rows
         longest = real.shape[1]
+        of_all = real.sum(0)
+        ids, real = ids[self.share], real[self.share]
+        if not len(ids):  # fewer rows than ranks: a row of padding keeps this one in step with the others
+            ids, real = np.zeros((1, longest + 1), dtype=np.int64), np.zeros((1, longest), dtype=bool)
         width = self._width(longest)
         for start in range(0, longest, width):
             end = min(start + width, longest)
             mask = real[:, start:end]
-            tokens_done += int(mask.sum())
+            tokens_done += int(of_all[start:end].sum())
             yield Batch(
                 torch.from_numpy(ids[:, start:end]),
                 torch.from_numpy(ids[:, start + 1 : end + 1]),

@@ -2,12 +2,36 @@
 
 import time
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from charlm.config.training import Precision
 from charlm.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """One process's place among those that train together; this one trains alone, and everything is the identity.
+
+    Whoever trains in several gives `wrap` a module whose calls average the gradient over the ranks, and `total` a sum
+    over them.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """What is called in place of `module`; nothing else of a model is, while it learns."""
+        return module
+
+    def total(self, number: float) -> float:
+        """The sum of `number` over all ranks."""
+        return number
+
+
+ALONE = Ranks()
 
 
 def choose_device(name: str) -> torch.device:

@@ -21,9 +21,9 @@ from charlm.scoring import Score, evaluate_corpus
 from charlm.shapes import State
 from charlm.text.corpus import Corpus
 from charlm.training.batches import Batch, Buckets, Stripes
-from charlm.training.devices import autocast
+from charlm.training.devices import ALONE, Ranks, autocast
 from charlm.training.journal import Checkpoint, Journal, Measured, Notice, Progress, Report
-from charlm.training.learner import FIRST_KINDS, Learner, broken
+from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken
 from charlm.training.schedules import Budget, Place, learning_rate
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
@@ -65,6 +65,7 @@ def fit(
     device: torch.device,
     journal: Journal,
     report: Report,
+    ranks: Ranks = ALONE,
 ) -> Outcome:
     """Train `model`, a LanguageModel and an `nn.Module`, until its budget is used up or a signal comes.
 
@@ -72,7 +73,9 @@ def fit(
     the last ones where there is none, are kept in the journal.
     Raises TrainingError where the text is too short, memory runs out, or the numbers stay non-finite.
     """
-    training = _Training(model, texts, config, precision=precision, device=device, journal=journal, report=report)
+    training = _Training(
+        model, texts, config, precision=precision, device=device, journal=journal, report=report, ranks=ranks
+    )
     try:
         return training.run()
     except _NotFinite as error:
@@ -106,12 +109,16 @@ class _Training:
         device: torch.device,
         journal: Journal,
         report: Report,
+        ranks: Ranks,
     ) -> None:
         self.learner = Learner.of(model, config, device)
         self.model, self.device, self.precision = self.learner.model, device, precision
         self.texts, self.config, self.journal, self.report = texts, config, journal, report
+        self.ranks, self.surprise = ranks, ranks.wrap(Surprise(self.model))
         source = Stripes if texts.carried else Buckets
-        self.source = source(texts.train, config.batch_size, config.window, config.seed)
+        self.source = source(
+            texts.train, config.batch_size, config.window, config.seed, rank=ranks.rank, ranks=ranks.ranks
+        )
         # What decides which batch comes next: a checkpoint's place means nothing without it.
         self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
         self.budget = Budget.of(config)
@@ -185,22 +192,22 @@ class _Training:
         for group in self.learner.optimizer.param_groups:
             group["lr"] = self.rate
         self.learner.optimizer.zero_grad(set_to_none=True)
-        model = cast(LanguageModel, self.model)
-        carried = None if batch.fresh else self.learner.state
-        before = model.initial_state(len(batch.inputs)) if carried is None else carried
-        tokens = batch.tokens
+        before = None if batch.fresh else self.learner.state
+        tokens = round(self.ranks.total(batch.tokens))
         with autocast(self.precision, self.device):
             nats, after = self.nats(batch, before)
-        (nats / tokens).backward()  # type: ignore[no-untyped-call]
+        # Wrappers average the gradient over the ranks; what is meant is the sum, for each token of all.
+        (nats * self.ranks.ranks / tokens).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        loss, self.norm = float(nats.detach()) / tokens, float(norm)
+        loss, self.norm = self.ranks.total(float(nats.detach())) / tokens, float(norm)
         if math.isfinite(loss) and math.isfinite(self.norm):
             self.learner.step()
             self.learner.state, self.skips = detach(after), 0
             self.sum_nats, self.sum_tokens = self.sum_nats + loss * tokens, self.sum_tokens + tokens
         else:
             self.skips += 1
-            self.learner.state = detach(before)
+            begin = cast(LanguageModel, self.model).initial_state
+            self.learner.state = detach(begin(len(batch.inputs)) if before is None else before)
             cause = f"{'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {self.place.step + 1}"
             if self.skips > SKIPS:
                 raise _NotFinite(cause)
@@ -211,15 +218,10 @@ class _Training:
         self.place = Place(place.step + 1, place.epoch, place.in_epoch + 1, batch.done, now - self.clock)
         self.tell(loss)
 
-    def nats(self, batch: Batch, state: State) -> tuple[Tensor, State]:
+    def nats(self, batch: Batch, state: State | None) -> tuple[Tensor, State]:
         """Total surprise of the batch's real targets, and the state after it."""
         inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
-        own_loss = getattr(self.model, "loss", None)
-        if own_loss is not None:
-            nats, after = own_loss(inputs, targets, state)
-        else:
-            log_probs, after = self.model(inputs, targets, state)
-            nats = -log_probs
+        nats, after = self.surprise(inputs, targets, state)
         if batch.mask is not None:
             nats = nats.masked_fill(~batch.mask.to(self.device), 0.0)
         return nats.sum(), after

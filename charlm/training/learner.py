@@ -6,14 +6,15 @@ checkpoint names each part with its kind, and its tensors stand there under that
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from charlm.config.training import TrainingConfig
+from charlm.models.base import LanguageModel
 from charlm.models.dropout import give_generator
-from charlm.shapes import State
+from charlm.shapes import Ids, State
 
 
 class Part(Protocol):
@@ -137,6 +138,27 @@ class Learner:
 def _copy(tensor: Tensor) -> Tensor:
     """A copy on the CPU that later steps do not change."""
     return tensor.detach().to("cpu", copy=True)
+
+
+class Surprise(nn.Module):
+    """A model as training calls it: what wraps a module for several processes sees only its calls."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Ids, targets: Ids, state: State | None) -> tuple[Tensor, State]:
+        """The nats to minimise (B, T), the model's own `loss` where it has one, and the state after `inputs`.
+
+        Without a state it begins anew, here and not outside, since a start may be learned as well.
+        """
+        model = cast(LanguageModel, self.model)
+        before = model.initial_state(len(inputs)) if state is None else state
+        own_loss = getattr(model, "loss", None)
+        if own_loss is not None:
+            return cast(tuple[Tensor, State], own_loss(inputs, targets, before))
+        log_probs, after = self.model(inputs, targets, before)  # which is `score`
+        return -log_probs, after
 
 
 def _listed(kinds: Mapping[str, str]) -> str:
