@@ -88,11 +88,9 @@ def train(
     knobs  as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
     """
-    from charlm.config.settings import refuse_unknown
     from charlm.jobs.train import settle
     from charlm.jobs.train import train as train_run
 
-    refuse_unknown(knobs)
     settled = settle(_names(texts), _names(valid), model=model, preset=preset, knobs=knobs)
     train_run(settled, Path(run))
     return load(run, settled.training.device)

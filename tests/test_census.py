@@ -65,7 +65,7 @@ def test_a_user_dictionary_makes_words(tmp_path, poems):
 def test_unusable_lines_of_a_user_dictionary_are_told_once(tmp_path, poems):
     (tmp_path / "words").write_text("春江花月夜 999\n卡拉OK\n", encoding="utf-8")
     config, notes = TextConfig(level="word", user_dict=str(tmp_path / "words")), []
-    assert census.of_files([poems], config, note=notes.append).survey.findings() == []
+    assert vocab_job.of_files([poems], config, note=notes.append).survey.findings() == []
     assert [note.startswith("1 line of the user dictionary left out, e.g. ") for note in notes] == [True]
     assert len(census.take(LINES, config, Survey()).survey.findings()) == 1
 

@@ -485,9 +485,8 @@ class Threads(Ranks):
         return found
 
 
-def first_gradient(texts, ranks) -> tuple[list[torch.Tensor], float]:
+def first_gradient(texts, model, ranks) -> tuple[list[torch.Tensor], float]:
     events: list = []
-    model = network(dropout=0.0)
     config = TrainingConfig(**{**KNOBS, "steps": 1, "clip": 1e9})
     where = {"precision": "float32", "device": torch.device("cpu")}
     fit(model, replace(texts, valid=None), config, **where, journal=Watched(), report=events.append, ranks=ranks)
@@ -496,10 +495,12 @@ def first_gradient(texts, ranks) -> tuple[list[torch.Tensor], float]:
 
 
 def test_the_mean_of_the_ranks_gradients_is_the_gradient_of_the_whole_batch(texts):
-    expected, loss = first_gradient(texts, ALONE)
+    expected, loss = first_gradient(texts, network(dropout=0.0), ALONE)
+    models = [network(dropout=0.0) for _ in range(3)]  # not in the threads, which share torch's random numbers
     barrier, numbers = threading.Barrier(3), {}
     with ThreadPoolExecutor(3) as pool:
-        shares = pool.map(lambda rank: first_gradient(texts, Threads(rank, 3, barrier, numbers)), range(3))
+        each = [Threads(rank, 3, barrier, numbers) for rank in range(3)]
+        shares = pool.map(lambda rank: first_gradient(texts, models[rank], each[rank]), range(3))
         gradients, losses = zip(*shares, strict=True)
     assert losses == pytest.approx([loss] * 3, rel=1e-5)
     for whole, *parts in zip(expected, *gradients, strict=True):

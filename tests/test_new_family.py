@@ -54,6 +54,7 @@ def test_a_new_family_is_trained_measured_sampled_and_scored(charlm, folder):
 def test_a_new_family_is_told_of_by_info_and_check(charlm, folder):
     assert "softness 1.0" in charlm("run", "info", folder / "run")
     assert "ok" in charlm("run", "check", folder / "run")
+    assert "--softness" in charlm("train", "--help")
 
 
 def test_a_new_family_is_tried_in_a_dry_run(charlm):

@@ -109,6 +109,7 @@ def test_training_leaves_a_run_that_every_command_understands(charlm, poems):
     assert ended.code == 0, ended.err
     assert "perplexity" in ended.out
     assert {path.name for path in Path("r").iterdir()} == {
+        "resume",  # where a run says who writes it
         "run.json",
         "config.json",
         "tokenizer.json",
