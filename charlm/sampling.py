@@ -17,7 +17,7 @@ from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel, device_of, pick
 from charlm.shapes import Ids, LogProbs, Mask
-from charlm.text.vocab import EOS, UNK
+from charlm.text.vocab import EOS, SPECIALS, UNK
 
 Filter: TypeAlias = Callable[[LogProbs, Ids], LogProbs]  # (B, V), what was said so far (B, T) -> (B, V)
 OnToken: TypeAlias = Callable[[int, int], None]  # (number of the sample, token id)
@@ -166,19 +166,22 @@ def sample(
     config: SamplingConfig,
     *,
     ends: bool = True,
+    controls: int = 0,
     filters: Sequence[Filter] = (),
     constraint: Constraint | None = None,
     on_token: OnToken | None = None,
 ) -> list[Sample]:
-    """Continue `prompt` (ids, without the opening `<EOS>`), once for each sample number.
+    """Continue `prompt` (ids, without the opening `<EOS>`, control tokens first), once for each sample number.
 
     ends        whether `<EOS>` may be drawn and ends a sample; a stream has none
+    controls    how many control tokens the vocabulary has, none of which is drawn
     filters     further ones, applied before those of `config`
     constraint  applied first, so that the config chooses among what is allowed
     `<UNK>` is never drawn: it spells nothing.
     Raises ConfigError where nothing is left to draw.
     """
-    possible, chosen_by = [never([UNK] if ends else [UNK, EOS]), *filters], filters_of(config)
+    silent = [*([] if ends else [EOS]), UNK, *range(len(SPECIALS), len(SPECIALS) + controls)]
+    possible, chosen_by = [never(silent), *filters], filters_of(config)
     forms = [constraint.start() if constraint is not None else None for _ in numbers]
     generators = [generator_of(config.seed, number) for number in numbers]
     state = model.initial_state(len(numbers))
@@ -237,6 +240,7 @@ def samples(
     config: SamplingConfig,
     *,
     ends: bool = True,
+    controls: int = 0,
     filters: Sequence[Filter] = (),
     constraint: Constraint | None = None,
     batch_size: int = 64,
@@ -244,4 +248,6 @@ def samples(
     """Draw `count` samples, some at a time."""
     for first in range(0, count, batch_size):
         numbers = range(first, min(first + batch_size, count))
-        yield from sample(model, prompt, numbers, config, ends=ends, filters=filters, constraint=constraint)
+        yield from sample(
+            model, prompt, numbers, config, ends=ends, controls=controls, filters=filters, constraint=constraint
+        )

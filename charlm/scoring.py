@@ -15,7 +15,7 @@ import torch
 
 from charlm.models.base import LanguageModel, device_of
 from charlm.shapes import State
-from charlm.text.codec import Codec, Encoded
+from charlm.text.codec import Codec, Document, Encoded
 from charlm.text.corpus import Corpus, charged_units
 from charlm.text.vocab import EOS, UNK
 
@@ -34,7 +34,7 @@ class Score:
     """A running total of surprise.
 
     nats          total of -log P(target)
-    tokens        targets predicted: `<EOS>` counts, padding does not
+    tokens        targets predicted: `<EOS>` counts, padding and control tokens do not
     characters    code points that those targets spell, one for each predicted line end
     unknown       targets that were `<UNK>`
     unknown_nats  the part of `nats` that those cost
@@ -104,11 +104,12 @@ def _exp(nats: float, tokens: int) -> float:
 
 
 def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
-    """The Score of one document: log_probs (T,), nats, one for each id."""
-    unknown = np.asarray(encoded.ids) == UNK
+    """The Score of one document: log_probs (T,), nats, one for each id; those of control tokens do not count."""
+    targets, log_probs = encoded.targets, log_probs[encoded.controls :]
+    unknown = np.asarray(targets) == UNK
     return Score(
         nats=float(-log_probs.sum()),
-        tokens=len(encoded.ids),
+        tokens=len(targets),
         characters=encoded.characters,
         unknown=int(unknown.sum()),
         unknown_nats=float(-log_probs[unknown].sum()),
@@ -194,16 +195,16 @@ def log_probs_of_stream(
 
 
 def evaluate(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[Document], *, carried: bool, report: OnTokens | None = None
 ) -> Score:
     """The Score of a text. Scores of parts add up, exactly when the state is not carried."""
     return sum((score for _, score, _ in details(model, codec, documents, carried=carried, report=report)), Score())
 
 
 def details(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[Document], *, carried: bool, report: OnTokens | None = None
 ) -> Iterator[tuple[Encoded, Score, LogProbArray]]:
-    """Each document's ids, Score and token log-probabilities, in order and with bounded memory."""
+    """Each document's ids, Score and log-probabilities of its targets, in order and with bounded memory."""
     pending: deque[Encoded] = deque()
 
     def ids() -> Iterator[list[int]]:
@@ -215,7 +216,7 @@ def details(
     # The readers give each document back in the order in which they took it, so the oldest one is meant.
     for log_probs in read(model, ids(), report=report):
         encoded = pending.popleft()
-        yield encoded, score_of(encoded, log_probs), log_probs
+        yield encoded, score_of(encoded, log_probs), log_probs[encoded.controls :]
 
 
 def evaluate_corpus(model: LanguageModel, corpus: Corpus, *, carried: bool, stripes: int = 16) -> Score:
@@ -228,7 +229,7 @@ def evaluate_corpus(model: LanguageModel, corpus: Corpus, *, carried: bool, stri
 
     def add(ids: npt.NDArray[np.int64], log_probs: LogProbArray) -> None:
         nonlocal nats, unknown_nats
-        nats -= float(log_probs.sum())
+        nats -= float(log_probs[corpus.predicted(ids)].sum())
         unknown_nats -= float(log_probs[ids == UNK].sum())
 
     if carried:
@@ -246,7 +247,7 @@ def _striped(
     model: LanguageModel, corpus: Corpus, stripes: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], LogProbArray]]:
     """Target ids and their log-probabilities (N,), window by window."""
-    tokens = corpus.facts.tokens
+    tokens = len(corpus.ids)
     rows = max(1, min(stripes, tokens // (4 * WARM_UP)))
     length = -(-tokens // rows)
     starts = np.arange(rows)[:, None] * length

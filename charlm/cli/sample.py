@@ -50,7 +50,15 @@ def sample(
         if count == 1 and sys.stdout.isatty() and not as_json:
             _stream(loaded, text, ids, config)
             continue
-        found = sampling.samples(loaded.model, ids, count, config, ends=loaded.codec.closing, batch_size=batch_size)
+        found = sampling.samples(
+            loaded.model,
+            ids,
+            count,
+            config,
+            ends=loaded.codec.closing,
+            controls=loaded.codec.vocab.controls,
+            batch_size=batch_size,
+        )
         for number, drawn in enumerate(found):
             whole = loaded.text_of(text, drawn.ids)
             if as_json:
@@ -85,7 +93,8 @@ def _stream(loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig) 
         sys.stdout.flush()
         shown = whole
 
-    sampling.sample(loaded.model, ids, [0], config, ends=loaded.codec.closing, on_token=on_token)
+    ends, controls = loaded.codec.closing, loaded.codec.vocab.controls
+    sampling.sample(loaded.model, ids, [0], config, ends=ends, controls=controls, on_token=on_token)
     sys.stdout.write("\n")
 
 

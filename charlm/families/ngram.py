@@ -39,6 +39,11 @@ def fit(model: Ngram, job: Job) -> Outcome:
     config: NgramConfig = job.family
     if config.smoothing == "arpa":
         raise ConfigError("--smoothing arpa is for imported models", hint=f"choose from {', '.join(SMOOTHERS)}")
+    if len(job.texts.train.ids) > job.texts.train.facts.tokens:
+        raise ConfigError(
+            "an n-gram counts every token that it reads, so it cannot learn from documents with control tokens",
+            hint="give it the documents alone, or train a recurrent model",
+        )
     began = time.monotonic()
     with scratch_folder() as scratch:
         watch = _Watch(job.journal, job.report)

@@ -148,7 +148,7 @@ class Evaluation:
         found = scoring.details(run.model, run.codec, self.documents(run), carried=self.carried(run))
         for number, (encoded, _, log_probs) in enumerate(found):
             unknown = iter(encoded.unknown)
-            for place, (token, log_prob) in enumerate(zip(encoded.ids, log_probs.tolist(), strict=True)):
+            for place, (token, log_prob) in enumerate(zip(encoded.targets, log_probs.tolist(), strict=True)):
                 shown = "<EOS>" if token == EOS else next(unknown) if token == UNK else run.codec.vocab.tokens[token]
                 yield {"document": number, "place": place, "token": shown, "known": token != UNK, "log_prob": log_prob}
 

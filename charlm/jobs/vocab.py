@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from charlm.config.text import TextConfig
 from charlm.errors import VocabError
@@ -31,21 +32,23 @@ def of_files(sources: list[str], config: TextConfig, *, shard: tuple[int, int] =
 def _sum(folders: list[Path], config: TextConfig, note: Note) -> Census:
     codecs = [Codec.load(folder) for folder in folders]
     for folder, codec in zip(folders, codecs, strict=True):
-        if (codec.level, codec.reading, codec.tokenizer.spec()) != (
-            codecs[0].level,
-            codecs[0].reading,
-            codecs[0].tokenizer.spec(),
-        ):
+        if _kind(codec) != _kind(codecs[0]):
             raise VocabError(
                 f"{folder} cuts text otherwise than {folders[0]}, so their counts do not add",
-                hint="count all shards with the same --level, --reading and --user-dict",
+                hint="count all shards with the same --level, --reading, --user-dict and control tokens",
             )
         if codec.vocab.counts[vocab.UNK]:
             note(f"{folder} has left out rare tokens already; count shards with --min-count 1 to add them exactly")
     counts = sum((codec.vocab.counter() for codec in codecs), Counter[str]())
     made, loss = build(counts, config)
     first = codecs[0]
-    return Census(Codec(first.tokenizer, made, level=first.level, reading=first.reading), loss, Survey())
+    summed = Codec(first.tokenizer, made, level=first.level, reading=first.reading)
+    return Census(summed.with_controls(first.vocab.control_names), loss, Survey())
+
+
+def _kind(codec: Codec) -> tuple[Any, ...]:
+    """What shards must have in common."""
+    return codec.level, codec.reading, codec.tokenizer.spec(), codec.vocab.control_names
 
 
 def unknown_of(folder: Path, sources: list[str], config: TextConfig, *, note: Note) -> tuple[Loss, dict[str, Loss]]:
