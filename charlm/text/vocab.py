@@ -115,7 +115,7 @@ class Vocab:
     def id(self, token: str) -> int:
         """The id of a token; one that a text spells like a special or a control token is unknown, never special."""
         number = UNK if token in SPELLED_SPECIALS else self.ids.get(token, UNK)
-        return UNK if number in self.control_ids else number
+        return number if number >= len(SPECIALS) + self.controls else UNK
 
     def control(self, name: str) -> int:
         """The id of a control token; raises VocabError where there is none of this name."""
