@@ -95,6 +95,12 @@ def test_a_room_says_what_it_is(room):
     assert said.startswith("STEPS: " if room in STEPS else "CHOICE: "), said[:40]
 
 
+def test_a_command_has_one_file_of_the_same_name_as_its_job():
+    jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
+    assert commands - jobs == {"app", "console", "options"} | {"sample", "run"}  # a sample and a run need no job
+    assert jobs - commands == {"watching", "prepare", "trial", "describe"}  # for several commands, or parts of one
+
+
 def test_every_room_is_of_a_known_kind():
     rooms = {room_of(path) for path in SOURCES} - {"."}
     assert rooms == {*STEPS, *CHOICES}

@@ -33,7 +33,7 @@ def evaluate(
 
     charlm eval checkpoints/tang valid.txt
     """
-    from charlm.jobs import evaluate as evaluation
+    from charlm.jobs.evaluate import Evaluation, compare
 
     *names, source = runs
     paths = [Path(name) for name in names]
@@ -45,7 +45,7 @@ def evaluate(
         )
     texts = build(TextConfig, given(encoding=encoding, field=field))
     with Talk(quiet) as talk:
-        job = evaluation.Evaluation(source, texts, part=part, context=context, note=talk.note)
+        job = Evaluation(source, texts, part=part, context=context, note=talk.note)
         if per_token:
             for path in paths:
                 for record in job.tokens(path, device):
@@ -55,7 +55,7 @@ def evaluate(
     for result in results:
         emit_json(result.to_json()) if as_json else _show(result, alone=len(results) == 1)
     if len(results) > 1 and not as_json:
-        _compare(evaluation.compare(results))
+        _compare(compare(results))
 
 
 def _show(result: Any, alone: bool) -> None:

@@ -18,6 +18,7 @@ from charlm.errors import StorageError
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line; keys are stable.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No talk on stderr, only errors.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Overwrite an output file that exists.")]
+RunPath: TypeAlias = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory written by `charlm train`.")]
 Device: TypeAlias = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")]
 
 METAVARS = {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}

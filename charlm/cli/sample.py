@@ -8,7 +8,7 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
-from charlm.cli.options import AsJson, Device, Quiet, page, takes
+from charlm.cli.options import AsJson, Device, Quiet, RunPath, page, takes
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @takes(page(SamplingConfig))
 def sample(
-    run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
+    run: RunPath,
     prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
     prompt_file: Annotated[Path | None, typer.Option(help="Prompts from a file, one a line.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples for each prompt.")] = 1,

@@ -91,10 +91,10 @@ def train(
 
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
-    from charlm.jobs import trial as estimating
     from charlm.jobs.train import resume as resume_run
     from charlm.jobs.train import settle
     from charlm.jobs.train import train as train_run
+    from charlm.jobs.trial import estimate
     from charlm.jobs.watching import Watcher
     from charlm.runs.run import load as load_run
 
@@ -134,7 +134,7 @@ def train(
                 knobs=asked,
             )
             if dry_run:
-                _show_estimate(estimating.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
+                _show_estimate(estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
                 return
             path = run or _free_name((settled.texts or settled.counts)[0])
             outcome = train_run(

@@ -26,7 +26,7 @@ from charlm.runs.run import load as load_run
 from charlm.runs.writing import name_taken, provenance, refuse_name
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.corpus import Facts
-from charlm.training import em as mixing
+from charlm.training import em
 
 THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
 CACHE_TOKENS = 50_000  # of the text, on which a neural cache is tuned
@@ -83,7 +83,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     if guide is not None:
         classifier = cast(Classifier, parts[guide])
         classes, class_count = _read(_Classes(parts[guide]), ids, carried).astype(np.int64), classifier.class_count
-    found = mixing.fit(log_probs, classes, class_count)
+    found = em.fit(log_probs, classes, class_count)
     if not found.history:
         raise TextError(f"no run holds anything of {job.source} possible", hint="give another text, or smooth the runs")
     if found.impossible:
@@ -158,7 +158,7 @@ def _tune_neural_cache(model: Recurrent, window: int, ids: list[list[int]], carr
         tokens += len(row) - 1
         if tokens >= CACHE_TOKENS:
             break
-    theta, weight, _ = mixing.best_cache(np.concatenate(alone), np.concatenate(remembered, axis=1), thetas=THETAS)
+    theta, weight, _ = em.best_cache(np.concatenate(alone), np.concatenate(remembered, axis=1), thetas=THETAS)
     return theta, weight
 
 
