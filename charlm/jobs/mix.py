@@ -77,6 +77,12 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
                 job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
     parts = build_mixture([run.model for run in members], len(first.codec.vocab), config, neural)
     names = _names(members, config)
+    digests = [hashes(run.path) for run in members]
+    if len(parts) == 1 and parts[0] is first.model:
+        job.note(f"{first.path} alone is no mixture: the new run says what it says; add another run, or --cache")
+    for number, same in enumerate(map(digests.index, digests)):
+        if same < number:
+            job.note(f"{names[number]} is the same run as {names[same]}: it only takes over a part of its weight")
     log_probs = np.stack([_read(model, ids, carried) for model in parts], axis=1)
     guide = guide_of(parts, config)
     classes, class_count = None, 1
@@ -98,7 +104,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
         found.history[0],
         len(log_probs),
     )
-    _save(members, output, config, neural, tuned, job, command)
+    _save(members, digests, output, config, neural, tuned, job, command)
     return tuned
 
 
@@ -177,6 +183,7 @@ def _rows(ids: list[list[int]], carried: bool) -> Iterator[list[int] | None]:
 
 def _save(
     members: list[Run],
+    digests: list[dict[str, str]],
     output: Path,
     config: MixtureConfig,
     neural: npt.NDArray[np.float64],
@@ -193,8 +200,8 @@ def _save(
         "precision": "float32",
         "parameters": sum(int(run.facts.get("parameters", 0)) for run in members),
         "members": [
-            {"name": name, "model": run.config.model, "from": str(run.path), "hashes": hashes(run.path)}
-            for name, run in zip(folders, members, strict=True)
+            {"name": name, "model": run.config.model, "from": str(run.path), "hashes": files}
+            for name, run, files in zip(folders, members, digests, strict=True)
         ],
         "tuned": {
             "on": job.source,
