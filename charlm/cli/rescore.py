@@ -19,7 +19,7 @@ from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
 from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
-from charlm.reranking.reporting import Verdict, judge
+from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
 from charlm.text.files import lines_of
 

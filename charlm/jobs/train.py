@@ -29,7 +29,7 @@ from charlm.text.codec import Codec
 from charlm.text.decoding import Note
 from charlm.training.devices import choose_device, choose_precision
 from charlm.training.gradient import Outcome
-from charlm.training.journal import Journal, Report
+from charlm.training.journal import Journal, OnEvent
 
 NOT_TRAINED = "charlm run mix RUN RUN --tune TEXT --run DIR"
 
@@ -268,7 +268,7 @@ def parameters(model: Any) -> int:
 
 
 def job_of(
-    config: RunConfig, prepared: Prepared, journal: Journal, device: torch.device, precision: Precision, report: Report
+    config: RunConfig, prepared: Prepared, journal: Journal, device: torch.device, precision: Precision, report: OnEvent
 ) -> Job:
     """What a family is asked to do."""
     return Job(

@@ -1,7 +1,7 @@
 """What a training tells the world, and what it asks to be kept.
 
 A Journal keeps checkpoints, the best weights and the history; `runs/journal.py` implements it with a run directory,
-`MemoryJournal` in memory alone. A Report is told what happens, for whoever watches. So the loop knows neither files
+`MemoryJournal` in memory alone. An OnEvent is told what happens, for whoever watches. So the loop knows neither files
 nor terminals.
 """
 
@@ -95,7 +95,7 @@ class Notice:
 
 
 Event: TypeAlias = Progress | Measured | Notice
-Report: TypeAlias = Callable[[Event], None]
+OnEvent: TypeAlias = Callable[[Event], None]  # whoever watches
 
 
 @dataclass
