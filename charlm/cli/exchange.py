@@ -19,7 +19,6 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, packed if it ends in .gz; or -.")],
     to: Annotated[str, typer.Option(help="Format: arpa.")] = "arpa",
     force: Force = False,
-    quiet: Quiet = False,
 ) -> None:
     """Write an n-gram model in a format that other programs read.
 

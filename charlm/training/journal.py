@@ -113,7 +113,7 @@ class MemoryJournal:
     def save(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
 
-    def keep(self, weights: Weights, measured: Measured) -> None:
+    def keep(self, weights: Weights, measured: Measured) -> None:  # noqa: ARG002 (a protocol's)
         self.weights = weights
 
     def record(self, measured: Measured) -> None:
