@@ -16,7 +16,7 @@ from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.text.codec import Codec
-from charlm.text.reader import Reader, one_line
+from charlm.text.reader import Reader, one_line, several
 from charlm.training.devices import choose_device
 
 
@@ -68,8 +68,11 @@ class Run:
         return self._reader
 
     def score(self, texts: Iterable[str]) -> list[TextScore]:
-        """How likely each text is, read as the training text was, by itself from the start."""
-        encoded = [self.codec.line(self.reader.line(text)) for text in texts]
+        """How likely each text is, read as the training text was, by itself from the start.
+
+        Raises ConfigError for a bare string.
+        """
+        encoded = [self.codec.line(self.reader.line(text)) for text in several(texts)]
         found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded))
         scores = [scoring.score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
         return [
@@ -78,8 +81,11 @@ class Run:
         ]
 
     def evaluate(self, documents: Iterable[str], *, report: scoring.OnTokens | None = None) -> scoring.Score:
-        """The Score of a text, read as the training text was, in the context that the run was trained with."""
-        read = map(self.reader.document, documents)
+        """The Score of a text, read as the training text was, in the context that the run was trained with.
+
+        Raises ConfigError for a bare string.
+        """
+        read = map(self.reader.document, several(documents))
         return scoring.evaluate(self.model, self.codec, read, carried=self.carried, report=report)
 
     def sample(self, prompt: str = "", count: int = 1, **knobs: Any) -> list[str]:

@@ -22,7 +22,7 @@ from charlm import storage
 from charlm.config.text import TextConfig
 from charlm.errors import TextError
 from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, nobody, normalize
-from charlm.text.reader import Reader, one_line
+from charlm.text.reader import Reader, one_line, several
 
 PartName = Literal["train", "valid", "test"]
 Kind = Literal["plain", "lines", "collection"]
@@ -71,7 +71,7 @@ def source_files(sources: Iterable[str], *, note: Note = nobody) -> list[str]:
 def _files_of(sources: Iterable[str], note: Note) -> list[tuple[str, bool]]:
     """The files of all sources, and of each whether it was named itself or found in a folder."""
     files: list[tuple[str, bool]] = []
-    for source in sources:
+    for source in several(sources, "files"):
         path = Path(source)
         try:
             is_there, is_folder = path.exists(), path.is_dir()
