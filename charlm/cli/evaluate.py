@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Device, Quiet, given, knob
+from charlm.cli.options import AsJson, Device, Quiet, given, knob, runs_and_texts_at
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
@@ -14,7 +14,12 @@ from charlm.errors import ConfigError
 
 def evaluate(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN... TEXT", help="Run directories, then the text; - is stdin.")
+        list[str],
+        typer.Argument(
+            metavar="RUN... TEXT",
+            help="Run directories, then the text; - is stdin.",
+            autocompletion=runs_and_texts_at,
+        ),
     ],
     part: Annotated[
         str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, page, takes
+from charlm.cli.options import AsJson, Quiet, page, runs_at, takes
 from charlm.config.knobs import build
 from charlm.config.models import MixtureConfig
 from charlm.config.text import TextConfig
@@ -16,7 +16,9 @@ from charlm.config.text import TextConfig
 
 @takes(page(MixtureConfig), page(TextConfig, only="encoding field"))
 def mix(
-    members: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs over one vocabulary.")],
+    members: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs over one vocabulary.", autocompletion=runs_at)
+    ],
     tune: Annotated[str, typer.Option(help="Text that the weights are tuned on, new to all runs.")],
     run: Annotated[Path, typer.Option(help="Run directory to make; it holds copies of its members.")],
     part: Annotated[

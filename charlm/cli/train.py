@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, clock, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, completing, given, page, takes
+from charlm.cli.options import AsJson, Quiet, completing, given, page, runs_at, takes
 from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
 from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
@@ -65,8 +65,12 @@ def train(
     ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Take these counts away again; repeatable.")] = None,
     vocab: Annotated[Path | None, typer.Option(help="Vocabulary made by `charlm vocab`, used as it is.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.")] = None,
-    init_from: Annotated[Path | None, typer.Option(help="Begin with another run's weights, matched by token.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.", autocompletion=runs_at)
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Begin with another run's weights, matched by token.", autocompletion=runs_at)
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
