@@ -45,7 +45,7 @@ class Constraint(Protocol):
 def temperature(value: float) -> Filter:
     """Sharpen (below 1) or flatten (above 1) a distribution; 0 keeps only the likeliest token."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         if value == 0:
             best = log_probs.argmax(-1, keepdim=True)
             return torch.full_like(log_probs, NEVER).scatter(-1, best, 0.0)
@@ -59,7 +59,7 @@ def temperature(value: float) -> Filter:
 def top_k(k: int) -> Filter:
     """Keep the k likeliest tokens (Fan et al. 2018); of equal ones, those with the smaller id."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         order = log_probs.argsort(dim=-1, descending=True, stable=True)
         return log_probs.scatter(-1, order[:, k:], NEVER)
 
@@ -69,7 +69,7 @@ def top_k(k: int) -> Filter:
 def top_p(p: float) -> Filter:
     """Keep the likeliest tokens that together reach probability p (Holtzman et al. 2020)."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         order = log_probs.argsort(dim=-1, descending=True, stable=True)
         probs = torch.softmax(log_probs.double(), dim=-1).gather(-1, order)
         # A token stays while what stands before it falls short of p: the first one always stays.
@@ -82,7 +82,7 @@ def top_p(p: float) -> Filter:
 def min_p(share: float) -> Filter:
     """Keep tokens at least `share` times as likely as the likeliest (Nguyen et al. 2024)."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         floor = log_probs.max(-1, keepdim=True).values + math.log(share)
         return log_probs.masked_fill(log_probs < floor, NEVER)
 
@@ -109,7 +109,7 @@ def repetition_penalty(strength: float) -> Filter:
 def never(tokens: Sequence[int]) -> Filter:
     """Forbid some tokens."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         return log_probs.index_fill(-1, torch.tensor(list(tokens), device=log_probs.device), NEVER)
 
     return apply

@@ -17,6 +17,7 @@ from charlm.models.base import LanguageModel, device_of
 from charlm.shapes import State
 from charlm.text.codec import Codec, Document, Encoded
 from charlm.text.corpus import Corpus, charged_units
+from charlm.text.reader import several
 from charlm.text.vocab import EOS, UNK
 
 LogProbArray = npt.NDArray[np.float64]
@@ -208,7 +209,7 @@ def details(
     pending: deque[Encoded] = deque()
 
     def ids() -> Iterator[list[int]]:
-        for document in documents:
+        for document in several(documents):
             pending.append(codec.encode(document))
             yield pending[-1].ids
 

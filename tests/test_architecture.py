@@ -35,7 +35,7 @@ STEPS = {
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches schedules journal devices learner gradient trial em",
-    "reranking": "error_rates weighing reporting",
+    "reranking": "error_rates weighing judging",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
@@ -95,6 +95,12 @@ def test_a_room_says_what_it_is(room):
     assert said.startswith("STEPS: " if room in STEPS else "CHOICE: "), said[:40]
 
 
+def test_a_command_has_one_file_of_the_same_name_as_its_job():
+    jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
+    assert commands - jobs == {"app", "console", "options"} | {"sample", "run"}  # a sample and a run need no job
+    assert jobs - commands == {"watching", "prepare", "trial", "describe"}  # for several commands, or parts of one
+
+
 def test_every_room_is_of_a_known_kind():
     rooms = {room_of(path) for path in SOURCES} - {"."}
     assert rooms == {*STEPS, *CHOICES}
@@ -143,6 +149,29 @@ def test_the_map_at_the_door_names_every_room_and_its_kind():
     assert told == {room: kind for room, kind in kinds.items() if "/" not in room}
     rest = {name.strip(",") for line in block.splitlines() if line.strip() for name in line.split()[:5]}
     assert set(HEIGHT) - {"__main__"} - set(told) <= rest
+
+
+KINDS = ("Callable[", "Literal[", "Mapping[")
+
+
+def meanings(path: Path) -> set[str]:
+    """The classes and kinds of functions that a file defines."""
+    found = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(node.value or node).startswith(KINDS):
+            found.add(ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0]))
+    return found
+
+
+def test_a_name_has_one_meaning_in_the_whole_house():
+    defined = [(name, path) for path in SOURCES for name in meanings(path) if not name.startswith("_")]
+    where: dict[str, list[Path]] = {}
+    for name, path in defined:
+        where.setdefault(name, []).append(path)
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+    assert {"Run", "Weights", "Note", "Part", "OnEvent"} <= set(where)  # they are looked at
 
 
 def test_no_line_loads_a_pickle():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Errors
-from charlm.reranking.reporting import Verdict, judge
+from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 
 NATS = st.floats(-100, 0)
@@ -206,7 +206,7 @@ def test_a_report_of_nothing_can_be_shown():
 
 
 def test_reports_of_different_metrics_do_not_add():
-    with pytest.raises(ValueError, match="a report of cer cannot be added to one of wer"):
+    with pytest.raises(ValueError, match="a verdict of cer cannot be added to one of wer"):
         Verdict("cer") + Verdict("wer")
 
 

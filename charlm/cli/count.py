@@ -41,10 +41,10 @@ def count(
     """
     text = build(TextConfig, knobs)
     ngram = build(NgramConfig, knobs)
-    from charlm.jobs import count as tallying
+    from charlm.jobs.count import tally
 
     with Talk(quiet) as talk:
-        told = tallying.tally(texts, text, ngram, output, vocab_folder=vocab, shard=shard_of(shard), note=talk.note)
+        told = tally(texts, text, ngram, output, vocab_folder=vocab, shard=shard_of(shard), note=talk.note)
     if as_json:
         emit_json(told)
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Device, Quiet, given, knob
+from charlm.cli.options import AsJson, Device, Quiet, given, knob, runs_and_texts_at
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
@@ -14,7 +14,12 @@ from charlm.errors import ConfigError
 
 def evaluate(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN... TEXT", help="Run directories, then the text; - is stdin.")
+        list[str],
+        typer.Argument(
+            metavar="RUN... TEXT",
+            help="Run directories, then the text; - is stdin.",
+            autocompletion=runs_and_texts_at,
+        ),
     ],
     part: Annotated[
         str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
@@ -33,7 +38,7 @@ def evaluate(
 
     charlm eval checkpoints/tang valid.txt
     """
-    from charlm.jobs import evaluate as evaluation
+    from charlm.jobs.evaluate import Evaluation, compare
 
     *names, source = runs
     paths = [Path(name) for name in names]
@@ -45,7 +50,7 @@ def evaluate(
         )
     texts = build(TextConfig, given(encoding=encoding, field=field))
     with Talk(quiet) as talk:
-        job = evaluation.Evaluation(source, texts, part=part, context=context, note=talk.note)
+        job = Evaluation(source, texts, part=part, context=context, note=talk.note)
         if per_token:
             for path in paths:
                 for record in job.tokens(path, device):
@@ -55,7 +60,7 @@ def evaluate(
     for result in results:
         emit_json(result.to_json()) if as_json else _show(result, alone=len(results) == 1)
     if len(results) > 1 and not as_json:
-        _compare(evaluation.compare(results))
+        _compare(compare(results))
 
 
 def _show(result: Any, alone: bool) -> None:

@@ -13,13 +13,13 @@ import typer
 from charlm import storage
 from charlm.choices import Choices
 from charlm.cli.console import Talk, emit, emit_json, figure
-from charlm.cli.options import AsJson, Device, Force, Quiet, refuse_overwriting
+from charlm.cli.options import AsJson, Device, Force, Quiet, RunPath, refuse_overwriting
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
 from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
-from charlm.reranking.reporting import Verdict, judge
+from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
 from charlm.text.files import lines_of
 
@@ -31,7 +31,7 @@ PEEKED = 200  # lines that the guess of a format looks at
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
+    run: RunPath,
     source: Annotated[str, typer.Argument(metavar="INPUT", help="n-best lists or plain text; - is stdin.")],
     format: Annotated[
         str, typer.Option(help="jsonl, plain (lists between blank lines), text (one score a line), or auto.")
@@ -63,7 +63,7 @@ def score(
 
     charlm score checkpoints/zh nbest.jsonl
     """
-    from charlm.jobs import rescore as rescoring
+    from charlm.jobs.rescore import Scorer
 
     FORMATS[format]
     if report is not None:
@@ -72,7 +72,7 @@ def score(
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
     formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
-    scorer = rescoring.Scorer(run, formula, unknown, cast(Metric | None, metric), device)
+    scorer = Scorer(run, formula, unknown, cast(Metric | None, metric), device)
     config = TextConfig(encoding=encoding)
     kind, lines = _kind(format, source, config, talk)
     if kind == "text":
@@ -198,12 +198,12 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
 
 
 def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_jsonl: bool, first: bool) -> None:
-    from charlm.jobs import rescore as rescoring
+    from charlm.jobs.rescore import shown
 
     if best:
         emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
-        emit(next(NBEST_FORMATS["jsonl"].render([rescoring.shown(utterance, ranked)])))
+        emit(next(NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)])))
     else:
         if not first:
             emit("")

@@ -8,11 +8,11 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
-from charlm.cli.options import AsJson, Device, Quiet, page, takes
+from charlm.cli.options import AsJson, Device, Quiet, RunPath, page, takes
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
-from charlm.text.decoding import decoded_lines
+from charlm.text.decoding import decoded_lines, nobody
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @takes(page(SamplingConfig))
 def sample(
-    run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
+    run: RunPath,
     prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
     prompt_file: Annotated[Path | None, typer.Option(help="Prompts from a file, one a line.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples for each prompt.")] = 1,
@@ -119,9 +119,6 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
 
 def _lines(raw: IO[bytes], name: str) -> list[str]:
     """Prompts in UTF-8, cut into lines as training text is; raises TextError with line and byte."""
-
-    def nobody(_: str) -> None:
-        """Nothing is guessed, so nothing is to be told."""
-
+    # In a named encoding nothing is guessed, so nothing is to be told.
     lines = (line.removesuffix("\n") for line in decoded_lines(raw, name, "utf-8", nobody))
     return [line for line in lines if line.strip()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, clock, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, completing, given, page, takes
+from charlm.cli.options import AsJson, Quiet, completing, given, page, runs_at, takes
 from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
 from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
@@ -37,7 +37,7 @@ class Signals:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = number
@@ -65,8 +65,12 @@ def train(
     ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Take these counts away again; repeatable.")] = None,
     vocab: Annotated[Path | None, typer.Option(help="Vocabulary made by `charlm vocab`, used as it is.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.")] = None,
-    init_from: Annotated[Path | None, typer.Option(help="Begin with another run's weights, matched by token.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.", autocompletion=runs_at)
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Begin with another run's weights, matched by token.", autocompletion=runs_at)
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -91,10 +95,10 @@ def train(
 
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
-    from charlm.jobs import trial as estimating
     from charlm.jobs.train import resume as resume_run
     from charlm.jobs.train import settle
     from charlm.jobs.train import train as train_run
+    from charlm.jobs.trial import estimate
     from charlm.jobs.watching import Watcher
     from charlm.runs.run import load as load_run
 
@@ -134,7 +138,7 @@ def train(
                 knobs=asked,
             )
             if dry_run:
-                _show_estimate(estimating.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
+                _show_estimate(estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
                 return
             path = run or _free_name((settled.texts or settled.counts)[0])
             outcome = train_run(

@@ -15,7 +15,7 @@ from charlm.training.journal import Measured
 from charlm.training.schedules import Place
 
 
-def fresh(config: UnigramConfig, vocab: Vocab, seed: int) -> Unigram:
+def fresh(config: UnigramConfig, vocab: Vocab, _seed: int) -> Unigram:
     """A model that has counted nothing."""
     return Unigram.from_counts([0] * len(vocab), config)
 

@@ -21,7 +21,7 @@ from charlm.text import census, corpus
 from charlm.text import files as text
 from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus
-from charlm.text.decoding import Note
+from charlm.text.decoding import Note, nobody
 from charlm.text.survey import Survey
 from charlm.training.gradient import Texts
 
@@ -48,7 +48,7 @@ def tally(
     first, of = shard
 
     def documents() -> Any:
-        return islice(text.documents(sources, config, note=lambda _: None), first - 1, None, of)
+        return islice(text.documents(sources, config, note=nobody), first - 1, None, of)
 
     if vocab_folder is None:
         if of > 1:
@@ -108,7 +108,7 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
             config.text,
             first.codec,
             "whole",
-            lambda: text.documents(config.valid, config.text, note=lambda _: None),
+            lambda: text.documents(config.valid, config.text, note=nobody),
         )
     nothing = Corpus(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64), corpus.Facts(tokens=tokens), "counts")
     facts = {

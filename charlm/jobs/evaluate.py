@@ -13,7 +13,7 @@ from charlm.runs.run import load as load_run
 from charlm.scoring import OnTokens, Score
 from charlm.text import files as text
 from charlm.text.decoding import Note
-from charlm.text.files import Part
+from charlm.text.files import PartName
 from charlm.text.vocab import EOS, UNK
 
 
@@ -120,7 +120,7 @@ class Evaluation:
         found = (
             text.documents([self.source], config, note=self.note, kept=self._kept)
             if self.part is None
-            else text.part([self.source], config, cast(Part, self.part), note=self.note, kept=self._kept)
+            else text.part([self.source], config, cast(PartName, self.part), note=self.note, kept=self._kept)
         )
         return text.some(found, self.source)
 

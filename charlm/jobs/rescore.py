@@ -16,6 +16,7 @@ from charlm.reranking.error_rates import Metric, metric_for, units
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
+from charlm.text.reader import several
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096
@@ -59,13 +60,13 @@ class Scorer:
 
     def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore]]:
         """Each text and how likely it is, in order, with bounded memory."""
-        source = iter(texts)
+        source = iter(several(texts))
         while chunk := list(islice(source, LINES_PER_CHUNK)):
             yield from zip(chunk, self.run.score(chunk), strict=True)
 
     def rank(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
         """Each utterance and its candidates in their new order, with bounded memory."""
-        source = iter(utterances)
+        source = iter(several(utterances, "utterances"))
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
             if self.metric is None:

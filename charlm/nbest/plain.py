@@ -20,7 +20,7 @@ from charlm.nbest.base import Hypothesis, Utterance, numbered
 class Plain:
     """Plain lists; they hold texts alone, and leave out ids, scores, references and other fields."""
 
-    def parse(self, lines: Iterable[str], source: str) -> Iterator[Utterance]:
+    def parse(self, lines: Iterable[str], source: str) -> Iterator[Utterance]:  # noqa: ARG002 (a protocol's)
         candidates: list[Hypothesis] = []
         lists = 0
         for _, line in numbered(lines):

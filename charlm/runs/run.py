@@ -16,7 +16,7 @@ from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.text.codec import Codec, Controlled, Document
-from charlm.text.reader import Reader, one_line
+from charlm.text.reader import Reader, one_line, several
 from charlm.training.devices import choose_device
 
 
@@ -71,8 +71,9 @@ class Run:
         """How likely each text is, read as the training text was, by itself from the start.
 
         controls  names of control tokens that are read before each text, and count for nothing
+        Raises ConfigError for a bare string.
         """
-        encoded = [self.codec.line(self.reader.line(text), controls) for text in texts]
+        encoded = [self.codec.line(self.reader.line(text), controls) for text in several(texts)]
         found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded))
         scores = [scoring.score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
         return [
@@ -81,12 +82,15 @@ class Run:
         ]
 
     def evaluate(self, documents: Iterable[Document], *, report: scoring.OnTokens | None = None) -> scoring.Score:
-        """The Score of a text, read as the training text was, in the context that the run was trained with."""
+        """The Score of a text, read as the training text was, in the context that the run was trained with.
+
+        Raises ConfigError for a bare string.
+        """
         read = (
             dataclasses.replace(document, text=self.reader.document(document.text))
             if isinstance(document, Controlled)
             else self.reader.document(document)
-            for document in documents
+            for document in several(documents)
         )
         return scoring.evaluate(self.model, self.codec, read, carried=self.carried, report=report)
 

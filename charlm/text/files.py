@@ -21,10 +21,10 @@ from typing import IO, Any, Literal, cast
 from charlm import storage
 from charlm.config.text import TextConfig
 from charlm.errors import TextError
-from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, normalize
-from charlm.text.reader import Reader, one_line
+from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, nobody, normalize
+from charlm.text.reader import Reader, one_line, several
 
-Part = Literal["train", "valid", "test"]
+PartName = Literal["train", "valid", "test"]
 Kind = Literal["plain", "lines", "collection"]
 
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
@@ -36,7 +36,7 @@ EXAMPLES = 3
 FIRST_LINES = 1000  # among which two that are not blank are looked for
 
 
-def part_of(document: str) -> Part:
+def part_of(document: str) -> PartName:
     """Which part of a corpus a document belongs to: 90 % train, 5 % valid, 5 % test.
 
     Decided by the document's own hash, so it does not depend on order or on the other documents, and
@@ -44,10 +44,6 @@ def part_of(document: str) -> Part:
     """
     bucket = int(hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) % 100
     return "train" if bucket < 90 else "valid" if bucket < 95 else "test"
-
-
-def _silent(_: str) -> None:
-    """Say nothing."""
 
 
 @dataclass
@@ -67,7 +63,7 @@ class _PassedOver:
             note(f"{what}: {self.count:,}, e.g. {'; '.join(self.examples)}")
 
 
-def source_files(sources: Iterable[str], *, note: Note = _silent) -> list[str]:
+def source_files(sources: Iterable[str], *, note: Note = nobody) -> list[str]:
     """The files of all sources, folders opened; raises TextError for what is missing or holds no text."""
     return [name for name, _ in _files_of(sources, note)]
 
@@ -75,7 +71,7 @@ def source_files(sources: Iterable[str], *, note: Note = _silent) -> list[str]:
 def _files_of(sources: Iterable[str], note: Note) -> list[tuple[str, bool]]:
     """The files of all sources, and of each whether it was named itself or found in a folder."""
     files: list[tuple[str, bool]] = []
-    for source in sources:
+    for source in several(sources, "files"):
         path = Path(source)
         try:
             is_there, is_folder = path.exists(), path.is_dir()
@@ -273,7 +269,7 @@ def _json(text: str, place: str) -> Any:
         raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
 
 
-def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
+def lines_of(source: str, config: TextConfig, *, note: Note = nobody) -> Iterator[str]:
     """The lines of one file or of stdin, normalized, with their ends, whatever format they are in."""
     name, *others = source_files([source])
     if others:
@@ -283,7 +279,7 @@ def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterat
 
 
 def documents(
-    sources: Iterable[str], config: TextConfig, *, note: Note = _silent, kept: Kept | None = None
+    sources: Iterable[str], config: TextConfig, *, note: Note = nobody, kept: Kept | None = None
 ) -> Iterator[str]:
     """All documents of the sources, in order.
 
@@ -308,7 +304,7 @@ def documents(
 
 
 def part(
-    sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent, kept: Kept | None = None
+    sources: Iterable[str], config: TextConfig, wanted: PartName, *, note: Note = nobody, kept: Kept | None = None
 ) -> Iterator[str]:
     """The documents of one part of a corpus that has no validation file of its own.
 

@@ -22,7 +22,7 @@ from charlm.shapes import State
 from charlm.text.corpus import Corpus
 from charlm.training.batches import Batch, Buckets, Stripes
 from charlm.training.devices import ALONE, Ranks, autocast
-from charlm.training.journal import Checkpoint, Journal, Measured, Notice, Progress, Report
+from charlm.training.journal import Checkpoint, Journal, Measured, Notice, OnEvent, Progress
 from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken
 from charlm.training.schedules import Budget, Place, learning_rate
 
@@ -64,7 +64,7 @@ def fit(
     precision: Precision,
     device: torch.device,
     journal: Journal,
-    report: Report,
+    report: OnEvent,
     ranks: Ranks = ALONE,
 ) -> Outcome:
     """Train `model`, a LanguageModel and an `nn.Module`, until its budget is used up or a signal comes.
@@ -108,7 +108,7 @@ class _Training:
         precision: Precision,
         device: torch.device,
         journal: Journal,
-        report: Report,
+        report: OnEvent,
         ranks: Ranks,
     ) -> None:
         self.learner = Learner.of(model, config, device)
