@@ -399,6 +399,18 @@ def test_a_member_of_another_vocabulary_is_noticed(place, mixtures, tune, tmp_pa
         load_run(path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "[" * 100_000, "{}", '{"model": 1}', '{"model": "x"}', '{"model": "ngram"}', '{"model": "x", "x": {}}']
+    + [f'{{"model": "ngram", "ngram": {page}}}' for page in ("[1]", "null", '"order"', '{"order": "x"}')],
+)
+def test_a_member_with_a_damaged_config_is_refused(mixtures, tmp_path, content):
+    path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))
+    (path / "members" / "2-counts" / "config.json").write_text(content, "utf-8")
+    with pytest.raises(RunError, match="2-counts"):
+        load_run(path)
+
+
 @pytest.mark.parametrize("members", [None, ["x"], [{"name": 1}], [{"name": "1-network", "hashes": None}], 7])
 def test_an_edited_list_of_members_is_no_bug_of_the_check(mixtures, tmp_path, members):
     path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))

@@ -8,10 +8,9 @@ copy cannot be mistaken for a fresh one.
 import array
 import contextlib
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charlm import storage
-from charlm.errors import TextError
+from charlm.errors import StorageError, TextError
 from charlm.text.codec import Codec, Document
 from charlm.text.files import kind_of
 from charlm.text.vocab import EOS, SPECIALS, SPELLED_UNKNOWN
@@ -107,16 +106,35 @@ def encode(
     Raises EmptyText where there is nothing to encode, StorageError where the disk refuses.
     """
     folder = storage.cache_folder() / "corpora" / key[:32]
-    if not (folder / "facts.json").is_file():
-        shutil.rmtree(folder, ignore_errors=True)  # without its facts it is of no use and only stands in the way
+    facts = _facts_of(folder, _dtype(len(codec.vocab)))
+    if facts is None:
+        shutil.rmtree(folder, ignore_errors=True)  # damaged it is of no use and only stands in the way
         with storage.whole_folder(folder, other_wins=True) as temporary:
             _write(documents(), codec, temporary, report)
         _drop_old(folder.parent, keep=folder)
-    facts = Facts(**json.loads((folder / "facts.json").read_text("utf-8")))
+        facts = _facts_of(folder, _dtype(len(codec.vocab)))
+    if facts is None:
+        raise StorageError(f"{folder} is damaged, and could not be made again", hint="remove it: it is only a cache")
     with contextlib.suppress(OSError):
         folder.touch()  # a sign of use, for _drop_old
     ids = map_array(folder / "ids.bin", _dtype(len(codec.vocab)))
     return Corpus(ids, map_array(folder / "starts.bin", np.int64), facts, key, codec.vocab.controls)
+
+
+def _facts_of(folder: Path, dtype: npt.DTypeLike) -> Facts | None:
+    """The facts of a cached corpus; None where it is not there, or not whole: then it can be made again."""
+
+    def problem(reason: str) -> StorageError:
+        return StorageError(reason, hint="the cache can be made again")
+
+    names = [field.name for field in fields(Facts)]
+    try:
+        found = storage.read_json(folder / "facts.json", error=problem, shape=dict.fromkeys(names, int))
+        ids, starts = map_array(folder / "ids.bin", dtype), map_array(folder / "starts.bin", np.int64)
+    except (StorageError, OSError, ValueError):  # ValueError: a number was cut in two
+        return None
+    facts = Facts(**{name: found[name] for name in names})
+    return facts if len(starts) == facts.documents + 1 and starts[-1] == len(ids) else None
 
 
 def _dtype(vocab_size: int) -> npt.DTypeLike:

@@ -7,7 +7,6 @@ holds texts. How bytes become lines is `decoding.py`'s work.
 """
 
 import hashlib
-import json
 import re
 import sys
 import tempfile
@@ -245,8 +244,8 @@ def _is_object(line: str) -> bool:
     if not line.lstrip().startswith("{"):
         return False
     try:
-        return bool(json.loads(line))
-    except (ValueError, RecursionError):
+        return bool(storage.parse_json(line))
+    except ValueError:
         return False
 
 
@@ -264,8 +263,8 @@ def _collection(lines: Iterable[str], name: str) -> Iterator[tuple[str, Any]]:
 
 def _json(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # besides bad syntax: numbers of thousands of digits
+        return storage.parse_json(text)
+    except ValueError as error:  # besides bad syntax: numbers of thousands of digits
         raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
 
 
