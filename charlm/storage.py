@@ -81,10 +81,17 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def exists(path: Path) -> bool:
     """Whether something is there; nothing can be under a name that the system does not take."""
-    try:
-        return path.exists()
-    except OSError:
-        return False
+    return os.path.exists(path)  # noqa: PTH110 (pathlib raises for such names, and where a folder may not be entered)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there, under a name that anybody may have given."""
+    return os.path.isdir(path)  # noqa: PTH112 (as above)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a plain file is there, under a name that anybody may have given."""
+    return os.path.isfile(path)  # noqa: PTH113 (as above)
 
 
 def is_stream(path: Path) -> bool:
@@ -311,7 +318,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
             f"{path} is a damaged gzip file: {error}", hint=f"try `gzip -t {path}`, or fetch it again"
         ) from error
     except OSError as error:
-        hint = "check the spelling, or give `-` to read from stdin" if not path.exists() else "check its permissions"
+        hint = "check the spelling, or give `-` to read from stdin" if not exists(path) else "check its permissions"
         raise TextError(f"cannot read {path}: {_why(error)}", hint=hint) from error
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charlm import storage
 from charlm.cli.console import Talk, clock, emit_json, figure, table
 from charlm.cli.options import AsJson, Quiet, completing, given, page, runs_at, takes
 from charlm.config.models import MODELS
@@ -158,7 +159,7 @@ def _free_name(text: str) -> Path:
     """checkpoints/NAME, or the first of NAME-2, NAME-3, … that is free."""
     name = Path(text).name.split(".")[0] or "run"
     path, number = Path("checkpoints") / name, 2
-    while path.exists():
+    while storage.exists(path):
         path, number = Path("checkpoints") / f"{name}-{number}", number + 1
     return path
 

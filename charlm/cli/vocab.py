@@ -42,7 +42,7 @@ def vocab(
     charlm vocab poems.txt -o vocab/ --level char --min-count 2
     """
     config = build(TextConfig, knobs)
-    if output is not None and output.exists():
+    if output is not None and storage.exists(output):
         raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     with Talk(quiet) as talk:
         if against is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from charlm import storage
 from charlm.config.models import NgramConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, StorageError
@@ -41,7 +42,7 @@ def tally(
     shard  (K, N): every N-th document, from the K-th
     Raises StorageError where `output` exists, and what `prepare` raises.
     """
-    if output.exists():
+    if storage.exists(output):
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)
     _tell_encodings(files, config, note)

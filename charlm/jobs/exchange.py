@@ -88,7 +88,7 @@ def import_arpa(
     Raises ArpaError for what cannot be read, RunError where `path` exists.
     """
     refuse_name(path)
-    if path.exists():
+    if storage.exists(path):
         raise name_taken(path)
     digest = hashlib.sha256()
     with _opened(source, digest) as handle:
@@ -226,5 +226,7 @@ def _opened(source: Path, digest: Any) -> Iterator[IO[bytes]]:
             f"{name} is a damaged gzip file: {error}", hint=f"try `gzip -t {name}`, or fetch it again"
         ) from error
     except OSError as error:
-        hint = "check its permissions" if source.exists() else "check the spelling, or give `-` to read from stdin"
+        hint = (
+            "check its permissions" if storage.exists(source) else "check the spelling, or give `-` to read from stdin"
+        )
         raise TextError(f"cannot read {name}: {error.strerror or error}", hint=hint) from error

@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from charlm import storage
 from charlm.config.text import TextConfig
 from charlm.errors import VocabError
 from charlm.text import files, vocab
@@ -20,7 +21,7 @@ def of_files(sources: list[str], config: TextConfig, *, shard: tuple[int, int] =
 
     shard  (K, N): every N-th document, from the K-th
     """
-    if sources and all((Path(source) / VOCAB_FILE).is_file() for source in sources):
+    if sources and all(storage.is_file(Path(source) / VOCAB_FILE) for source in sources):
         return _sum([Path(source) for source in sources], config, note)
     first, of = shard
     taken = take(islice(files.documents(sources, config, note=note), first - 1, None, of), config, Survey())

@@ -70,7 +70,7 @@ def about(path: Path) -> tuple[Codec, bool]:
 
 
 def _codec_and_facts(path: Path) -> tuple[Codec, dict[str, Any]]:
-    if not path.is_dir():
+    if not storage.is_folder(path):
         raise TextError(f"no folder of counts at {path}", hint="charlm ngram count TEXT -o DIR makes one")
     codec = Codec.load(path)
     if not (path / COUNTS_FILE).is_file():

@@ -37,7 +37,7 @@ class RunJournal:
 
     def create(self) -> None:
         """Make the directory with everything but weights; raises RunError where it exists."""
-        if self.path.exists():
+        if storage.exists(self.path):
             raise name_taken(self.path)
         with storage.whole_folder(self.path) as folder:
             self.codec.save(folder)

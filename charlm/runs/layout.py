@@ -128,8 +128,8 @@ def problem(path: Path) -> Callable[[str], CharlmError]:
 def read_facts(path: Path) -> dict[str, Any]:
     """run.json; raises RunError where `path` is no run of a format that this charlm knows."""
     tensorfiles.refuse_pickle(path)
-    if not (storage.exists(path) and path.is_dir()):
-        near = sorted(p.name for p in path.parent.iterdir() if (p / RUN_FILE).is_file()) if path.parent.is_dir() else []
+    if not storage.is_folder(path):
+        near = _runs_in(path.parent)
         there = (
             f"in {path.parent} there are: {', '.join(near[:8])}" if near else "`charlm train TEXT --run DIR` makes one"
         )
@@ -154,6 +154,14 @@ def read_facts(path: Path) -> dict[str, Any]:
     if wrong := storage.misfit(FACTS, facts):
         raise problem(path)(f"{path / RUN_FILE} does not describe a run: {wrong}")
     return typing.cast(dict[str, Any], facts)
+
+
+def _runs_in(folder: Path) -> list[str]:
+    """The names of the runs in a folder, as far as it may be looked into."""
+    try:
+        return sorted(path.name for path in folder.iterdir() if storage.is_file(path / RUN_FILE))
+    except OSError:
+        return []
 
 
 def read_config(path: Path) -> RunConfig:

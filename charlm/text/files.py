@@ -7,6 +7,7 @@ holds texts. How bytes become lines is `decoding.py`'s work.
 """
 
 import hashlib
+import os
 import re
 import sys
 import tempfile
@@ -95,7 +96,7 @@ def _files_of(sources: Iterable[str], note: Note) -> list[tuple[str, bool]]:
 def _files_in(folder: Path, note: Note) -> list[str]:
     """The text files of a folder by name, without hidden ones and without what is written about them."""
     taken, left_out = [], _PassedOver()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES and p.is_file()):
+    for path in sorted(p for p in _entries(folder) if p.suffix.lower() in TEXT_SUFFIXES and storage.is_file(p)):
         inside = path.relative_to(folder)
         if any(part.startswith(".") for part in inside.parts) or ABOUT.match(path.name):
             left_out.add(str(inside))
@@ -109,9 +110,20 @@ def _files_in(folder: Path, note: Note) -> list[str]:
     return taken
 
 
+def _entries(folder: Path) -> Iterator[Path]:
+    """All that is in a folder and below, but folders; raises TextError where one may not be looked into."""
+
+    def refuse(error: OSError) -> None:
+        if not any(part.startswith(".") for part in Path(error.filename).relative_to(folder).parts):
+            raise TextError(f"cannot read {error.filename}: {error.strerror}", hint="check its permissions") from error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place) / name for name in names)
+
+
 def can_be_read_twice(files: Iterable[str]) -> bool:
     """Whether all are plain files: stdin and pipes flow by only once."""
-    return all(name != "-" and Path(name).is_file() for name in files)
+    return all(name != "-" and storage.is_file(Path(name)) for name in files)
 
 
 def _texts_of(record: Any, name: str, depth: int = 0) -> Iterator[tuple[str | None, Any]]:
