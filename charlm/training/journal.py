@@ -100,7 +100,7 @@ OnEvent: TypeAlias = Callable[[Event], None]  # whoever watches
 
 @dataclass
 class MemoryJournal:
-    """A Journal that keeps everything in memory: for tests, trials and `charlm.train` without a directory."""
+    """A Journal that keeps everything in memory: for trials and tests."""
 
     checkpoint: Checkpoint | None = None
     weights: Weights | None = None

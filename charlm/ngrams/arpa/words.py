@@ -111,7 +111,7 @@ def words_of(tokens: list[str]) -> list[str]:
 
 
 def blocks_of(tables: Tables) -> Iterator[tuple[Array, Array, Array | None]]:
-    """The n-grams as `arpa.write` takes them, over the words of `words_of`."""
+    """The n-grams as `writing.write` takes them, over the words of `words_of`."""
     begin = tables.vocab_size
     for n in range(1, tables.order + 1):
         for ids, log_probs, backoffs in tables.grams(n):
