@@ -13,7 +13,7 @@ import typer
 from charlm import storage
 from charlm.choices import Choices
 from charlm.cli.console import Talk, emit, emit_json, figure
-from charlm.cli.options import AsJson, Device, Force, Quiet, refuse_overwriting
+from charlm.cli.options import AsJson, Device, Force, Quiet, ShardOption, refuse_overwriting, shard_of
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Utterance
@@ -21,7 +21,7 @@ from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.reporting import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
-from charlm.text.files import lines_of
+from charlm.text.files import lines_of, some
 
 if TYPE_CHECKING:
     from charlm.jobs.rescore import Scorer
@@ -51,6 +51,7 @@ def score(
         str, typer.Option(help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
     ] = "charged",
     report: Annotated[Path | None, typer.Option(help="Write the error rates to this JSON file.")] = None,
+    shard: ShardOption = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the input.")] = None,
     force: Force = False,
     device: Device = "cpu",
@@ -72,28 +73,27 @@ def score(
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
     formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
-    scorer = rescoring.Scorer(run, formula, unknown, cast(Metric | None, metric), device)
+    scorer = rescoring.Scorer(run, formula, unknown, cast(Metric | None, metric), device, shard=shard_of(shard))
     config = TextConfig(encoding=encoding)
     kind, lines = _kind(format, source, config, talk)
     if kind == "text":
-        impossible = _score_lines(scorer, (line.strip() for line in lines if line.strip()), as_json)
+        impossible = _score_lines(scorer, some((line.strip() for line in lines if line.strip()), source), as_json)
         if impossible:
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         return
     as_jsonl = as_json or kind == "jsonl"
-    total: Verdict | None = None
+    total: Verdict | None = None  # until a list shows the metric; a shard may hold none
     partial: Counter[str] = Counter()
     used: set[str] = set()
     ignored: Counter[str] = Counter()
-    for utterance, ranked in scorer.rank(NBEST_FORMATS[kind].parse(lines, source)):
+    for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(lines, source), source, "lists")):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
         partial.update(ranked.partial)
         used.update(ranked.used)
         ignored.update(_ignored(utterance, formula))
-    if total is None:
-        raise TextError(f"{source} holds no lists", hint="is it empty? `charlm score --help` lists the formats")
+    total = total or Verdict(scorer.metric or "cer")
     for name, lists in partial.items():
         talk.note(f"{lists:,} lists have scores.{name} for some candidates only; it was left out there")
     for name, lists in sorted(ignored.items()):
@@ -183,17 +183,14 @@ def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str
 
 def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
     """Show the lines; how many of them are impossible."""
-    empty, impossible = True, 0
+    impossible = 0
     for text, found in scorer.lines(lines):
-        empty = False
         impossible += found.log_prob == -math.inf
         if as_json:
             emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
                        "unknown": found.unknown})  # fmt: skip
         else:
             emit(f"{found.log_prob:.4f}\t{text}")
-    if empty:
-        raise TextError("the input holds no text", hint="one text a line")
     return impossible
 
 
