@@ -16,7 +16,7 @@ from charlm.cli.console import Talk, emit, emit_json, figure
 from charlm.cli.options import AsJson, Device, Force, Quiet, ShardOption, refuse_overwriting, shard_of
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
-from charlm.nbest import NBEST_FORMATS, Utterance
+from charlm.nbest import NBEST_FORMATS, Source, Utterance
 from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.reporting import Verdict, judge
@@ -26,7 +26,6 @@ from charlm.text.files import lines_of, some
 if TYPE_CHECKING:
     from charlm.jobs.rescore import Scorer
 
-FORMATS = Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"], ""))
 PEEKED = 200  # lines that the guess of a format looks at
 
 
@@ -66,7 +65,7 @@ def score(
     """
     from charlm.jobs import rescore as rescoring
 
-    FORMATS[format]
+    Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"]))[format]
     if report is not None:
         refuse_overwriting(report, "--report", force)
     talk = Talk(quiet)
@@ -75,18 +74,20 @@ def score(
     formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
     scorer = rescoring.Scorer(run, formula, unknown, cast(Metric | None, metric), device, shard=shard_of(shard))
     config = TextConfig(encoding=encoding)
-    kind, lines = _kind(format, source, config, talk)
+    kind, origin = _lists(format, source, config, talk)
     if kind == "text":
-        impossible = _score_lines(scorer, some((line.strip() for line in lines if line.strip()), source), as_json)
+        impossible = _score_lines(
+            scorer, some((line.strip() for line in origin.lines() if line.strip()), source), as_json
+        )
         if impossible:
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         return
-    as_jsonl = as_json or kind == "jsonl"
+    as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
     total: Verdict | None = None  # until a list shows the metric; a shard may hold none
     partial: Counter[str] = Counter()
     used: set[str] = set()
     ignored: Counter[str] = Counter()
-    for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(lines, source), source, "lists")):
+    for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
@@ -158,11 +159,16 @@ def _why_worse(total: Verdict, with_sound: bool, lm_weight: float, length_weight
     return "reranking made the lists worse than they were; likely causes: " + "; ".join(causes)
 
 
-def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Iterator[str]]:
-    """The format, guessed from the first lines if need be, and all lines."""
+def _lists(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Source]:
+    """The format, guessed from a folder's files or from the first lines if need be, and where its lines are."""
+    from charlm.jobs import rescore as rescoring
+
+    kind = rescoring.format_of_folder(source) or "auto" if format == "auto" else format
+    if kind in NBEST_FORMATS and NBEST_FORMATS[kind].files:
+        return kind, rescoring.source_of_folder(source, NBEST_FORMATS[kind].files, config, note=talk.note)
     lines = lines_of(source, config, note=talk.note)
-    if format != "auto":
-        return format, lines
+    if kind != "auto":
+        return kind, Source.of(lines, source)
     head = []
     for line in lines:
         head.append(line)
@@ -178,7 +184,7 @@ def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str
     guess = "jsonl" if inner.startswith("{") else "plain" if re.search(r"\n\s*\n", inner) else "text"
     if guess == "plain":
         talk.note("blank lines inside: read as n-best lists; --format text scores every line by itself")
-    return guess, chain(head, lines)
+    return guess, Source.of(chain(head, lines), source)
 
 
 def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
@@ -194,13 +200,21 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
     return impossible
 
 
+class _Output:
+    """Stdout as the target of a format of one file."""
+
+    def write(self, line: str, file: str = "") -> None:
+        """One line of data."""
+        emit(line)
+
+
 def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_jsonl: bool, first: bool) -> None:
     from charlm.jobs import rescore as rescoring
 
     if best:
         emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
-        emit(next(NBEST_FORMATS["jsonl"].render([rescoring.shown(utterance, ranked)])))
+        NBEST_FORMATS["jsonl"].render([rescoring.shown(utterance, ranked)], _Output())
     else:
         if not first:
             emit("")
