@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Device, Quiet, given, knob, runs_and_texts_at
+from charlm.cli.options import AsJson, Device, Quiet, ShardOption, given, knob, runs_and_texts_at, shard_of
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
@@ -28,6 +28,7 @@ def evaluate(
     per_token: Annotated[
         bool, typer.Option("--per-token", help="A JSON line for each token instead of totals.")
     ] = False,
+    shard: ShardOption = None,
     encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
     field: Annotated[str | None, knob(TextConfig, "field")] = None,
     device: Device = "cpu",
@@ -49,8 +50,9 @@ def evaluate(
             "an empty name was given where a run is wanted", hint="is a variable unset? `.` is this folder"
         )
     texts = build(TextConfig, given(encoding=encoding, field=field))
+    mine = shard_of(shard)
     with Talk(quiet) as talk:
-        job = Evaluation(source, texts, part=part, context=context, note=talk.note)
+        job = Evaluation(source, texts, part=part, context=context, shard=mine, note=talk.note)
         if per_token:
             for path in paths:
                 for record in job.tokens(path, device):

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -15,12 +16,15 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from charlm import storage
 from charlm.config.knobs import fields_of, help_of
-from charlm.errors import StorageError
+from charlm.errors import ConfigError, StorageError
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line; keys are stable.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No talk on stderr, only errors.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Overwrite an output file that exists.")]
 Device: TypeAlias = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")]
+ShardOption: TypeAlias = Annotated[
+    str | None, typer.Option("--shard", metavar="K/N", help="Only every N-th document or list, from the K-th.")
+]
 
 METAVARS = {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}
 DEEPEST = 3  # folders below the one that was typed, in which runs are looked for
@@ -204,6 +208,20 @@ def refuse_overwriting(output: Path, option: str, force: bool) -> None:
             f"{option} {output} exists already; nothing was changed",
             hint="choose another name, or give --force to overwrite it",
         )
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """K/N as numbers, 1/1 where nothing was asked for; raises ConfigError.
+
+    >>> shard_of("2/3"), shard_of(None)
+    ((2, 3), (1, 1))
+    """
+    if text is None:
+        return 1, 1
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"--shard {text!r} is no part like 1/4", hint="K/N with 1 ≤ K ≤ N")
+    return int(found[1]), int(found[2])
 
 
 def given(**options: Any) -> dict[str, Any]:

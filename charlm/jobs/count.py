@@ -1,9 +1,8 @@
 """Texts to n-gram counts on the disk, and counts from there to what a model learns from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def tally(
     output: Path,
     *,
     vocab_folder: Path | None,
-    shard: tuple[int, int],
+    shard: text.Shard,
     note: Note,
 ) -> dict[str, Any]:
     """Count the n-grams of some files and keep them in the folder `output`; returns what is to be told of them.
@@ -46,13 +45,12 @@ def tally(
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)
     _tell_encodings(files, config, note)
-    first, of = shard
 
-    def documents() -> Any:
-        return islice(text.documents(sources, config, note=nobody), first - 1, None, of)
+    def documents() -> Iterator[str]:
+        return text.sharded(text.documents(sources, config, note=nobody), shard)
 
     if vocab_folder is None:
-        if of > 1:
+        if shard != text.WHOLE:
             raise ConfigError(
                 "shards must share a vocabulary for their counts to add",
                 hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
@@ -61,9 +59,8 @@ def tally(
     else:
         codec = Codec.load(vocab_folder)
         config = replace(config, reading=codec.reading, level=codec.level)
-    if config.carries and of > 1:
-        raise ConfigError("--shard takes single documents, so it does not go with carried text", hint="leave it out")
-    made = encoded(files, config, codec, f"shard {first}/{of}", documents)
+    text.refuse_shards_of_carried(config.carries, shard)
+    made = encoded(files, config, codec, "shard {}/{}".format(*shard), documents)
     beginnings = np.zeros(1, dtype=np.int64) if config.carries else made.starts[:-1]
     facts = {"context": "carried" if config.carries else "line", **asdict(made.facts)}
     with scratch_folder() as scratch:

@@ -1,13 +1,12 @@
 """Texts, or vocabularies of shards, to a vocabulary; and what a vocabulary does not know of a text."""
 
 from collections import Counter
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from charlm import storage
 from charlm.config.text import TextConfig
-from charlm.errors import VocabError
+from charlm.errors import ConfigError, VocabError
 from charlm.text import files, vocab
 from charlm.text.census import Census, build, script_of, take
 from charlm.text.codec import VOCAB_FILE, Codec
@@ -16,15 +15,22 @@ from charlm.text.survey import Survey
 from charlm.text.vocab import Loss
 
 
-def of_files(sources: list[str], config: TextConfig, *, shard: tuple[int, int] = (1, 1), note: Note) -> Census:
+def of_files(sources: list[str], config: TextConfig, *, shard: files.Shard = files.WHOLE, note: Note) -> Census:
     """The census of text files, or the sum of vocabularies that were made of shards.
 
     shard  (K, N): every N-th document, from the K-th
+    Raises ConfigError for a shard of such vocabularies, which were counted already.
     """
     if sources and all(storage.is_file(Path(source) / VOCAB_FILE) for source in sources):
+        if shard != files.WHOLE:
+            raise ConfigError(
+                "--shard takes documents of a text, and vocabularies have none", hint="leave it out to add them"
+            )
         return _sum([Path(source) for source in sources], config, note)
-    first, of = shard
-    taken = take(islice(files.documents(sources, config, note=note), first - 1, None, of), config, Survey())
+    if shard != files.WHOLE and (config.min_count > 1 or config.max_size or config.coverage):
+        note("a shard that leaves rare tokens out does not add exactly; keep --min-count, --max-size for the sum")
+    documents = files.documents(sources, config, note=note)
+    taken = take(files.sharded(documents, shard), config, Survey())
     while taken.survey.remarks:  # told here, and not once more among the findings, which not every caller shows
         note(taken.survey.remarks.pop(0))
     return taken
@@ -52,12 +58,14 @@ def _kind(codec: Codec) -> tuple[Any, ...]:
     return codec.level, codec.reading, codec.tokenizer.spec(), codec.vocab.control_names
 
 
-def unknown_of(folder: Path, sources: list[str], config: TextConfig, *, note: Note) -> tuple[Loss, dict[str, Loss]]:
-    """What the vocabulary in `folder` does not know of a text: in all, and by script."""
+def unknown_of(
+    folder: Path, sources: list[str], config: TextConfig, *, shard: files.Shard = files.WHOLE, note: Note
+) -> tuple[Loss, dict[str, Loss]]:
+    """What the vocabulary in `folder` does not know of a text, or of a shard of it: in all, and by script."""
     codec = Codec.load(folder)
     reading = TextConfig(reading=codec.reading, encoding=config.encoding, field=config.field, simplify=config.simplify)
     documents = files.some(files.documents(sources, reading, note=note), ", ".join(sources))
-    counts = vocab.count(documents, codec.tokenizer, closing=False)
+    counts = vocab.count(files.sharded(documents, shard), codec.tokenizer, closing=False)
     scripts: dict[str, Counter[str]] = {}
     for token, n in counts.items():
         scripts.setdefault(script_of(token), Counter())[token] += n

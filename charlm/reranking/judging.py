@@ -88,24 +88,33 @@ class Verdict:
 
         metric                     cer, wer or mer
         first, reranked, oracle    error rates; None without reference units
+        …_errors                   the errors of each, as counts
         gap_closed                 see the property; None without a gap
         pairwise_accuracy, pairs   see the property; how many pairs there were
-        utterances                 lists judged
+        pairs_won                  those won, ties one half
+        utterances, candidates     lists judged, and the candidates in them
         reference_units            characters or words of their references
         mean_candidates            candidates per list judged; None without lists
         without_reference          lists that could not be judged
         impossible, empty          candidates that the model holds impossible; lists without candidates
         tokens, unknown_tokens     tokens of all candidates, and those that the language model does not know
+
+        Counts of shards add to those of the whole; rates do not.
         """
         return {
             "metric": self.metric,
             "first": self.first.rate,
             "reranked": self.reranked.rate,
             "oracle": self.oracle.rate,
+            "first_errors": self.first.total,
+            "reranked_errors": self.reranked.total,
+            "oracle_errors": self.oracle.total,
             "gap_closed": self.gap_closed,
             "pairwise_accuracy": self.pairwise_accuracy,
             "pairs": self.pairs,
+            "pairs_won": self.pairs_won,
             "utterances": self.utterances,
+            "candidates": self.candidates,
             "reference_units": self.first.reference_units,
             "mean_candidates": self.mean_candidates,
             "without_reference": self.without_reference,

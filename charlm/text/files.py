@@ -14,18 +14,22 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, TypeAlias, TypeVar, cast
 
 from charlm import storage
 from charlm.config.text import TextConfig
-from charlm.errors import TextError
+from charlm.errors import ConfigError, TextError
 from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, nobody, normalize
 from charlm.text.reader import Reader, one_line, several
 
+Item = TypeVar("Item")
 PartName = Literal["train", "valid", "test"]
+Shard: TypeAlias = tuple[int, int]  # (K, N): every N-th document, from the K-th
 Kind = Literal["plain", "lines", "collection"]
+
+WHOLE: Shard = (1, 1)
 
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
 # What stands in a folder of texts beside them, whatever follows in the name: README.zh-CN.md, LICENSE-CC.txt.
@@ -339,11 +343,30 @@ def part(
             yield mine
 
 
-def some(found: Iterable[str], source: str) -> Iterator[str]:
-    """Pass documents on; raises TextError where there are none."""
+def some(found: Iterable[Item], source: str, what: str = "text") -> Iterator[Item]:
+    """Pass documents or lists on; raises TextError where there are none."""
     empty = True
     for document in found:
         empty = False
         yield document
     if empty:
-        raise TextError(f"{source} holds no text", hint="is it empty, or every line blank?")
+        raise TextError(f"{source} holds no {what}", hint="is it empty, or every line blank?")
+
+
+def sharded(found: Iterable[Item], shard: Shard) -> Iterator[Item]:
+    """Every N-th of some documents or lists, from the K-th: all shards together are the whole.
+
+    >>> list(sharded("abcdefg", (2, 3)))
+    ['b', 'e']
+    """
+    first, of = shard
+    return islice(found, first - 1, None, of)
+
+
+def refuse_shards_of_carried(carried: bool, shard: Shard) -> None:
+    """Raise ConfigError where documents hang on those before them, so that the figures of shards would not add."""
+    if carried and shard != WHOLE:
+        raise ConfigError(
+            "--shard takes single documents, so it does not go with carried text",
+            hint="leave it out; the state would miss what stands before each document",
+        )
