@@ -22,7 +22,7 @@ from charlm.jobs.train import resume, settle, train
 from charlm.runs.layout import RunConfig
 from charlm.runs.run import Run, load
 from charlm.sampling import sample
-from charlm.scoring import details, evaluate, evaluate_corpus
+from charlm.scoring import NATS_GRID, details, evaluate, evaluate_corpus
 from charlm.text.codec import Codec, Controlled, Encoded
 from charlm.text.corpus import encode
 from charlm.text.vocab import EOS, UNK, Vocab
@@ -184,7 +184,8 @@ def test_a_corpus_is_measured_as_its_text_is(corpus):
         some = evaluate(model, CODEC, DOCUMENTS * 8, carried=carried)
         other = evaluate_corpus(model, corpus, carried=carried)
         assert (some.tokens, some.characters) == (other.tokens, other.characters)
-        assert some.nats == pytest.approx(other.nats, rel=1e-12)
+        # The figures of documents lie on a grid, so that they add exactly; those of a corpus do not.
+        assert some.nats == pytest.approx(other.nats, abs=len(DOCUMENTS) * 8 / NATS_GRID)
 
 
 def test_details_tell_of_targets_only_and_an_impossible_control_token_costs_nothing():
