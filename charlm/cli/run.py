@@ -128,7 +128,7 @@ def plot(
 def export(
     run: RunPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, packed if it ends in .gz; or -.")],
-    to: Annotated[str, typer.Option(help="Format: arpa.")] = "arpa",
+    to: Annotated[str, typer.Option(metavar="NAME", help="Format: arpa.")] = "arpa",
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -163,7 +163,7 @@ def import_(
     run: Annotated[Path, typer.Option(help="Run directory to make.")],
     level: Annotated[
         str | None,
-        typer.Option(help="How text is cut: char, word, spaced or mixed. [default: char or spaced]"),
+        typer.Option(metavar="NAME", help="How text is cut: char, word, spaced or mixed. [default: char or spaced]"),
     ] = None,
     lenient: Annotated[bool, typer.Option("--lenient", help="Repair what can be repaired, and say what.")] = False,
     encoding: Annotated[str | None, typer.Option(help="Encoding of its words. [default: utf-8]")] = None,
@@ -201,7 +201,7 @@ def mix(
     tune: Annotated[str, typer.Option(help="Text that the weights are tuned on, new to all runs.")],
     run: Annotated[Path, typer.Option(help="Run directory to make; it holds copies of its members.")],
     part: Annotated[
-        str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
+        str | None, typer.Option(metavar="NAME", help="Only this part of a split corpus: train, valid or test.")
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -211,7 +211,7 @@ def mix(
 
     The weights are those that are best on the text of --tune.
 
-    charlm run mix checkpoints/tang-lstm checkpoints/tang-kn5 --tune valid.txt --run checkpoints/tang-mix
+    charlm run mix checkpoints/tang checkpoints/kn5 --tune valid.txt --run mixed
     """
     import shlex
     import sys
