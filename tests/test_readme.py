@@ -146,3 +146,11 @@ def test_the_commands_in_earnest_for_counts_mixtures_and_pipes_run_in_the_order_
 def test_training_from_a_pipe_is_refused_as_the_readme_says():
     ended = CliRunner().invoke(app, ["train", "-"], input="你好\n")
     assert ended.exit_code == 1 and "error: " in ended.stderr and "hint: " in ended.stderr
+
+
+def test_no_help_at_80_columns_breaks_a_name_or_a_short_default_or_shows_a_range_as_code():
+    page = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    lines = [line for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) > 200 and max(map(len, lines)) <= 80
+    for line in lines:
+        assert not re.search(r"\w-$|\[default:$|<=x|x>=|\.  \[", line), line

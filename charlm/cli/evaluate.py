@@ -22,9 +22,11 @@ def evaluate(
         ),
     ],
     part: Annotated[
-        str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
+        str | None, typer.Option(metavar="NAME", help="Only this part of a split corpus: train, valid or test.")
     ] = None,
-    context: Annotated[str | None, typer.Option(help="line or carried. [default: as in training]")] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="line or carried. [default: as in training]")
+    ] = None,
     per_token: Annotated[
         bool, typer.Option("--per-token", help="A JSON line for each token instead of totals.")
     ] = False,

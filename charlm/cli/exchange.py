@@ -17,7 +17,7 @@ from charlm.errors import ConfigError
 def export(
     run: RunPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, packed if it ends in .gz; or -.")],
-    to: Annotated[str, typer.Option(help="Format: arpa.")] = "arpa",
+    to: Annotated[str, typer.Option(metavar="NAME", help="Format: arpa.")] = "arpa",
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -46,7 +46,7 @@ def import_(
     run: Annotated[Path, typer.Option(help="Run directory to make.")],
     level: Annotated[
         str | None,
-        typer.Option(help="How text is cut: char, word, spaced or mixed. [default: char or spaced]"),
+        typer.Option(metavar="NAME", help="How text is cut: char, word, spaced or mixed. [default: char or spaced]"),
     ] = None,
     lenient: Annotated[bool, typer.Option("--lenient", help="Repair what can be repaired, and say what.")] = False,
     encoding: Annotated[str | None, typer.Option(help="Encoding of its words. [default: utf-8]")] = None,

@@ -22,7 +22,7 @@ def mix(
     tune: Annotated[str, typer.Option(help="Text that the weights are tuned on, new to all runs.")],
     run: Annotated[Path, typer.Option(help="Run directory to make; it holds copies of its members.")],
     part: Annotated[
-        str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
+        str | None, typer.Option(metavar="NAME", help="Only this part of a split corpus: train, valid or test.")
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -32,7 +32,7 @@ def mix(
 
     The weights are those that are best on the text of --tune.
 
-    charlm run mix checkpoints/tang-lstm checkpoints/tang-kn5 --tune valid.txt --run checkpoints/tang-mix
+    charlm run mix checkpoints/tang checkpoints/kn5 --tune valid.txt --run mixed
     """
     from charlm.jobs.evaluate import Evaluation
     from charlm.jobs.mix import mix as mix_runs

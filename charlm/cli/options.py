@@ -90,11 +90,12 @@ class PanelCommand(TyperCommand):
                 name = param.metavar or (param.name or "").upper()
                 record, panel = (name, param.help or ""), "Arguments"
             if record is not None:
-                panels.setdefault(panel, []).append(record)
+                panels.setdefault(panel, []).append((record[0], _unbroken(record[1])))
         for panel, records in panels.items():
             if records:
                 with formatter.section(panel):
                     formatter.write_dl(records)
+        formatter.buffer = [piece.translate(_AS_WRITTEN) for piece in formatter.buffer]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as the help names them: in capitals, in brackets where they may be left out."""
@@ -104,6 +105,20 @@ class PanelCommand(TyperCommand):
                 name = param.metavar or (param.name or "").upper()
                 pieces.append(name if param.required else f"[{name}]")
         return pieces
+
+
+# While lines are filled, these stand for a hyphen and a space at which no line may end.
+_HYPHEN, _SPACE = "\u2011", "\u00a0"
+_AS_WRITTEN = {ord(_HYPHEN): "-", ord(_SPACE): " "}
+
+
+def _unbroken(sentence: str) -> str:
+    """A help sentence that no line breaks inside a name or before a default's value, with bounds in words."""
+    sentence = re.sub(r" +\[", " [", sentence)  # typer sets two spaces before the defaults that it shows
+    sentence = re.sub(r"; (\d+)<=x<=(\d+)\]", r"; \1 to \2]", sentence)
+    sentence = re.sub(r"; x>=(\d+)\]", r"; at least \1]", sentence)
+    sentence = sentence.replace("[default: ", f"[default:{_SPACE}")
+    return re.sub(r"(?<=\w)-(?=\w)", _HYPHEN, sentence)
 
 
 def _metavar(kind: Any) -> str:

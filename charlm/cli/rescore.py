@@ -33,7 +33,10 @@ def score(
     run: RunPath,
     source: Annotated[str, typer.Argument(metavar="INPUT", help="n-best lists or plain text; - is stdin.")],
     format: Annotated[
-        str, typer.Option(help="jsonl, plain (lists between blank lines), text (one score a line), or auto.")
+        str,
+        typer.Option(
+            metavar="NAME", help="jsonl, plain (lists between blank lines), text (one score a line), or auto."
+        ),
     ] = "auto",
     lm_weight: Annotated[float, typer.Option(help="λ: weight of the language model's log-probability (nats).")] = 1.0,
     am_weight: Annotated[
@@ -45,9 +48,9 @@ def score(
         typer.Option(metavar="NAME=NUMBER", help="Weight of another score of the candidates; may be repeated."),
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="Print only the best text of each list.")] = False,
-    metric: Annotated[str | None, typer.Option(help="cer, wer or mer. [default: by script]")] = None,
+    metric: Annotated[str | None, typer.Option(metavar="NAME", help="cer, wer or mer. [default: by script]")] = None,
     unknown: Annotated[
-        str, typer.Option(help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
+        str, typer.Option(metavar="NAME", help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
     ] = "charged",
     report: Annotated[Path | None, typer.Option(help="Write the error rates to this JSON file.")] = None,
     shard: ShardOption = None,

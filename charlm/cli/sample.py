@@ -34,7 +34,7 @@ def sample(
 ) -> None:
     """Print texts that the model of RUN writes, one a line.
 
-    charlm sample checkpoints/tang --prompt 春江 --count 5 --temperature 0.8 --seed 7
+    charlm sample checkpoints/tang --prompt 春江 --count 5 --seed 7
     """
     from charlm import sampling
     from charlm.runs.run import load as load_run

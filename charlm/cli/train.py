@@ -92,7 +92,7 @@ def train(
 ) -> None:
     """Train a model on TEXT and keep it in a run directory.
 
-    Ctrl-C finishes the step, saves everything and prints the command that goes on.
+    Ctrl-C finishes the step, saves everything and says how to go on.
 
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
