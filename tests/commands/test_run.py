@@ -96,6 +96,22 @@ def test_the_perplexity_of_a_diverged_run_is_infinite_wherever_it_is_told(charlm
     assert "perplexity infinite" in measured_line(told)
 
 
+def test_the_perplexity_of_counts_that_hold_the_validation_text_impossible_is_infinite_not_left_out(charlm):
+    Path("t.txt").write_text("abab\n" * 9, "utf-8")
+    Path("v.txt").write_text("aabb\n", "utf-8")
+    learned = ("--valid", "v.txt", "--model", "ngram", "--order", "2")
+    made = charlm("train", "t.txt", *learned, "--smoothing", "ml", "--run", "impossible")
+    assert "perplexity infinite · infinite bits/char" in made.err and "infinite on the validation text" in made.out
+    assert "perplexity infinite, infinite bits/char" in charlm("run", "info", "impossible").out
+    assert json.loads(charlm("run", "info", "impossible", "--json").out)["best"]["valid_nats"] is None
+    assert charlm("run", "check", "impossible").code == 0
+    charlm("train", "t.txt", *learned, "--smoothing", "witten-bell", "--run", "possible")
+    ranked = charlm("eval", "impossible", "possible", "v.txt").out
+    assert "2. impossible  infinite bits/char  +infinite" in ranked and "inf " not in ranked
+    ranked = charlm("eval", "impossible", "impossible", "v.txt").out
+    assert "nan" not in ranked and "2. impossible  infinite bits/char  +–" in ranked
+
+
 def test_the_outcome_of_a_diverged_training_is_told_as_infinite(charlm, run_dir, capsys):
     from dataclasses import replace
 
