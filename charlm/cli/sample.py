@@ -12,7 +12,7 @@ from charlm.cli.options import AsJson, Device, Quiet, page, takes
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
-from charlm.text.decoding import decoded_lines
+from charlm.text.decoding import decoded_lines, nobody
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
@@ -110,9 +110,5 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
 
 def _lines(raw: IO[bytes], name: str) -> list[str]:
     """Prompts in UTF-8, cut into lines as training text is; raises TextError with line and byte."""
-
-    def nobody(_: str) -> None:
-        """Nothing is guessed, so nothing is to be told."""
-
     lines = (line.removesuffix("\n") for line in decoded_lines(raw, name, "utf-8", nobody))
     return [line for line in lines if line.strip()]

@@ -48,7 +48,7 @@ def tally(
     first, of = shard
 
     def documents() -> Any:
-        return islice(text.documents(sources, config, note=lambda _: None), first - 1, None, of)
+        return islice(text.documents(sources, config), first - 1, None, of)
 
     if vocab_folder is None:
         if of > 1:
@@ -108,7 +108,7 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
             config.text,
             first.codec,
             "whole",
-            lambda: text.documents(config.valid, config.text, note=lambda _: None),
+            lambda: text.documents(config.valid, config.text),
         )
     nothing = Corpus(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64), corpus.Facts(tokens=tokens), "counts")
     facts = {

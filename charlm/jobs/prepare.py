@@ -13,13 +13,9 @@ from charlm.text import census, corpus
 from charlm.text import files as text
 from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus
-from charlm.text.decoding import Note
+from charlm.text.decoding import Note, nobody
 from charlm.text.survey import Overlap, Survey
 from charlm.training.gradient import Texts
-
-
-def _nothing(_: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +41,14 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     valid_files = plain_files(config.valid) if config.valid else []
     split = not valid_files
 
-    def train_documents(note: Note = _nothing) -> Iterable[str]:
+    def train_documents(note: Note = nobody) -> Iterable[str]:
         return (
             text.part(config.texts, config.text, "train", note=note)
             if split
             else text.documents(config.texts, config.text, note=note)
         )
 
-    def valid_documents(note: Note = _nothing) -> Iterable[str]:
+    def valid_documents(note: Note = nobody) -> Iterable[str]:
         if split:
             return text.part(config.texts, config.text, "valid", note=note)
         return text.documents(config.valid, config.text, note=note)

@@ -213,7 +213,7 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     if precision == "bf16" and (fault := bf16_fault(device)) is not None:
         raise ConfigError(
             f"{path} was begun in bf16, which cannot be used on this {device.type}: {fault}",
-            hint=f"go on where it was begun, or anew from its weights: charlm train TEXT --init-from {path} --run ANOTHER",
+            hint=f"go on where it was begun, or anew from it: charlm train TEXT --init-from {path} --run ANOTHER",
         )
     prepared = prepare(config, path, watcher.note)
     if prepared.facts["corpus"]["key"] != text_key:

@@ -3,12 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from charlm.text.decoding import Note
+from charlm.text.decoding import Note, nobody
 from charlm.training.journal import Report
-
-
-def nobody(_: object) -> None:
-    """Tell nobody."""
 
 
 def _no_signal() -> int | None:

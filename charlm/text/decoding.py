@@ -14,6 +14,7 @@ from charlm.errors import TextError
 
 Note = Callable[[str], None]  # receives one sentence about what was chosen or found
 
+
 BLOCK_BYTES = 1 << 20
 LONGEST_LINE = 1 << 24  # characters; what is longer is cut, so that memory stays bounded
 # The mark of little-endian UTF-32 begins with that of UTF-16, and stands before it.
@@ -53,6 +54,10 @@ FAINT, CLEAR = 0.2, 0.35
 NEVER_SURE = frozenset({"cp1251", "koi8-r"})
 SAMPLE_BYTES = 1 << 18
 LOST = "\ufffd"
+
+
+def nobody(_: object) -> None:
+    """Tell nobody: the Note, or the report of a training, of those who do not watch."""
 
 
 def normalize(text: str) -> str:

@@ -21,7 +21,7 @@ from typing import IO, Any, Literal, cast
 from charlm import storage
 from charlm.config.text import TextConfig
 from charlm.errors import TextError
-from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, normalize
+from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, nobody, normalize
 from charlm.text.reader import Reader, one_line
 
 Part = Literal["train", "valid", "test"]
@@ -46,10 +46,6 @@ def part_of(document: str) -> Part:
     return "train" if bucket < 90 else "valid" if bucket < 95 else "test"
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
-
-
 @dataclass
 class _PassedOver:
     """What was not taken from a folder: how many, and the first of them."""
@@ -67,7 +63,7 @@ class _PassedOver:
             note(f"{what}: {self.count:,}, e.g. {'; '.join(self.examples)}")
 
 
-def source_files(sources: Iterable[str], *, note: Note = _silent) -> list[str]:
+def source_files(sources: Iterable[str], *, note: Note = nobody) -> list[str]:
     """The files of all sources, folders opened; raises TextError for what is missing or holds no text."""
     return [name for name, _ in _files_of(sources, note)]
 
@@ -273,7 +269,7 @@ def _json(text: str, place: str) -> Any:
         raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
 
 
-def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
+def lines_of(source: str, config: TextConfig, *, note: Note = nobody) -> Iterator[str]:
     """The lines of one file or of stdin, normalized, with their ends, whatever format they are in."""
     name, *others = source_files([source])
     if others:
@@ -283,7 +279,7 @@ def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterat
 
 
 def documents(
-    sources: Iterable[str], config: TextConfig, *, note: Note = _silent, kept: Kept | None = None
+    sources: Iterable[str], config: TextConfig, *, note: Note = nobody, kept: Kept | None = None
 ) -> Iterator[str]:
     """All documents of the sources, in order.
 
@@ -308,7 +304,7 @@ def documents(
 
 
 def part(
-    sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent, kept: Kept | None = None
+    sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = nobody, kept: Kept | None = None
 ) -> Iterator[str]:
     """The documents of one part of a corpus that has no validation file of its own.
 
