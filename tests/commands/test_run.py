@@ -1,5 +1,6 @@
 """`charlm run`, and what the command line does as a whole."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -210,3 +211,32 @@ def test_help_on_a_full_disk_is_no_traceback():
             [sys.executable, "-m", "charlm", "run", "info", "--help"], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert "Traceback" not in ended.stderr and "cannot write the output" in ended.stderr and ended.returncode == 1
+
+
+VOCAB = [sys.executable, "-m", "charlm", "vocab", "-", "-o", "vocab", "--level", "word"]
+
+
+def test_talk_that_nobody_can_hear_stops_no_work(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)  # as where `2> >(head -1)` has read enough
+    with open(writing, "wb") as stderr, open(os.devnull, "rb") as deaf:  # noqa: PTH123
+        for unheard in (stderr, deaf):
+            folder = tmp_path / str(unheard.fileno())
+            folder.mkdir()
+            text = "<s> 做作业 </s>\n".encode()  # worth a remark
+            done = subprocess.run(VOCAB, cwd=folder, input=text, stdout=subprocess.PIPE, stderr=unheard, check=False)
+            assert done.returncode == 0 and (folder / "vocab" / "vocab.tsv").is_file()
+            refused = subprocess.run(VOCAB, cwd=folder, input=text, stdout=subprocess.PIPE, stderr=unheard, check=False)
+            assert refused.returncode == 1 and refused.stdout == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors of one direction are POSIX's")
+def test_stdin_that_cannot_be_read_is_not_blamed_on_the_output(tmp_path):
+    with open(os.devnull, "wb") as unreadable:  # noqa: PTH123
+        done = subprocess.run(VOCAB, cwd=tmp_path, stdin=unreadable, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("error: cannot read standard input: ")
+
+
+def test_packed_text_is_unpacked_from_stdin_as_from_a_file(charlm):
+    packed = gzip.compress("做作业\n".encode())
+    assert json.loads(charlm("vocab", "-", "--json", stdin=packed).out)["tokens"] == 3
