@@ -21,7 +21,7 @@ from charlm.text import census, corpus
 from charlm.text import files as text
 from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus
-from charlm.text.decoding import Note, nobody
+from charlm.text.decoding import Note
 from charlm.text.survey import Survey
 from charlm.training.gradient import Texts
 
@@ -47,7 +47,7 @@ def tally(
     _tell_encodings(files, config, note)
 
     def documents() -> Iterator[str]:
-        return text.sharded(text.documents(sources, config, note=nobody), shard)
+        return text.sharded(text.documents(sources, config), shard)
 
     if vocab_folder is None:
         if shard != text.WHOLE:
@@ -106,7 +106,7 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
             config.text,
             first.codec,
             "whole",
-            lambda: text.documents(config.valid, config.text, note=nobody),
+            lambda: text.documents(config.valid, config.text),
         )
     nothing = Corpus(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64), corpus.Facts(tokens=tokens), "counts")
     facts = {
