@@ -13,7 +13,7 @@ from charlm import storage
 from charlm.config.models import NgramConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, StorageError
-from charlm.jobs.prepare import Prepared, encoded, plain_files
+from charlm.jobs.prepare import Prepared, Told, empty_valid, encoded, plain_files
 from charlm.ngrams import adding, countfiles
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
@@ -45,25 +45,21 @@ def tally(
     if storage.exists(output):
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)
-    _tell_encodings(files, config, note)
     first, of = shard
-
-    def documents() -> Any:
-        return islice(text.documents(sources, config, note=lambda _: None), first - 1, None, of)
-
-    if vocab_folder is None:
-        if of > 1:
-            raise ConfigError(
-                "shards must share a vocabulary for their counts to add",
-                hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
-            )
-        codec = census.take(documents(), config, Survey()).codec
-    else:
-        codec = Codec.load(vocab_folder)
-        config = replace(config, reading=codec.reading, level=codec.level)
+    given = Codec.load(vocab_folder) if vocab_folder is not None else None
+    if given is not None:
+        config = replace(config, reading=given.reading, level=given.level)
+    elif of > 1:
+        raise ConfigError(
+            "shards must share a vocabulary for their counts to add",
+            hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
+        )
+    documents = Told(lambda note: islice(text.documents(sources, config, note=note), first - 1, None, of), note)
+    codec = given or census.take(documents(), config, Survey()).codec
     if config.carries and of > 1:
         raise ConfigError("--shard takes single documents, so it does not go with carried text", hint="leave it out")
     made = encoded(files, config, codec, f"shard {first}/{of}", documents)
+    documents.look(sources, config)
     beginnings = np.zeros(1, dtype=np.int64) if config.carries else made.starts[:-1]
     facts = {"context": "carried" if config.carries else "line", **asdict(made.facts)}
     with scratch_folder() as scratch:
@@ -103,14 +99,12 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
     valid = None
     if config.valid:
         files = plain_files(config.valid)
-        _tell_encodings(files, config.text, note)
-        valid = encoded(
-            files,
-            config.text,
-            first.codec,
-            "whole",
-            lambda: text.documents(config.valid, config.text, note=lambda _: None),
-        )
+        documents = Told(lambda note: text.documents(config.valid, config.text, note=note), note)
+        try:
+            valid = encoded(files, config.text, first.codec, "whole", documents)
+        except corpus.EmptyText:
+            raise empty_valid(config) from None
+        documents.look(config.valid, config.text)
     nothing = Corpus(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64), corpus.Facts(tokens=tokens), "counts")
     facts = {
         "corpus": {"key": "counts", **asdict(nothing.facts)},
@@ -119,9 +113,3 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
         "vocab_size": len(first.codec.vocab),
     }
     return Prepared(first.codec, Texts(nothing, valid, first.carried), facts, counts)
-
-
-def _tell_encodings(files: Sequence[str], config: TextConfig, note: Note) -> None:
-    """Look at the beginning of each file for what is to be told of it: what lies in the cache is not read again."""
-    for file in files:
-        next(text.documents([file], config, note=note), None)
