@@ -76,7 +76,7 @@ def score(
     config = TextConfig(encoding=encoding)
     kind, lines = _kind(format, source, config, talk)
     if kind == "text":
-        impossible = _score_lines(scorer, (line.strip() for line in lines if line.strip()), as_json)
+        impossible = _score_lines(scorer, (line.removesuffix("\n") for line in lines if line.strip()), as_json)
         if impossible:
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         return

@@ -61,7 +61,8 @@ def tally(
     made = encoded(files, config, codec, f"shard {first}/{of}", documents)
     documents.look(sources, config)
     beginnings = np.zeros(1, dtype=np.int64) if config.carries else made.starts[:-1]
-    facts = {"context": "carried" if config.carries else "line", **asdict(made.facts)}
+    read = {name: getattr(config, name) for name in countfiles.READ}
+    facts = {"context": "carried" if config.carries else "line", **read, **asdict(made.facts)}
     with scratch_folder() as scratch:
         counts = count(made.ids, beginnings, len(codec.vocab), ngram.order, memory=ngram.memory_bytes, scratch=scratch)
         countfiles.save(output, codec, counts, facts)
@@ -70,8 +71,8 @@ def tally(
 
 def settle_text(folders: Sequence[str]) -> dict[str, Any]:
     """The knobs of reading that counts bring with them."""
-    codec, carried = countfiles.about(Path(folders[0]))
-    return {"reading": codec.reading, "level": codec.level, "context": "carried" if carried else "line"}
+    codec, carried, read = countfiles.about(Path(folders[0]))
+    return {"reading": codec.reading, "level": codec.level, "context": "carried" if carried else "line", **read}
 
 
 def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
@@ -91,6 +92,10 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
             )
         if folder.carried != first.carried:
             raise ConfigError(f"{folder.path} and {first.path} differ in --context", hint="count them alike")
+        for name in countfiles.READ:  # counts that other engines made do not say
+            if name in folder.facts.keys() & first.facts.keys() and folder.facts[name] != first.facts[name]:
+                knob = "--" + name.replace("_", "-")
+                raise ConfigError(f"{folder.path} and {first.path} differ in {knob}", hint="count them alike")
     signs = [1] * len(config.counts) + [-1] * len(config.without)
     counts = adding.add([(folder.counts, sign) for folder, sign in zip(folders, signs, strict=True)], scratch)
     tokens = int(counts.levels[0].counts[:].sum())
