@@ -672,6 +672,16 @@ def test_a_model_cannot_be_resumed_nor_begun_from(charlm, counted, learn):
     assert not Path("s").exists()
 
 
+def test_a_model_that_cannot_go_on_was_advised_to_begin_from_weights_that_it_does_not_have(charlm, counted, learn):
+    learn("r", "--counts", counted)
+    for options in [(), ("--order", 2)]:
+        ended = charlm("train", "--resume", "r", *options)
+        assert "--init-from" not in ended.err and "--model ngram" in ended.err
+    charlm("run", "mix", "r", "r", "--tune", "poems.txt", "--run", "mix")
+    ended = charlm("train", "--resume", "mix")
+    assert "--init-from" not in ended.err and "charlm run mix" in ended.err
+
+
 COLLECTION = [{"title": "静夜思", "paragraphs": ["床前明月光，", "疑是地上霜。"]}] * 4
 
 
