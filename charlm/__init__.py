@@ -111,13 +111,14 @@ def mix(runs: Iterable[PathOrStr], run: PathOrStr, *, tune: PathOrStr, part: str
     from charlm.config.text import TextConfig
     from charlm.jobs.evaluate import Evaluation
     from charlm.jobs.mix import mix as mix_runs
+    from charlm.text.decoding import nobody
 
     if isinstance(runs, str | PathLike):
         raise ConfigError(f"one run, {fspath(runs)!r}, is no mixture", hint="give a list of runs")
     known = [field.name for field in fields(MixtureConfig)]
     if unknown := [f"{name!r}: {closest(name, known)}" for name in knobs if name not in known]:
         raise ConfigError(f"unknown knobs: {'; '.join(unknown)}", hint="`charlm run mix --help` lists them")
-    job = Evaluation(fspath(tune), TextConfig(), part=part, context=None, note=lambda _: None)
+    job = Evaluation(fspath(tune), TextConfig(), part=part, context=None, note=nobody)
     mix_runs([Path(path) for path in runs], Path(run), build(MixtureConfig, knobs), job, command="charlm.mix")
     return load(run)
 
@@ -133,6 +134,7 @@ def evaluate(
     """
     from charlm.config.text import TextConfig
     from charlm.jobs.evaluate import Evaluation
+    from charlm.text.decoding import nobody
 
-    job = Evaluation(fspath(text), TextConfig(), part=part, context=context, note=lambda _: None)
+    job = Evaluation(fspath(text), TextConfig(), part=part, context=context, note=nobody)
     return job.measure(Path(run), device).score

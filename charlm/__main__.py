@@ -1,4 +1,4 @@
-"""`python -m charlm`: what torchrun starts."""
+"""`python -m charlm`: the same as `charlm`."""
 
 from charlm.cli.app import main
 

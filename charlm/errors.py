@@ -9,6 +9,7 @@
     ├── NBestError         a line of an n-best list that does not fit
     ├── ArpaError          an ARPA file that cannot be read
     ├── TrainingError      training that cannot go on
+    ├── MissingExtra       an optional library that is not installed
     ├── Stopped            stopped by a signal, with nothing to keep   exit code 128 + signal
     └── Interrupted        stopped by a signal, with everything saved  exit code 128 + signal
 

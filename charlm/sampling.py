@@ -17,7 +17,7 @@ from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel, device_of, pick
 from charlm.shapes import Ids, LogProbs, Mask
-from charlm.text.vocab import EOS, UNK
+from charlm.text.vocab import EOS, SPECIALS, UNK
 
 Filter: TypeAlias = Callable[[LogProbs, Ids], LogProbs]  # (B, V), what was said so far (B, T) -> (B, V)
 OnToken: TypeAlias = Callable[[int, int], None]  # (number of the sample, token id)
@@ -45,7 +45,7 @@ class Constraint(Protocol):
 def temperature(value: float) -> Filter:
     """Sharpen (below 1) or flatten (above 1) a distribution; 0 keeps only the likeliest token."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         if value == 0:
             best = log_probs.argmax(-1, keepdim=True)
             return torch.full_like(log_probs, NEVER).scatter(-1, best, 0.0)
@@ -59,7 +59,7 @@ def temperature(value: float) -> Filter:
 def top_k(k: int) -> Filter:
     """Keep the k likeliest tokens (Fan et al. 2018); of equal ones, those with the smaller id."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         order = log_probs.argsort(dim=-1, descending=True, stable=True)
         return log_probs.scatter(-1, order[:, k:], NEVER)
 
@@ -69,7 +69,7 @@ def top_k(k: int) -> Filter:
 def top_p(p: float) -> Filter:
     """Keep the likeliest tokens that together reach probability p (Holtzman et al. 2020)."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         order = log_probs.argsort(dim=-1, descending=True, stable=True)
         probs = torch.softmax(log_probs.double(), dim=-1).gather(-1, order)
         # A token stays while what stands before it falls short of p: the first one always stays.
@@ -82,7 +82,7 @@ def top_p(p: float) -> Filter:
 def min_p(share: float) -> Filter:
     """Keep tokens at least `share` times as likely as the likeliest (Nguyen et al. 2024)."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         floor = log_probs.max(-1, keepdim=True).values + math.log(share)
         return log_probs.masked_fill(log_probs < floor, NEVER)
 
@@ -109,7 +109,7 @@ def repetition_penalty(strength: float) -> Filter:
 def never(tokens: Sequence[int]) -> Filter:
     """Forbid some tokens."""
 
-    def apply(log_probs: LogProbs, said: Ids) -> LogProbs:
+    def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
         return log_probs.index_fill(-1, torch.tensor(list(tokens), device=log_probs.device), NEVER)
 
     return apply
@@ -166,19 +166,22 @@ def sample(
     config: SamplingConfig,
     *,
     ends: bool = True,
+    controls: int = 0,
     filters: Sequence[Filter] = (),
     constraint: Constraint | None = None,
     on_token: OnToken | None = None,
 ) -> list[Sample]:
-    """Continue `prompt` (ids, without the opening `<EOS>`), once for each sample number.
+    """Continue `prompt` (ids, without the opening `<EOS>`, control tokens first), once for each sample number.
 
     ends        whether `<EOS>` may be drawn and ends a sample; a stream has none
+    controls    how many control tokens the vocabulary has, none of which is drawn
     filters     further ones, applied before those of `config`
     constraint  applied first, so that the config chooses among what is allowed
     `<UNK>` is never drawn: it spells nothing.
     Raises ConfigError where nothing is left to draw.
     """
-    possible, chosen_by = [never([UNK] if ends else [UNK, EOS]), *filters], filters_of(config)
+    silent = [*([] if ends else [EOS]), UNK, *range(len(SPECIALS), len(SPECIALS) + controls)]
+    possible, chosen_by = [never(silent), *filters], filters_of(config)
     forms = [constraint.start() if constraint is not None else None for _ in numbers]
     generators = [generator_of(config.seed, number) for number in numbers]
     state = model.initial_state(len(numbers))
@@ -237,6 +240,7 @@ def samples(
     config: SamplingConfig,
     *,
     ends: bool = True,
+    controls: int = 0,
     filters: Sequence[Filter] = (),
     constraint: Constraint | None = None,
     batch_size: int = 64,
@@ -244,4 +248,6 @@ def samples(
     """Draw `count` samples, some at a time."""
     for first in range(0, count, batch_size):
         numbers = range(first, min(first + batch_size, count))
-        yield from sample(model, prompt, numbers, config, ends=ends, filters=filters, constraint=constraint)
+        yield from sample(
+            model, prompt, numbers, config, ends=ends, controls=controls, filters=filters, constraint=constraint
+        )

@@ -7,7 +7,7 @@ a Score adds, so shards may be scored anywhere and a mean of means never happens
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,9 @@ import torch
 
 from charlm.models.base import LanguageModel, device_of
 from charlm.shapes import State
-from charlm.text.codec import Codec, Encoded
+from charlm.text.codec import Codec, Document, Encoded
 from charlm.text.corpus import Corpus, charged_units
+from charlm.text.reader import several
 from charlm.text.vocab import EOS, UNK
 
 LogProbArray = npt.NDArray[np.float64]
@@ -26,6 +27,8 @@ BATCH_TOKENS = 8192  # tokens of one forward pass
 WINDOW = 512  # tokens of one row in one forward pass
 BATCHES_PER_CHUNK = 16  # documents of so many batches are sorted by length together
 WARM_UP = 512  # tokens that a stripe reads before it counts, in place of all the text before it
+FEWEST_ROWS = 16  # read at once where figures shall not hang on their neighbours: see `log_probs_of_lines`
+NATS_GRID = 2.0**20  # figures of documents are multiples of 1 / NATS_GRID, so that float64 adds them without rounding
 UNKNOWN_UNIT_NATS = 16 * math.log(2)  # charge for one UTF-16 unit of an unknown token: as if spelled out in bits
 
 
@@ -33,8 +36,11 @@ UNKNOWN_UNIT_NATS = 16 * math.log(2)  # charge for one UTF-16 unit of an unknown
 class Score:
     """A running total of surprise.
 
+    Totals of `evaluate` are sums of multiples of 1 / NATS_GRID, about a millionth of a nat, so that floats add them
+    exactly, in any order and grouping, up to 8 · 10⁹ nats.
+
     nats          total of -log P(target)
-    tokens        targets predicted: `<EOS>` counts, padding does not
+    tokens        targets predicted: `<EOS>` counts, padding and control tokens do not
     characters    code points that those targets spell, one for each predicted line end
     unknown       targets that were `<UNK>`
     unknown_nats  the part of `nats` that those cost
@@ -50,6 +56,10 @@ class Score:
 
     def __add__(self, other: "Score") -> "Score":
         return Score(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Score)))
+
+    def on_grid(self) -> "Score":
+        """The same with nats that are multiples of 1 / NATS_GRID: such Scores add exactly."""
+        return replace(self, nats=_on_grid(self.nats), unknown_nats=_on_grid(self.unknown_nats))
 
     @property
     def perplexity(self) -> float:
@@ -99,16 +109,22 @@ def perplexity_of(nats_per_token: float) -> float:
         return math.inf
 
 
+def _on_grid(nats: float) -> float:
+    # What is too large for the grid, or infinite, stays as it is.
+    return round(nats * NATS_GRID) / NATS_GRID if abs(nats) < 2**53 / NATS_GRID else nats
+
+
 def _exp(nats: float, tokens: int) -> float:
     return perplexity_of(nats / tokens) if tokens else math.nan
 
 
 def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
-    """The Score of one document: log_probs (T,), nats, one for each id."""
-    unknown = np.asarray(encoded.ids) == UNK
+    """The Score of one document: log_probs (T,), nats, one for each id; those of control tokens do not count."""
+    targets, log_probs = encoded.targets, log_probs[encoded.controls :]
+    unknown = np.asarray(targets) == UNK
     return Score(
         nats=float(-log_probs.sum()),
-        tokens=len(encoded.ids),
+        tokens=len(targets),
         characters=encoded.characters,
         unknown=int(unknown.sum()),
         unknown_nats=float(-log_probs[unknown].sum()),
@@ -117,11 +133,15 @@ def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
 
 
 def log_probs_of_lines(
-    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: OnTokens | None = None
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: OnTokens | None = None, fewest: int = 1
 ) -> Iterator[LogProbArray]:
     """Token log-probabilities of documents that know nothing of each other, in order.
 
-    Documents of like length are read side by side, which changes nothing but the time.
+    Documents of like length are read side by side, which changes the time, and of a network the last bits.
+
+    fewest  rows that are read at once, empty ones if need be, unless a document is longer than WINDOW. Matrices of a
+            few rows are multiplied in another order than larger ones, and then a document's last bits hang on how
+            many stood beside it; from 16 rows on they do not where the kernels are those of AVX-512
     """
     chunk: list[Sequence[int]] = []
     tokens = 0
@@ -129,13 +149,13 @@ def log_probs_of_lines(
         chunk.append(document)
         tokens += len(document)
         if tokens >= BATCH_TOKENS * BATCHES_PER_CHUNK:
-            yield from _chunk_of_lines(model, chunk, report)
+            yield from _chunk_of_lines(model, chunk, report, fewest)
             chunk, tokens = [], 0
-    yield from _chunk_of_lines(model, chunk, report)
+    yield from _chunk_of_lines(model, chunk, report, fewest)
 
 
 def _chunk_of_lines(
-    model: LanguageModel, documents: list[Sequence[int]], report: OnTokens | None
+    model: LanguageModel, documents: list[Sequence[int]], report: OnTokens | None, fewest: int
 ) -> Iterator[LogProbArray]:
     order = sorted(range(len(documents)), key=lambda number: len(documents[number]))
     found: list[LogProbArray] = [np.empty(0)] * len(documents)
@@ -143,10 +163,11 @@ def _chunk_of_lines(
         longest = len(documents[order[-1]])
         rows = max(1, BATCH_TOKENS // max(1, min(longest, WINDOW)))
         batch, order = order[-rows:], order[:-rows]
-        ids = np.zeros((len(batch), longest + 1), dtype=np.int64)
+        height = max(len(batch), fewest) if longest <= WINDOW else len(batch)
+        ids = np.zeros((height, longest + 1), dtype=np.int64)
         for row, number in enumerate(batch):
             ids[row, 1 : len(documents[number]) + 1] = documents[number]
-        log_probs, _ = _read(model, torch.from_numpy(ids), model.initial_state(len(batch)))
+        log_probs, _ = _read(model, torch.from_numpy(ids), model.initial_state(height))
         for row, number in enumerate(batch):
             found[number] = log_probs[row, : len(documents[number])]
         if report is not None:
@@ -194,28 +215,36 @@ def log_probs_of_stream(
 
 
 def evaluate(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[Document], *, carried: bool, report: OnTokens | None = None
 ) -> Score:
-    """The Score of a text. Scores of parts add up, exactly when the state is not carried."""
-    return sum((score for _, score, _ in details(model, codec, documents, carried=carried, report=report)), Score())
+    """The Score of a text. Scores of parts add up when the state is not carried, and of models of counts exactly.
+
+    Those of a network add within the rounding of its float32; exactly where the processor gives a document the same
+    bits beside any others, as AVX-512 does for documents of up to WINDOW tokens, and AVX2 and GPUs do not.
+    """
+    found = details(model, codec, documents, carried=carried, report=report)
+    return sum((score.on_grid() for _, score, _ in found), Score())
 
 
 def details(
-    model: LanguageModel, codec: Codec, documents: Iterable[str], *, carried: bool, report: OnTokens | None = None
+    model: LanguageModel, codec: Codec, documents: Iterable[Document], *, carried: bool, report: OnTokens | None = None
 ) -> Iterator[tuple[Encoded, Score, LogProbArray]]:
-    """Each document's ids, Score and token log-probabilities, in order and with bounded memory."""
+    """Each document's ids, Score and log-probabilities of its targets, in order and with bounded memory."""
     pending: deque[Encoded] = deque()
 
     def ids() -> Iterator[list[int]]:
-        for document in documents:
+        for document in several(documents):
             pending.append(codec.encode(document))
             yield pending[-1].ids
 
-    read = log_probs_of_stream if carried else log_probs_of_lines
+    if carried:
+        read = log_probs_of_stream(model, ids(), report=report)
+    else:
+        read = log_probs_of_lines(model, ids(), report=report, fewest=FEWEST_ROWS)
     # The readers give each document back in the order in which they took it, so the oldest one is meant.
-    for log_probs in read(model, ids(), report=report):
+    for log_probs in read:
         encoded = pending.popleft()
-        yield encoded, score_of(encoded, log_probs), log_probs
+        yield encoded, score_of(encoded, log_probs), log_probs[encoded.controls :]
 
 
 def evaluate_corpus(model: LanguageModel, corpus: Corpus, *, carried: bool, stripes: int = 16) -> Score:
@@ -228,7 +257,7 @@ def evaluate_corpus(model: LanguageModel, corpus: Corpus, *, carried: bool, stri
 
     def add(ids: npt.NDArray[np.int64], log_probs: LogProbArray) -> None:
         nonlocal nats, unknown_nats
-        nats -= float(log_probs.sum())
+        nats -= float(log_probs[corpus.predicted(ids)].sum())
         unknown_nats -= float(log_probs[ids == UNK].sum())
 
     if carried:
@@ -246,7 +275,7 @@ def _striped(
     model: LanguageModel, corpus: Corpus, stripes: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], LogProbArray]]:
     """Target ids and their log-probabilities (N,), window by window."""
-    tokens = corpus.facts.tokens
+    tokens = len(corpus.ids)
     rows = max(1, min(stripes, tokens // (4 * WARM_UP)))
     length = -(-tokens // rows)
     starts = np.arange(rows)[:, None] * length

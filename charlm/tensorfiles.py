@@ -134,7 +134,7 @@ def _damaged(path: Path, reason: str) -> RunError:
 
 
 def _facts(path: Path, file: Any) -> dict[str, Any]:
-    facts = json.loads((file.metadata() or {}).get(FACTS, "{}"))
+    facts = storage.parse_json((file.metadata() or {}).get(FACTS, "{}"))
     if not isinstance(facts, dict):
         raise _damaged(path, "its facts are no table")
     return facts

@@ -28,7 +28,8 @@ def main() -> None:
     for run in (VERSES, EVERYDAY):
         shutil.rmtree(run, ignore_errors=True)  # our own, from an earlier demo
     quatrains, everyday = CORPORA / "quatrains.txt", CORPORA / "everyday.zh.txt"
-    small = ("--preset", "tiny", "--batch-size", 8, "--dropout", 0.3, "--epochs", 8)
+    small = ("--min-count", 2, "--config", CORPORA / "small.toml")
+    print("Of each training the weights that are best on the validation text are kept.")  # noqa: T201
     charlm("train", quatrains, *small, "--run", VERSES)
     charlm("eval", VERSES, quatrains, "--part", "test")
     charlm("sample", VERSES, "--count", 3, "--temperature", 0.8, "--seed", 7)

@@ -68,4 +68,13 @@ def sentences(count: int, *, vocab_size: int = 12, longest: int = 20, seed: int 
     return [[*numbers.integers(1, vocab_size, length).tolist(), EOS] for length in lengths]
 
 
+def same_bits_in_any_batch() -> bool:
+    """Whether this processor multiplies a row alike whatever stands beside it, from 16 rows on."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        rows, weight = torch.randn(256, 64), torch.randn(301, 64)
+    whole = rows @ weight.t()
+    return all(torch.equal(rows[:height] @ weight.t(), whole[:height]) for height in range(16, 80))
+
+
 LN2 = math.log(2)

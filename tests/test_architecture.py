@@ -1,6 +1,7 @@
 """Look only down, and who may do what: docs/architecture.md as data."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ STEPS = {
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches schedules journal devices learner gradient trial em",
-    "reranking": "error_rates weighing reporting",
+    "reranking": "error_rates weighing judging",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
@@ -95,6 +96,12 @@ def test_a_room_says_what_it_is(room):
     assert said.startswith("STEPS: " if room in STEPS else "CHOICE: "), said[:40]
 
 
+def test_a_command_has_one_file_of_the_same_name_as_its_job():
+    jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
+    assert commands - jobs == {"app", "console", "options"} | {"sample", "run"}  # a sample and a run need no job
+    assert jobs - commands == {"watching", "prepare", "trial", "describe"}  # for several commands, or parts of one
+
+
 def test_every_room_is_of_a_known_kind():
     rooms = {room_of(path) for path in SOURCES} - {"."}
     assert rooms == {*STEPS, *CHOICES}
@@ -116,6 +123,39 @@ def test_privileges_stay_where_they_belong(path):
     for name in imports(path):
         allowed = MAY_IMPORT.get(name.split(".")[0])
         assert allowed is None or module_of(path) in allowed, f"{path} imports {name}"
+
+
+def test_jieba_is_imported_inside_the_class_of_words_alone():
+    for path in SOURCES:
+        tree = ast.parse(path.read_text("utf-8"))
+        if "jieba" in {name.split(".")[0] for name in imports(path)}:
+            assert path == PACKAGE / "tokenizers" / "words.py"
+        outside = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert "jieba" not in ast.unparse(ast.Module(outside, [])), path
+
+
+def test_only_storage_reads_the_environment():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
+                assert path == PACKAGE / "storage.py", path
+
+
+def test_files_that_comments_and_documents_name_are_there():
+    root = PACKAGE.parent
+    there = [f"/{path.relative_to(root)}" for path in (*PACKAGE.rglob("*.py"), *root.glob("[td]*s/**/*.py"))]
+    readers = [*SOURCES, root / "docs" / "architecture.md", root / "CONTRIBUTING.md", *root.glob("docs/decisions/*.md")]
+    for path in readers:
+        for name in re.findall(r"[\w/]+\.py\b", path.read_text("utf-8")):
+            planned = name.endswith("/x.py") or name == "utils.py"  # for what is yet to be written, and what never is
+            assert planned or any(file.endswith(f"/{name}") for file in there), f"{path} names {name}"
+
+
+def test_the_tree_of_errors_names_them_all():
+    source = (PACKAGE / "errors.py").read_text("utf-8")
+    classes = {node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    tree = (ast.get_docstring(ast.parse(source)) or "").split("`cli/app.py`")[0]
+    assert set(re.findall(r"^\W*([A-Z]\w+)  ", tree, re.MULTILINE)) == classes
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -143,6 +183,29 @@ def test_the_map_at_the_door_names_every_room_and_its_kind():
     assert told == {room: kind for room, kind in kinds.items() if "/" not in room}
     rest = {name.strip(",") for line in block.splitlines() if line.strip() for name in line.split()[:5]}
     assert set(HEIGHT) - {"__main__"} - set(told) <= rest
+
+
+KINDS = ("Callable[", "Literal[", "Mapping[")
+
+
+def meanings(path: Path) -> set[str]:
+    """The classes and kinds of functions that a file defines."""
+    found = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(node.value or node).startswith(KINDS):
+            found.add(ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0]))
+    return found
+
+
+def test_a_name_has_one_meaning_in_the_whole_house():
+    defined = [(name, path) for path in SOURCES for name in meanings(path) if not name.startswith("_")]
+    where: dict[str, list[Path]] = {}
+    for name, path in defined:
+        where.setdefault(name, []).append(path)
+    assert {name: paths for name, paths in where.items() if len(paths) > 1} == {}
+    assert {"Run", "Weights", "Note", "Part", "OnEvent"} <= set(where)  # they are looked at
 
 
 def test_no_line_loads_a_pickle():

@@ -29,7 +29,7 @@ def nothing() -> list[str]:
     raise AssertionError("the cache should have been enough")
 
 
-def full_disk(*_):
+def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -100,6 +100,34 @@ def test_a_cached_folder_without_its_facts_is_made_again(own_cache):
     encode(lambda: DOCUMENTS, AB, "k")
     (own_cache / "corpora" / "k" / "facts.json").unlink()
     assert encode(lambda: ["a"], AB, "k").ids.tolist() == [2, EOS]
+
+
+@pytest.mark.parametrize("file", ["facts.json", "ids.bin", "starts.bin"])
+def test_a_damaged_cache_is_made_again(own_cache, file):
+    whole = encode(lambda: DOCUMENTS, AB, "k")
+    expected = (whole.ids.tolist(), whole.starts.tolist(), whole.facts)
+    place = own_cache / "corpora" / "k" / file
+    sound = place.read_bytes()
+    damages = [sound[:end] for end in (0, -1, -2, -8, len(sound) // 2)]
+    damages += [b"[" * 100_000, b"{}", b"\xff", sound + b"12345678"]
+    if file == "facts.json":
+        damages += [sound.replace(b": 3", value) for value in (b': "3"', b": null", b": 1e400", b": -3", b": true")]
+    for damage in damages:
+        place.unlink()
+        place.write_bytes(damage)
+        again = encode(lambda: DOCUMENTS, AB, "k")
+        assert (again.ids.tolist(), again.starts.tolist(), again.facts) == expected
+    place.unlink()
+    place.mkdir()
+    assert encode(lambda: DOCUMENTS, AB, "k").facts == whole.facts
+
+
+def test_a_damaged_cache_that_cannot_be_removed_is_named(own_cache, monkeypatch):
+    encode(lambda: DOCUMENTS, AB, "k")
+    (own_cache / "corpora" / "k" / "facts.json").write_text("{}")
+    monkeypatch.setattr(corpus.shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(StorageError, match="k is damaged, and could not be made again"):
+        encode(lambda: DOCUMENTS, AB, "k")
 
 
 def test_the_oldest_corpora_make_room_for_new_ones(own_cache, monkeypatch):

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 import charlm
+from charlm import scoring
+from charlm.errors import ConfigError
+from charlm.jobs.rescore import Scorer
+from charlm.text import files
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpora" / "everyday.zh.txt"
 
@@ -44,6 +48,26 @@ def test_one_run_is_no_list_of_runs_and_an_unknown_knob_is_named(run_path, tmp_p
         charlm.mix(str(run_path), tmp_path / "mixed", tune=CORPUS)
     with pytest.raises(charlm.CharlmError, match="did you mean cache"):
         charlm.mix([run_path], tmp_path / "mixed", tune=CORPUS, cach=3)
+
+
+def test_a_bare_string_is_refused_where_a_list_of_texts_is_meant(run_path):
+    run, scorer = charlm.load(run_path), Scorer(run_path)
+    takers = {
+        "score": lambda text: run.score(text),
+        "evaluate": lambda text: run.evaluate(text),
+        "carried": lambda text: list(scoring.details(run.model, run.codec, text, carried=True)),
+        "lines": lambda text: list(scorer.lines(text)),
+        "rank": lambda text: list(scorer.rank(text)),
+        "call": lambda text: list(scorer(text)),
+        "files": lambda text: list(files.documents(text, run.config.text)),
+        "files alone": lambda text: files.source_files(text),
+    }
+    for name, take in takers.items():
+        for text in ("做作业", "", "春" * 1000, b"a"):
+            with pytest.raises(ConfigError, match=r"one string, b?'.*'…?, was given") as caught:
+                take(text)
+            assert caught.value.hint.startswith("give a list: [") and len(str(caught.value)) < 90, name
+    assert run.score(("做作业",)) == run.score(iter(["做作业"])) == run.score({"做作业": 1})
 
 
 def test_the_door_opens_without_torch():

@@ -23,9 +23,9 @@ from tiny import ARPA
 import charlm
 from charlm.config.models import NgramConfig
 from charlm.errors import ArpaError, CharlmError, ConfigError, RunError, StorageError, TextError
-from charlm.jobs import exchange as exchanging
+from charlm.jobs import exchange
 from charlm.models.ngram import Ngram
-from charlm.ngrams.arpa import words as exchange
+from charlm.ngrams.arpa import words as arpa_words
 from charlm.ngrams.arpa.reading import read as read_arpa
 from charlm.ngrams.arpa.writing import write as write_arpa
 from charlm.ngrams.columns import scratch_folder
@@ -62,14 +62,14 @@ def model_of(documents, vocab_size, order=3, *, carried=False, **knobs) -> Ngram
 
 def written(tokens, model) -> str:
     tables = model.tables
-    return "".join(write_arpa(exchange.words_of(tokens), exchange.counts_of(tables), exchange.blocks_of(tables)))
+    return "".join(write_arpa(arpa_words.words_of(tokens), arpa_words.counts_of(tables), arpa_words.blocks_of(tables)))
 
 
 def read(text: str, **knobs) -> tuple[list[str], Ngram]:
     """Tokens and model of an ARPA file."""
     found = read_arpa(text.encode().splitlines(keepends=True), "f.arpa", **knobs)
-    tokens, ids = exchange.tokens_of(found, "f.arpa")
-    tables = exchange.tables_of(found, ids, len(tokens))
+    tokens, ids = arpa_words.tokens_of(found, "f.arpa")
+    tables = arpa_words.tables_of(found, ids, len(tokens))
     assert check(tables) is None
     return tokens, Ngram(tables)
 
@@ -152,10 +152,10 @@ def test_a_file_with_a_wrong_byte_is_refused_or_read_and_never_a_bug(place, byte
     lines = (data[:place] + byte.encode("latin-1") + data[place + 1 :]).splitlines(keepends=True)
     try:
         found = read_arpa(lines, "f.arpa", lenient=lenient)
-        tokens, ids = exchange.tokens_of(found, "f.arpa")
+        tokens, ids = arpa_words.tokens_of(found, "f.arpa")
     except ArpaError:
         return
-    tables = exchange.tables_of(found, ids, len(tokens))
+    tables = arpa_words.tables_of(found, ids, len(tokens))
     assert check(tables) is None
     assert not np.isnan(probabilities(Ngram(tables), 2)).any()
 
@@ -175,7 +175,7 @@ def test_a_small_file_by_hand():
 
 
 def test_the_words_of_a_file_have_no_white_space_and_are_none_of_the_marks():
-    words = exchange.words_of(["<EOS>", "<UNK>", "<s>", "</s>", " ", "a\tb", "\\", "春"])
+    words = arpa_words.words_of(["<EOS>", "<UNK>", "<s>", "</s>", " ", "a\tb", "\\", "春"])
     assert words == ["</s>", "<unk>", "\\u{3c}s>", "\\u{3c}/s>", "\\u{20}", "a\\u{9}b", "\\u{5c}", "春", "<s>"]
 
 
@@ -278,14 +278,14 @@ def stream_run(folder):
 
 def imported(source, path, notes=None, **knobs):
     options = {"level": None, "lenient": False, "command": "c", "note": [].append if notes is None else notes.append}
-    exchanging.import_arpa(source, path, **{**options, **knobs})
+    exchange.import_arpa(source, path, **{**options, **knobs})
     return load_run(path)
 
 
 def test_marks_of_the_file_that_stand_in_the_text_stay_words(odd_run, tmp_path):
     assert {"<s>", "</s>", "\\u{20}", "\\"} <= set(odd_run.codec.vocab.tokens)
     assert not SPELLED_SPECIALS & set(odd_run.codec.vocab.tokens[2:])  # such are unknown, as everywhere
-    exchanging.export_arpa(odd_run, tmp_path / "m.arpa")
+    exchange.export_arpa(odd_run, tmp_path / "m.arpa")
     run = imported(tmp_path / "m.arpa", tmp_path / "run")
     assert run.codec.fingerprint() == odd_run.codec.fingerprint()
     texts = ["<s> a </s>", "</s> </s>", "<EOS> <unk> Ω", "\\u{20} a", ""]
@@ -295,7 +295,7 @@ def test_marks_of_the_file_that_stand_in_the_text_stay_words(odd_run, tmp_path):
 
 
 def test_a_stream_has_its_line_ends_as_words(stream_run, tmp_path):
-    exchanging.export_arpa(stream_run, tmp_path / "m.arpa")
+    exchange.export_arpa(stream_run, tmp_path / "m.arpa")
     text = (tmp_path / "m.arpa").read_text("utf-8")
     assert "\t\\u{a}\t" in text and "\\u{9}" in text and "b \\u{a} b\n" in text
     run = imported(tmp_path / "m.arpa", tmp_path / "run")
@@ -305,9 +305,9 @@ def test_a_stream_has_its_line_ends_as_words(stream_run, tmp_path):
 
 def test_a_packed_file_says_the_same_as_a_plain_one(odd_run, tmp_path):
     for name in ("m.arpa", "m.arpa.gz"):
-        exchanging.export_arpa(odd_run, tmp_path / name)
+        exchange.export_arpa(odd_run, tmp_path / name)
     assert gzip.decompress((tmp_path / "m.arpa.gz").read_bytes()) == (tmp_path / "m.arpa").read_bytes()
-    assert "".join(exchanging.arpa_lines(odd_run)) == (tmp_path / "m.arpa").read_text("utf-8")
+    assert "".join(exchange.arpa_lines(odd_run)) == (tmp_path / "m.arpa").read_text("utf-8")
     assert_alike(imported(tmp_path / "m.arpa.gz", tmp_path / "run").model, odd_run.model, 3)
 
 
@@ -342,12 +342,12 @@ def test_models_that_no_arpa_file_can_hold_are_refused_with_a_remedy(folder, odd
         (unigram, "unigram model", "--model ngram"),
     ]:
         with pytest.raises(ConfigError, match=words) as caught:
-            exchanging.export_arpa(run, tmp_path / "m.arpa")
+            exchange.export_arpa(run, tmp_path / "m.arpa")
         assert remedy in caught.value.hint
     assert not (tmp_path / "m.arpa").exists()
     # Single words back off to nothing, so add-k too may be written.
     single = charlm.train(text, tmp_path / "single", smoothing="add-k", **{**knobs, "order": 1})
-    exchanging.export_arpa(single, tmp_path / "m.arpa")
+    exchange.export_arpa(single, tmp_path / "m.arpa")
     assert_alike(imported(tmp_path / "m.arpa", tmp_path / "again").model, single.model, 1)
 
 
@@ -361,18 +361,18 @@ def names(folder):
 
 def test_an_export_that_breaks_off_leaves_what_was_there(odd_run, tmp_path, monkeypatch):
     (tmp_path / "m.arpa").write_text("old", "utf-8")
-    monkeypatch.setattr(exchanging, "write_arpa", lambda *_: itertools.chain(["\\data\\\n"], (failing() for _ in [0])))
+    monkeypatch.setattr(exchange, "write_arpa", lambda *_: itertools.chain(["\\data\\\n"], (failing() for _ in [0])))
     with pytest.raises(StorageError, match="No space left"):
-        exchanging.export_arpa(odd_run, tmp_path / "m.arpa")
+        exchange.export_arpa(odd_run, tmp_path / "m.arpa")
     assert (tmp_path / "m.arpa").read_text("utf-8") == "old" and names(tmp_path) == ["m.arpa"]
 
 
 @pytest.mark.parametrize("what", ["config.json", "model.safetensors"])
 def test_an_import_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, what):
     (tmp_path / "m.arpa").write_text(ARPA, "utf-8")
-    whole_file = exchanging.storage.whole_file
+    whole_file = exchange.storage.whole_file
     monkeypatch.setattr(
-        exchanging.storage, "whole_file", lambda path: failing() if path.name == what else whole_file(path)
+        exchange.storage, "whole_file", lambda path: failing() if path.name == what else whole_file(path)
     )
     with pytest.raises((CharlmError, OSError), match="No space left"):
         imported(tmp_path / "m.arpa", tmp_path / "run")
@@ -503,8 +503,8 @@ def test_a_model_whose_tokens_know_the_line_end_comes_back_as_a_stream(tmp_path)
     text = tmp_path / "text.txt"
     text.write_text("a b a\nb a\n" * 20, encoding="utf-8")
     run = charlm.train(str(text), tmp_path / "run", model="ngram", order=3, reading="stream")
-    exchanging.export_arpa(run, tmp_path / "model.arpa")
-    exchanging.import_arpa(
+    exchange.export_arpa(run, tmp_path / "model.arpa")
+    exchange.import_arpa(
         tmp_path / "model.arpa", tmp_path / "back", level=None, lenient=False, command="", note=lambda _: None
     )
     back = charlm.load(tmp_path / "back")

@@ -20,7 +20,7 @@ from charlm.models.ngram import CLASS_BITS, Ngram
 from charlm.ngrams import coding, columns, search
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.smoothing import SMOOTHERS
-from charlm.ngrams.tables import GROUP, Level, Starts, Tables, Values, check, from_tensors, tensors_of
+from charlm.ngrams.tables import GROUP, Starts, StoredLevel, Tables, Values, check, from_tensors, tensors_of
 from charlm.text.vocab import EOS, UNK
 
 TEXT = [[2, 3, 4, EOS], [2, 3, 3, EOS], [4, 2, 3, 4, 4, EOS], [3, EOS]]
@@ -68,7 +68,7 @@ def rounded(model: Ngram, bits: int) -> tuple[Ngram, float]:
             return Values(coded.numbers[:], coded.book)
 
         for level in model.tables.levels:
-            levels.append(Level(level.words, level.starts, in_bits(level.log_probs), in_bits(level.backoffs)))
+            levels.append(StoredLevel(level.words, level.starts, in_bits(level.log_probs), in_bits(level.backoffs)))
     return Ngram(Tables(model.vocab_size, levels, model.tables.uniform)), max(errors)
 
 

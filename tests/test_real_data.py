@@ -9,7 +9,7 @@ import pytest
 import charlm
 from charlm.config.text import TextConfig
 from charlm.jobs import vocab as vocab_job
-from charlm.nbest import NBEST_FORMATS
+from charlm.nbest import NBEST_FORMATS, Source
 from charlm.reranking import error_rates
 from charlm.text import files as text
 
@@ -101,7 +101,7 @@ def test_the_first_and_the_best_candidates_of_the_chinese_lists_have_the_known_e
     name = data("nbest/zh_synthetic_dev.jsonl")
     first = best = error_rates.Errors()
     with Path(name).open(encoding="utf-8") as lines:
-        for utterance in NBEST_FORMATS["jsonl"].parse(lines, name):
+        for utterance in NBEST_FORMATS["jsonl"].parse(Source.of(lines, name)):
             found = [error_rates.errors(utterance.reference or "", h.text, "cer") for h in utterance.hypotheses]
             first, best = first + found[0], best + min(found, key=lambda errors: errors.total)
     assert (round(first.rate or 0, 4), best.rate) == (0.0796, 0.0)

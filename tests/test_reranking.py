@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Errors
-from charlm.reranking.reporting import Verdict, judge
+from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 
 NATS = st.floats(-100, 0)
@@ -138,6 +138,11 @@ def test_a_report_sets_first_chosen_and_best_side_by_side():
         "utterances": 1,
         "reference_units": 3,
         "mean_candidates": 3.0,
+        "first_errors": 2,
+        "reranked_errors": 1,
+        "oracle_errors": 0,
+        "candidates": 3,
+        "pairs_won": 0.0,
         "without_reference": 0,
         "tokens": 0,
         "unknown_tokens": 0,
@@ -206,7 +211,7 @@ def test_a_report_of_nothing_can_be_shown():
 
 
 def test_reports_of_different_metrics_do_not_add():
-    with pytest.raises(ValueError, match="a report of cer cannot be added to one of wer"):
+    with pytest.raises(ValueError, match="a verdict of cer cannot be added to one of wer"):
         Verdict("cer") + Verdict("wer")
 
 

@@ -22,10 +22,10 @@ from charlm.config.text import TextConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TrainingError, VocabError
 from charlm.families import FAMILIES, WEIGHTS_FILE
-from charlm.jobs import trial as estimating
 from charlm.jobs.describe import describe
 from charlm.jobs.train import Watcher, resume, start_from
 from charlm.jobs.train import train as train_run
+from charlm.jobs.trial import estimate
 from charlm.runs.checking import check as check_run
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RunConfig, read_config, read_facts
@@ -676,7 +676,7 @@ def test_a_count_based_model_has_no_weights_to_begin_from(trained, text, tmp_pat
 @pytest.mark.parametrize("budget", [{"steps": 1000}, {"steps": None, "epochs": 3.0}, {"steps": None, "minutes": 2.0}])
 def test_an_estimate_is_positive_and_leaves_nothing(text, tmp_path, monkeypatch, budget):
     monkeypatch.chdir(tmp_path)
-    found = estimating.estimate(config_of(text, training=dataclasses.replace(TRAINING, **budget)))
+    found = estimate(config_of(text, training=dataclasses.replace(TRAINING, **budget)))
     assert min(found.parameters, found.tokens, found.tokens_per_second, found.seconds, found.memory) > 0
     assert (found.device, found.precision) == ("cpu", "float32")
     assert list(tmp_path.iterdir()) == []
@@ -686,7 +686,7 @@ def test_an_estimate_is_positive_and_leaves_nothing(text, tmp_path, monkeypatch,
 
 def test_an_estimate_is_for_networks(text):
     with pytest.raises(ConfigError, match="for what learns by gradient"):
-        estimating.estimate(config_of(text, family=UnigramConfig()))
+        estimate(config_of(text, family=UnigramConfig()))
 
 
 def test_a_run_describes_itself(trained):

@@ -43,6 +43,36 @@ def test_every_command_is_asked_for_help():
     assert {"", "train", "run mix", "ngram count"} <= set(COMMANDS)
 
 
+def offered(*words: str) -> list[str]:
+    """What a shell offers for the last word."""
+    asked = {"_CHARLM_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    return CliRunner().invoke(app, [], prog_name="charlm", env=asked).output.split()
+
+
+def test_a_shell_offers_runs_where_a_run_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "checkpoints/tang",
+        "checkpoints/counts",
+        ".hidden/run",
+        "checkpoints/tang/members/1-a",
+        "other/poems",
+    ):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").touch()
+    (tmp_path / "other" / "poems" / "run.json").unlink()
+    (tmp_path / "poems.txt").touch()
+    runs = ["checkpoints/counts", "checkpoints/tang"]
+    for command in ("run info", "run check", "run plot", "run export", "sample", "score", "run mix", "train --resume"):
+        for typed in ("", "c", "checkpoints/"):
+            assert offered("charlm", *command.split(), typed) == runs, command
+    assert offered("charlm", "run", "mix", "checkpoints/tang", "checkpoints/c") == runs[:1]
+    assert offered("charlm", "train", "--init-from", f"{tmp_path}/checkpoints/t") == [f"{tmp_path}/checkpoints/tang"]
+    assert offered("charlm", "run", "info", ".h") == [".hidden/run"]
+    assert offered("charlm", "run", "info", "nowhere/x") == []
+    assert offered("charlm", "eval", runs[0], "") == [*runs, "poems.txt"]  # runs, and the text after them
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_fits_80_columns_cuts_no_sentence_and_names_kinds_evenly(command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")

@@ -9,9 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import count as ngram
-from charlm.cli import evaluate, run, sample, train, vocab
-from charlm.cli import rescore as score
+from charlm.cli import count, evaluate, exchange, mix, rescore, run, sample, train, vocab
 from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
@@ -52,9 +50,12 @@ app.command("vocab", cls=PanelCommand)(vocab.vocab)
 app.command("train", cls=PanelCommand)(train.train)
 app.command("eval", cls=PanelCommand)(evaluate.evaluate)
 app.command("sample", cls=PanelCommand)(sample.sample)
-app.command("score", cls=PanelCommand)(score.score)
+app.command("score", cls=PanelCommand)(rescore.score)
+run.app.command("export", cls=PanelCommand)(exchange.export)
+run.app.command("import", cls=PanelCommand)(exchange.import_)
+run.app.command("mix", cls=PanelCommand)(mix.mix)
 app.add_typer(run.app, name="run")
-app.add_typer(ngram.app, name="ngram")
+app.add_typer(count.app, name="ngram")
 
 
 def _version(wanted: bool) -> None:

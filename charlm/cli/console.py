@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -54,6 +55,12 @@ def writing_output() -> Iterator[None]:
         with contextlib.suppress(OSError):  # what is still buffered must not fail again at the exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise StorageError(f"cannot write the output: {error.strerror or error}", hint="is the disk full?") from error
+
+
+def emit_name(output: Path) -> None:
+    """Say where a file was written, but not into what may be the same pipe as the data."""
+    if not storage.is_stream(output):
+        emit(str(output))
 
 
 def emit_json(record: Mapping[str, Any]) -> None:

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, emit_json, table
-from charlm.cli.options import AsJson, PanelCommand, Quiet, page, takes
-from charlm.cli.vocab import shard_of
+from charlm.cli.options import AsJson, PanelCommand, Quiet, ShardOption, page, shard_of, takes
 from charlm.config.knobs import build
 from charlm.config.models import NgramConfig
 from charlm.config.text import TextConfig
@@ -28,9 +27,7 @@ def count(
     vocab: Annotated[
         Path | None, typer.Option(help="Vocabulary made by `charlm vocab`; shards must share one.")
     ] = None,
-    shard: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Count every N-th document only, from the K-th.")
-    ] = None,
+    shard: ShardOption = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     **knobs: Any,
@@ -41,10 +38,10 @@ def count(
     """
     text = build(TextConfig, knobs)
     ngram = build(NgramConfig, knobs)
-    from charlm.jobs import count as tallying
+    from charlm.jobs.count import tally
 
     with Talk(quiet) as talk:
-        told = tallying.tally(texts, text, ngram, output, vocab_folder=vocab, shard=shard_of(shard), note=talk.note)
+        told = tally(texts, text, ngram, output, vocab_folder=vocab, shard=shard_of(shard), note=talk.note)
     if as_json:
         emit_json(told)
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Device, Quiet, given, knob
+from charlm.cli.options import AsJson, Device, Quiet, ShardOption, given, knob, runs_and_texts_at, shard_of
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
@@ -14,15 +14,23 @@ from charlm.errors import ConfigError
 
 def evaluate(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN... TEXT", help="Run directories, then the text; - is stdin.")
+        list[str],
+        typer.Argument(
+            metavar="RUN... TEXT",
+            help="Run directories, then the text; - is stdin.",
+            autocompletion=runs_and_texts_at,
+        ),
     ],
     part: Annotated[
-        str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
+        str | None, typer.Option(metavar="NAME", help="Only this part of a split corpus: train, valid or test.")
     ] = None,
-    context: Annotated[str | None, typer.Option(help="line or carried. [default: as in training]")] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="line or carried. [default: as in training]")
+    ] = None,
     per_token: Annotated[
         bool, typer.Option("--per-token", help="A JSON line for each token instead of totals.")
     ] = False,
+    shard: ShardOption = None,
     encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
     field: Annotated[str | None, knob(TextConfig, "field")] = None,
     device: Device = "cpu",
@@ -33,7 +41,7 @@ def evaluate(
 
     charlm eval checkpoints/tang valid.txt
     """
-    from charlm.jobs import evaluate as evaluation
+    from charlm.jobs.evaluate import Evaluation, compare
 
     *names, source = runs
     paths = [Path(name) for name in names]
@@ -44,8 +52,9 @@ def evaluate(
             "an empty name was given where a run is wanted", hint="is a variable unset? `.` is this folder"
         )
     texts = build(TextConfig, given(encoding=encoding, field=field))
+    mine = shard_of(shard)
     with Talk(quiet) as talk:
-        job = evaluation.Evaluation(source, texts, part=part, context=context, note=talk.note)
+        job = Evaluation(source, texts, part=part, context=context, shard=mine, note=talk.note)
         if per_token:
             for path in paths:
                 for record in job.tokens(path, device):
@@ -55,7 +64,7 @@ def evaluate(
     for result in results:
         emit_json(result.to_json()) if as_json else _show(result, alone=len(results) == 1)
     if len(results) > 1 and not as_json:
-        _compare(evaluation.compare(results))
+        _compare(compare(results))
 
 
 def _show(result: Any, alone: bool) -> None:

@@ -1,7 +1,10 @@
 """Options made from the config pages: a knob's type, default, help and panel are written once, at its field."""
 
+import contextlib
 import functools
 import inspect
+import os
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -13,15 +16,59 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from charlm import storage
 from charlm.config.knobs import fields_of, help_of
-from charlm.errors import StorageError
+from charlm.errors import ConfigError, StorageError
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line; keys are stable.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No talk on stderr, only errors.")]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Overwrite an output file that exists.")]
 Device: TypeAlias = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")]
+ShardOption: TypeAlias = Annotated[
+    str | None, typer.Option("--shard", metavar="K/N", help="Only every N-th document or list, from the K-th.")
+]
 
 METAVARS = {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}
+DEEPEST = 3  # folders below the one that was typed, in which runs are looked for
+MOST_ENTRIES = 2000  # of folders that are looked at while a shell waits
 
+
+def runs_at(incomplete: str) -> list[str]:
+    """What a shell offers where a run is wanted: the run directories whose paths begin so, inner folders included."""
+    typed, _, name = incomplete.rpartition("/")
+    start = f"{typed}/" if "/" in incomplete else ""
+    found, waiting, looked_at = [], [(start, 1)], 0
+    while waiting and looked_at < MOST_ENTRIES:
+        folder, depth = waiting.pop(0)
+        for entry in _entries_of(folder, files=False):
+            looked_at += 1
+            path = folder + entry
+            if not path.startswith(incomplete) or (entry.startswith(".") and not (depth == 1 and name.startswith("."))):
+                continue
+            if (Path(path) / "run.json").is_file():  # `runs` would tell the name, and load torch
+                found.append(path)
+            elif depth < DEEPEST:
+                waiting.append((path + "/", depth + 1))
+    return sorted(found)
+
+
+def runs_and_texts_at(incomplete: str) -> list[str]:
+    """What a shell offers where runs are followed by a text."""
+    typed, _, _ = incomplete.rpartition("/")
+    start = f"{typed}/" if "/" in incomplete else ""
+    files = [start + name for name in _entries_of(start, files=True) if (start + name).startswith(incomplete)]
+    return runs_at(incomplete) + files
+
+
+def _entries_of(folder: str, *, files: bool) -> list[str]:
+    """The files, or the folders, of a folder; nothing where it cannot be read."""
+    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+        return sorted(entry.name for entry in entries if (entry.is_file() if files else entry.is_dir()))
+    return []
+
+
+RunPath: TypeAlias = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Run directory written by `charlm train`.", autocompletion=runs_at),
+]
 
 _kinds = functools.cache(typing.get_type_hints)  # asked for every knob, and slow to answer
 
@@ -43,11 +90,12 @@ class PanelCommand(TyperCommand):
                 name = param.metavar or (param.name or "").upper()
                 record, panel = (name, param.help or ""), "Arguments"
             if record is not None:
-                panels.setdefault(panel, []).append(record)
+                panels.setdefault(panel, []).append((record[0], _unbroken(record[1])))
         for panel, records in panels.items():
             if records:
                 with formatter.section(panel):
                     formatter.write_dl(records)
+        formatter.buffer = [piece.translate(_AS_WRITTEN) for piece in formatter.buffer]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as the help names them: in capitals, in brackets where they may be left out."""
@@ -57,6 +105,20 @@ class PanelCommand(TyperCommand):
                 name = param.metavar or (param.name or "").upper()
                 pieces.append(name if param.required else f"[{name}]")
         return pieces
+
+
+# While lines are filled, these stand for a hyphen and a space at which no line may end.
+_HYPHEN, _SPACE = "\u2011", "\u00a0"
+_AS_WRITTEN = {ord(_HYPHEN): "-", ord(_SPACE): " "}
+
+
+def _unbroken(sentence: str) -> str:
+    """A help sentence that no line breaks inside a name or before a default's value, with bounds in words."""
+    sentence = re.sub(r" +\[", " [", sentence)  # typer sets two spaces before the defaults that it shows
+    sentence = re.sub(r"; (\d+)<=x<=(\d+)\]", r"; \1 to \2]", sentence)
+    sentence = re.sub(r"; x>=(\d+)\]", r"; at least \1]", sentence)
+    sentence = sentence.replace("[default: ", f"[default:{_SPACE}")
+    return re.sub(r"(?<=\w)-(?=\w)", _HYPHEN, sentence)
 
 
 def _metavar(kind: Any) -> str:
@@ -161,6 +223,20 @@ def refuse_overwriting(output: Path, option: str, force: bool) -> None:
             f"{option} {output} exists already; nothing was changed",
             hint="choose another name, or give --force to overwrite it",
         )
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """K/N as numbers, 1/1 where nothing was asked for; raises ConfigError.
+
+    >>> shard_of("2/3"), shard_of(None)
+    ((2, 3), (1, 1))
+    """
+    if text is None:
+        return 1, 1
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"--shard {text!r} is no part like 1/4", hint="K/N with 1 ≤ K ≤ N")
+    return int(found[1]), int(found[2])
 
 
 def given(**options: Any) -> dict[str, Any]:

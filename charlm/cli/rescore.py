@@ -13,28 +13,30 @@ import typer
 from charlm import storage
 from charlm.choices import Choices
 from charlm.cli.console import Talk, emit, emit_json, figure
-from charlm.cli.options import AsJson, Device, Force, Quiet, refuse_overwriting
+from charlm.cli.options import AsJson, Device, Force, Quiet, RunPath, ShardOption, refuse_overwriting, shard_of
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
-from charlm.nbest import NBEST_FORMATS, Utterance
+from charlm.nbest import NBEST_FORMATS, Source, Utterance
 from charlm.nbest.foreign import is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
-from charlm.reranking.reporting import Verdict, judge
+from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
-from charlm.text.files import lines_of
+from charlm.text.files import lines_of, some
 
 if TYPE_CHECKING:
     from charlm.jobs.rescore import Scorer
 
-FORMATS = Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"], ""))
 PEEKED = 200  # lines that the guess of a format looks at
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
+    run: RunPath,
     source: Annotated[str, typer.Argument(metavar="INPUT", help="n-best lists or plain text; - is stdin.")],
     format: Annotated[
-        str, typer.Option(help="jsonl, plain (lists between blank lines), text (one score a line), or auto.")
+        str,
+        typer.Option(
+            metavar="NAME", help="jsonl, plain (lists between blank lines), text (one score a line), or auto."
+        ),
     ] = "auto",
     lm_weight: Annotated[float, typer.Option(help="λ: weight of the language model's log-probability (nats).")] = 1.0,
     am_weight: Annotated[
@@ -46,11 +48,12 @@ def score(
         typer.Option(metavar="NAME=NUMBER", help="Weight of another score of the candidates; may be repeated."),
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="Print only the best text of each list.")] = False,
-    metric: Annotated[str | None, typer.Option(help="cer, wer or mer. [default: by script]")] = None,
+    metric: Annotated[str | None, typer.Option(metavar="NAME", help="cer, wer or mer. [default: by script]")] = None,
     unknown: Annotated[
-        str, typer.Option(help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
+        str, typer.Option(metavar="NAME", help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
     ] = "charged",
     report: Annotated[Path | None, typer.Option(help="Write the error rates to this JSON file.")] = None,
+    shard: ShardOption = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the input.")] = None,
     force: Force = False,
     device: Device = "cpu",
@@ -63,37 +66,38 @@ def score(
 
     charlm score checkpoints/zh nbest.jsonl
     """
-    from charlm.jobs import rescore as rescoring
+    from charlm.jobs.rescore import Scorer
 
-    FORMATS[format]
+    Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"]))[format]
     if report is not None:
         refuse_overwriting(report, "--report", force)
     talk = Talk(quiet)
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
     formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
-    scorer = rescoring.Scorer(run, formula, unknown, cast(Metric | None, metric), device)
+    scorer = Scorer(run, formula, unknown, cast(Metric | None, metric), device, shard=shard_of(shard))
     config = TextConfig(encoding=encoding)
-    kind, lines = _kind(format, source, config, talk)
+    kind, origin = _lists(format, source, config, talk)
     if kind == "text":
-        impossible = _score_lines(scorer, (line.removesuffix("\n") for line in lines if line.strip()), as_json)
+        impossible = _score_lines(
+            scorer, some((line.removesuffix("\n") for line in origin.lines() if line.strip()), source), as_json
+        )
         if impossible:
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         return
-    as_jsonl = as_json or kind == "jsonl"
-    total: Verdict | None = None
+    as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
+    total: Verdict | None = None  # until a list shows the metric; a shard may hold none
     partial: Counter[str] = Counter()
     used: set[str] = set()
     ignored: Counter[str] = Counter()
-    for utterance, ranked in scorer.rank(NBEST_FORMATS[kind].parse(lines, source)):
+    for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
         partial.update(ranked.partial)
         used.update(ranked.used)
         ignored.update(_ignored(utterance, formula))
-    if total is None:
-        raise TextError(f"{source} holds no lists", hint="is it empty? `charlm score --help` lists the formats")
+    total = total or Verdict(scorer.metric or "cer")
     for name, lists in partial.items():
         talk.note(f"{lists:,} lists have scores.{name} for some candidates only; it was left out there")
     for name, lists in sorted(ignored.items()):
@@ -158,11 +162,16 @@ def _why_worse(total: Verdict, with_sound: bool, lm_weight: float, length_weight
     return "reranking made the lists worse than they were; likely causes: " + "; ".join(causes)
 
 
-def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Iterator[str]]:
-    """The format, guessed from the first lines if need be, and all lines."""
+def _lists(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Source]:
+    """The format, guessed from a folder's files or from the first lines if need be, and where its lines are."""
+    from charlm.jobs import rescore as rescoring
+
+    kind = rescoring.format_of_folder(source) or "auto" if format == "auto" else format
+    if kind in NBEST_FORMATS and NBEST_FORMATS[kind].files:
+        return kind, rescoring.source_of_folder(source, NBEST_FORMATS[kind].files, config, note=talk.note)
     lines = lines_of(source, config, note=talk.note)
-    if format != "auto":
-        return format, lines
+    if kind != "auto":
+        return kind, Source.of(lines, source)
     head = []
     for line in lines:
         head.append(line)
@@ -178,32 +187,37 @@ def _kind(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str
     guess = "jsonl" if inner.startswith("{") else "plain" if re.search(r"\n\s*\n", inner) else "text"
     if guess == "plain":
         talk.note("blank lines inside: read as n-best lists; --format text scores every line by itself")
-    return guess, chain(head, lines)
+    return guess, Source.of(chain(head, lines), source)
 
 
 def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
     """Show the lines; how many of them are impossible."""
-    empty, impossible = True, 0
+    impossible = 0
     for text, found in scorer.lines(lines):
-        empty = False
         impossible += found.log_prob == -math.inf
         if as_json:
             emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
                        "unknown": found.unknown})  # fmt: skip
         else:
             emit(f"{found.log_prob:.4f}\t{text}")
-    if empty:
-        raise TextError("the input holds no text", hint="one text a line")
     return impossible
 
 
+class _Output:
+    """Stdout as the target of a format of one file."""
+
+    def write(self, line: str, file: str = "") -> None:  # noqa: ARG002 (a protocol's)
+        """One line of data."""
+        emit(line)
+
+
 def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_jsonl: bool, first: bool) -> None:
-    from charlm.jobs import rescore as rescoring
+    from charlm.jobs.rescore import shown
 
     if best:
         emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
-        emit(next(NBEST_FORMATS["jsonl"].render([rescoring.shown(utterance, ranked)])))
+        NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)], _Output())
     else:
         if not first:
             emit("")

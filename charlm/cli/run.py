@@ -5,15 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from charlm import storage
-from charlm.cli.console import Talk, clock, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Force, PanelCommand, Quiet, given, page, refuse_overwriting, takes
-from charlm.config.models import MixtureConfig
-from charlm.config.text import TextConfig
-from charlm.errors import ConfigError, RunError
+from charlm.cli.console import Talk, clock, emit, emit_json, emit_name, figure, table
+from charlm.cli.options import AsJson, Force, PanelCommand, Quiet, RunPath, refuse_overwriting
+from charlm.errors import RunError
 
 app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory written by `charlm train`.")]
 
 
 @app.command("info", cls=PanelCommand)
@@ -117,137 +113,8 @@ def plot(
         if output is not None:  # the picture inside the run is ours to renew
             refuse_overwriting(output, "-o", force)
         try:
-            _emit_name(curves.picture(entries, output or run / "curve.png", title=run.name))
+            emit_name(curves.picture(entries, output or run / "curve.png", title=run.name))
             return
         except ImportError:
             talk.note("matplotlib is not installed (pip install 'charlm[plot]'): drawn as text")
     emit(curves.text_plot(entries))
-
-
-@app.command("export", cls=PanelCommand)
-def export(
-    run: RunPath,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write, packed if it ends in .gz; or -.")],
-    to: Annotated[str, typer.Option(help="Format: arpa.")] = "arpa",
-    force: Force = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write an n-gram model in a format that other programs read.
-
-    charlm run export checkpoints/tang-kn5 --to arpa -o tang.arpa.gz
-    """
-    from charlm.jobs import exchange as exchanging
-    from charlm.runs.run import load as load_run
-
-    _only_arpa("--to", to)
-    if str(output) != "-":
-        refuse_overwriting(output, "-o", force)
-    loaded = load_run(run)
-    if str(output) == "-":
-        for line in exchanging.arpa_lines(loaded):
-            emit(line.rstrip("\n"))
-        return
-    exchanging.export_arpa(loaded, output)
-    _emit_name(output)
-
-
-def _emit_name(output: Path) -> None:
-    """Say where a file was written, but not into what may be the same pipe as the data."""
-    if not storage.is_stream(output):
-        emit(str(output))
-
-
-@app.command("import", cls=PanelCommand)
-def import_(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="ARPA file, packed by gzip or not.")],
-    run: Annotated[Path, typer.Option(help="Run directory to make.")],
-    level: Annotated[
-        str | None,
-        typer.Option(help="How text is cut: char, word, spaced or mixed. [default: char or spaced]"),
-    ] = None,
-    lenient: Annotated[bool, typer.Option("--lenient", help="Repair what can be repaired, and say what.")] = False,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of its words. [default: utf-8]")] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Make a run of an ARPA file of KenLM, SRILM, OpenGrm or charlm.
-
-    charlm run import tang.arpa --run checkpoints/from-kenlm
-    """
-    import shlex
-    import sys
-
-    from charlm.config.knobs import build
-    from charlm.jobs import exchange as exchanging
-
-    build(TextConfig, given(level=level))
-    talk = Talk(quiet)
-    command = shlex.join(["charlm", *sys.argv[1:]])
-    exchanging.import_arpa(
-        source,
-        run,
-        level=level,  # type: ignore[arg-type]
-        lenient=lenient,
-        command=command,
-        note=talk.note,
-        encoding=encoding,
-    )
-    emit(str(run))
-
-
-@app.command("mix", cls=PanelCommand)
-@takes(page(MixtureConfig), page(TextConfig, only="encoding field"))
-def mix(
-    members: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs over one vocabulary.")],
-    tune: Annotated[str, typer.Option(help="Text that the weights are tuned on, new to all runs.")],
-    run: Annotated[Path, typer.Option(help="Run directory to make; it holds copies of its members.")],
-    part: Annotated[
-        str | None, typer.Option(help="Only this part of a corpus that was split by hash: train, valid or test.")
-    ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    **knobs: Any,
-) -> None:
-    """Add up the probabilities of several runs.
-
-    The weights are those that are best on the text of --tune.
-
-    charlm run mix checkpoints/tang-lstm checkpoints/tang-kn5 --tune valid.txt --run checkpoints/tang-mix
-    """
-    import shlex
-    import sys
-
-    from charlm.config.knobs import build
-    from charlm.jobs import evaluate as evaluation
-    from charlm.jobs import mix as blending
-
-    config = build(MixtureConfig, knobs)
-    texts = build(TextConfig, knobs)
-    with Talk(quiet) as talk:
-        job = evaluation.Evaluation(tune, texts, part=part, context=None, note=talk.note)
-        tuned = blending.mix(members, run, config, job, command=shlex.join(["charlm", *sys.argv[1:]]))
-    _show_mixture(run, tuned, as_json)
-
-
-def _show_mixture(run: Path, tuned: Any, as_json: bool) -> None:
-    from charlm.scoring import perplexity_of
-
-    members = list(zip(tuned.members, tuned.shares, tuned.alone, strict=True))
-    if as_json:
-        told = [{"member": name, "weight": share, "nats": nats} for name, share, nats in members]
-        emit_json({"run": str(run), "nats": tuned.nats, "perplexity": perplexity_of(tuned.nats), "tokens": tuned.tokens,
-                   "classes": len(tuned.weights), "members": told})  # fmt: skip
-        return
-    rows = [("run", str(run))]
-    for name, share, nats in members:
-        rows.append((name, f"weight {share:.3f}, perplexity {figure(perplexity_of(nats))} alone"))
-    mixed = (
-        f"perplexity {figure(perplexity_of(tuned.nats))} on the {tuned.tokens:,} tokens that the weights were tuned on"
-    )
-    kinds = "for all contexts" if len(tuned.weights) == 1 else f"for each of {len(tuned.weights)} classes of contexts"
-    rows += [("mixture", mixed), ("weights", f"{kinds}; their means are shown")]
-    table(rows)
-
-
-def _only_arpa(option: str, name: str) -> None:
-    if name != "arpa":
-        raise ConfigError(f"{option} knows no format called {name!r}", hint="choose arpa")

@@ -8,11 +8,11 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
-from charlm.cli.options import AsJson, Device, Quiet, page, takes
+from charlm.cli.options import AsJson, Device, Quiet, RunPath, page, takes
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
-from charlm.text.decoding import decoded_lines
+from charlm.text.decoding import decoded_lines, nobody
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @takes(page(SamplingConfig))
 def sample(
-    run: Annotated[Path, typer.Argument(help="Run directory written by `charlm train`.")],
+    run: RunPath,
     prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
     prompt_file: Annotated[Path | None, typer.Option(help="Prompts from a file, one a line.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples for each prompt.")] = 1,
@@ -34,7 +34,7 @@ def sample(
 ) -> None:
     """Print texts that the model of RUN writes, one a line.
 
-    charlm sample checkpoints/tang --prompt 春江 --count 5 --temperature 0.8 --seed 7
+    charlm sample checkpoints/tang --prompt 春江 --count 5 --seed 7
     """
     from charlm import sampling
     from charlm.runs.run import load as load_run
@@ -50,7 +50,15 @@ def sample(
         if count == 1 and sys.stdout.isatty() and not as_json:
             _stream(loaded, text, ids, config)
             continue
-        found = sampling.samples(loaded.model, ids, count, config, ends=loaded.codec.closing, batch_size=batch_size)
+        found = sampling.samples(
+            loaded.model,
+            ids,
+            count,
+            config,
+            ends=loaded.codec.closing,
+            controls=loaded.codec.vocab.controls,
+            batch_size=batch_size,
+        )
         for number, drawn in enumerate(found):
             whole = loaded.text_of(text, drawn.ids)
             if as_json:
@@ -85,7 +93,8 @@ def _stream(loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig) 
         sys.stdout.flush()
         shown = whole
 
-    sampling.sample(loaded.model, ids, [0], config, ends=loaded.codec.closing, on_token=on_token)
+    ends, controls = loaded.codec.closing, loaded.codec.vocab.controls
+    sampling.sample(loaded.model, ids, [0], config, ends=ends, controls=controls, on_token=on_token)
     sys.stdout.write("\n")
 
 
@@ -110,9 +119,6 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
 
 def _lines(raw: IO[bytes], name: str) -> list[str]:
     """Prompts in UTF-8, cut into lines as training text is; raises TextError with line and byte."""
-
-    def nobody(_: str) -> None:
-        """Nothing is guessed, so nothing is to be told."""
-
+    # In a named encoding nothing is guessed, so nothing is to be told.
     lines = (line.removesuffix("\n") for line in decoded_lines(raw, name, "utf-8", nobody))
     return [line for line in lines if line.strip()]

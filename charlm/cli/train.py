@@ -11,7 +11,7 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, clock, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, completing, given, page, takes
+from charlm.cli.options import AsJson, Quiet, completing, given, page, runs_at, takes
 from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
 from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
@@ -38,7 +38,7 @@ class Signals:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = number
@@ -66,8 +66,12 @@ def train(
     ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Take these counts away again; repeatable.")] = None,
     vocab: Annotated[Path | None, typer.Option(help="Vocabulary made by `charlm vocab`, used as it is.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.")] = None,
-    init_from: Annotated[Path | None, typer.Option(help="Begin with another run's weights, matched by token.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run, if wanted with a new budget.", autocompletion=runs_at)
+    ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Begin with another run's weights, matched by token.", autocompletion=runs_at)
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -88,14 +92,14 @@ def train(
 ) -> None:
     """Train a model on TEXT and keep it in a run directory.
 
-    Ctrl-C finishes the step, saves everything and prints the command that goes on.
+    Ctrl-C finishes the step, saves everything and says how to go on.
 
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
-    from charlm.jobs import trial as estimating
     from charlm.jobs.train import how_to_begin_anew, settle
     from charlm.jobs.train import resume as resume_run
     from charlm.jobs.train import train as train_run
+    from charlm.jobs.trial import estimate
     from charlm.jobs.watching import Watcher
     from charlm.runs.run import load as load_run
 
@@ -135,7 +139,7 @@ def train(
                 knobs=asked,
             )
             if dry_run:
-                _show_estimate(estimating.estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
+                _show_estimate(estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
                 return
             path = run or _free_name((settled.texts or settled.counts)[0])
             outcome = train_run(

@@ -7,10 +7,10 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json, table
-from charlm.cli.options import AsJson, Quiet, page, takes
+from charlm.cli.options import AsJson, Quiet, ShardOption, page, shard_of, takes
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
-from charlm.errors import ConfigError, VocabError
+from charlm.errors import VocabError
 from charlm.jobs import vocab as vocab_job
 from charlm.text import census
 from charlm.text.vocab import Loss, escape
@@ -28,9 +28,7 @@ def vocab(
     against: Annotated[
         Path | None, typer.Option(help="Count what this vocabulary or run does not know of TEXT.")
     ] = None,
-    shard: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Count every N-th document only, from the K-th.")
-    ] = None,
+    shard: ShardOption = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     **knobs: Any,
@@ -42,45 +40,37 @@ def vocab(
     charlm vocab poems.txt -o vocab/ --level char --min-count 2
     """
     config = build(TextConfig, knobs)
+    mine = shard_of(shard)
     if output is not None and storage.exists(output):
         raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     with Talk(quiet) as talk:
         if against is not None:
-            _show_unknown(vocab_job.unknown_of(against, texts, config, note=talk.note), as_json)
+            _show_unknown(vocab_job.unknown_of(against, texts, config, shard=mine, note=talk.note), as_json)
             return
-        made = vocab_job.of_files(texts, config, shard=shard_of(shard), note=talk.note)
+        made = vocab_job.of_files(texts, config, shard=mine, note=talk.note)
     if output is not None:
         with storage.whole_folder(output) as folder:
             made.codec.save(folder)
     _show(made, output, as_json)
 
 
-def shard_of(text: str | None) -> tuple[int, int]:
-    """K/N as numbers; raises ConfigError."""
-    if text is None:
-        return 1, 1
-    first, _, second = text.partition("/")
-    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-        raise ConfigError(f"--shard {text!r} is no part like 1/4", hint="K/N with 1 ≤ K ≤ N")
-    return int(first), int(second)
-
-
 def _show(made: census.Census, output: Path | None, as_json: bool) -> None:
     loss, survey, size = made.loss, made.survey, len(made.codec.vocab)
     if as_json:
-        emit_json(
-            {
-                "folder": str(output) if output else None,
-                "size": size,
-                "tokens": loss.of_tokens,
-                "documents": made.codec.vocab.counts[0],
-                "lost_types": loss.types,
-                "lost_tokens": loss.tokens,
-                "lost_rate": loss.rate,
-                "lost_examples": dict(loss.examples),
-                "findings": survey.findings(),
-            }
-        )
+        told = {
+            "folder": str(output) if output else None,
+            "size": size,
+            "tokens": loss.of_tokens,
+            "documents": made.codec.vocab.counts[0],
+            "lost_types": loss.types,
+            "lost_tokens": loss.tokens,
+            "lost_rate": loss.rate,
+            "lost_examples": dict(loss.examples),
+            "findings": survey.findings(),
+        }
+        if output is None:  # what is printed instead of a folder; those of shards add
+            told["counts"] = dict(zip(made.codec.vocab.tokens, made.codec.vocab.counts, strict=True))
+        emit_json(told)
         return
     if output is None:
         emit(made.codec.vocab.lines().rstrip("\n"))

@@ -15,7 +15,7 @@ from charlm.ngrams.counts import Counts
 from charlm.text.decoding import Note
 from charlm.text.vocab import Vocab
 from charlm.training.gradient import Outcome, Texts
-from charlm.training.journal import Journal, Report
+from charlm.training.journal import Journal, OnEvent
 from charlm.training.trial import Estimate
 
 WEIGHTS_FILE = "model.safetensors"
@@ -37,7 +37,7 @@ class Job:
     precision: Precision
     device: torch.device
     journal: Journal
-    report: Report
+    report: OnEvent
     counts: Counts | None = None  # n-grams counted before, instead of a text
 
 

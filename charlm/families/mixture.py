@@ -57,11 +57,14 @@ def load(config: MixtureConfig, vocab_size: int, folder: Path) -> Mixture:
     )
     members: list[LanguageModel] = []
     for member in folders:
-        content = storage.read_json(member / CONFIG_FILE, error=problem)
+        content = storage.read_json(member / CONFIG_FILE, error=problem, shape={"model": str})
+        name = content["model"]
+        if wrong := storage.misfit({name: dict}, content):
+            raise problem(f"{member / CONFIG_FILE}: {wrong}")
         try:
-            family = FAMILIES[content["model"]]
-            page: Any = build(MODELS[content["model"]].page, content[content["model"]])
-        except (CharlmError, KeyError, TypeError) as error:
+            family = FAMILIES[name]
+            page: Any = build(MODELS[name].page, content[name])
+        except CharlmError as error:
             raise problem(f"{member / CONFIG_FILE} does not describe a model: {error}") from error
         if tensorfiles.read_facts(member / WEIGHTS_FILE).get("codec") != facts.get("codec"):
             raise problem(f"{member} has another vocabulary than the mixture")

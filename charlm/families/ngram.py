@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,14 @@ from charlm.errors import ConfigError, Stopped
 from charlm.families.base import WEIGHTS_FILE, Family, Job
 from charlm.models.ngram import Ngram
 from charlm.ngrams.columns import Scratch, scratch_folder
-from charlm.ngrams.counting import count
+from charlm.ngrams.counting import OnOrder, count
 from charlm.ngrams.counts import Counts
 from charlm.ngrams.learning import learn
 from charlm.ngrams.smoothing import SMOOTHERS
 from charlm.ngrams.tables import even, from_tensors, tensors_of
 from charlm.text.vocab import Vocab
 from charlm.training.gradient import Outcome, Texts
-from charlm.training.journal import Journal, Measured, Notice, Report
+from charlm.training.journal import Journal, Measured, Notice, OnEvent
 from charlm.training.schedules import Place
 
 PATIENCE = 10.0  # seconds without a word
@@ -39,6 +38,11 @@ def fit(model: Ngram, job: Job) -> Outcome:
     config: NgramConfig = job.family
     if config.smoothing == "arpa":
         raise ConfigError("--smoothing arpa is for imported models", hint=f"choose from {', '.join(SMOOTHERS)}")
+    if len(job.texts.train.ids) > job.texts.train.facts.tokens:
+        raise ConfigError(
+            "an n-gram counts every token that it reads, so it cannot learn from documents with control tokens",
+            hint="give it the documents alone, or train a recurrent model",
+        )
     began = time.monotonic()
     with scratch_folder() as scratch:
         watch = _Watch(job.journal, job.report)
@@ -61,7 +65,7 @@ def fit(model: Ngram, job: Job) -> Outcome:
 class _Watch:
     """Stops the work where a signal asks for it, and says how far it is where it takes long."""
 
-    def __init__(self, journal: Journal, report: Report) -> None:
+    def __init__(self, journal: Journal, report: OnEvent) -> None:
         self.journal, self.report, self.told = journal, report, time.monotonic()
 
     def __call__(self, order: int) -> None:
@@ -73,9 +77,7 @@ class _Watch:
             self.report(Notice(f"counting order {order}"))
 
 
-def counts_of(
-    texts: Texts, config: NgramConfig, vocab_size: int, scratch: Scratch, report: Callable[[int], None]
-) -> Counts:
+def counts_of(texts: Texts, config: NgramConfig, vocab_size: int, scratch: Scratch, report: OnOrder) -> Counts:
     """The n-grams of the training text, of the orders that it has at all."""
     beginnings = np.zeros(1, dtype=np.int64) if texts.carried else texts.train.starts[:-1]
     return count(

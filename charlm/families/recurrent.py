@@ -87,7 +87,12 @@ def init_from(model: Recurrent, vocab: Vocab, other: LanguageModel, theirs: Voca
     differing = [_option(name, wanted[name]) for name in shape if mine[name] != wanted[name]]
     if differing:
         raise RunError(f"{path} is another network", hint=f"train with {' '.join(differing)}")
-    shared = [(vocab.ids[t], row) for t, row in theirs.ids.items() if t in vocab.ids]
+    # A control token is another thing than a token of the text that is spelled alike.
+    shared = [
+        (vocab.ids[t], row)
+        for t, row in theirs.ids.items()
+        if t in vocab.ids and (vocab.ids[t] in vocab.control_ids) == (row in theirs.control_ids)
+    ]
     here, there = (torch.tensor(rows) for rows in zip(*shared, strict=True))
     weights = other.state_dict()
     with torch.no_grad():

@@ -15,7 +15,7 @@ from charlm.training.journal import Measured
 from charlm.training.schedules import Place
 
 
-def fresh(config: UnigramConfig, vocab: Vocab, seed: int) -> Unigram:
+def fresh(config: UnigramConfig, vocab: Vocab, _seed: int) -> Unigram:
     """A model that has counted nothing."""
     return Unigram.from_counts([0] * len(vocab), config)
 
@@ -27,6 +27,7 @@ def fit(model: Unigram, job: Job) -> Outcome:
     for start in range(0, len(ids), 1 << 22):
         part = torch.from_numpy(ids[start : start + (1 << 22)].astype("int64"))
         counts += torch.bincount(part, minlength=model.vocab_size)
+    counts[job.vocab.control_ids] = 0  # read, never predicted
     model.count(counts)
     measured = Measured.of_one_pass(job.texts.measure(model))
     job.journal.keep({"counts": counts}, measured)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def tally(
     output: Path,
     *,
     vocab_folder: Path | None,
-    shard: tuple[int, int],
+    shard: text.Shard,
     note: Note,
 ) -> dict[str, Any]:
     """Count the n-grams of some files and keep them in the folder `output`; returns what is to be told of them.
@@ -45,20 +44,18 @@ def tally(
     if storage.exists(output):
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)
-    first, of = shard
     given = Codec.load(vocab_folder) if vocab_folder is not None else None
     if given is not None:
         config = replace(config, reading=given.reading, level=given.level)
-    elif of > 1:
+    elif shard != text.WHOLE:
         raise ConfigError(
             "shards must share a vocabulary for their counts to add",
             hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
         )
-    documents = Told(lambda note: islice(text.documents(sources, config, note=note), first - 1, None, of), note)
+    documents = Told(lambda note: text.sharded(text.documents(sources, config, note=note), shard), note)
     codec = given or census.take(documents(), config, Survey()).codec
-    if config.carries and of > 1:
-        raise ConfigError("--shard takes single documents, so it does not go with carried text", hint="leave it out")
-    made = encoded(files, config, codec, f"shard {first}/{of}", documents)
+    text.refuse_shards_of_carried(config.carries, shard)
+    made = encoded(files, config, codec, "shard {}/{}".format(*shard), documents)
     documents.look(sources, config)
     beginnings = np.zeros(1, dtype=np.int64) if config.carries else made.starts[:-1]
     read = {name: getattr(config, name) for name in countfiles.READ}

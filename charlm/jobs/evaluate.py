@@ -1,7 +1,8 @@
 """Runs against a text: what `charlm eval` shows, and what may be compared with what."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,7 +14,7 @@ from charlm.runs.run import load as load_run
 from charlm.scoring import OnTokens, Score
 from charlm.text import files as text
 from charlm.text.decoding import Note
-from charlm.text.files import Part
+from charlm.text.files import PartName
 from charlm.text.vocab import EOS, UNK
 
 
@@ -46,7 +47,7 @@ class Result:
         return "carried from line to line" if self.context == "carried" else "fresh for every line"
 
     def to_json(self) -> dict[str, Any]:
-        """Stable keys; perplexities per token, with line ends counted."""
+        """Stable keys: the sums of a Score, which add, and their quotients; perplexities with line ends counted."""
         score = self.score
         return {
             "run": self.run,
@@ -55,11 +56,8 @@ class Result:
             "perplexity_charged": score.perplexity_charged,
             "bits_per_char": score.bits_per_char,
             "nats_per_char": score.nats_per_char,
-            "nats": score.nats,
-            "tokens": score.tokens,
-            "characters": score.characters,
-            "unknown": score.unknown,
             "unknown_rate": score.unknown_rate,
+            **asdict(score),
             "context": self.context,
             "reading": self.reading,
             **self._members_json(),
@@ -69,7 +67,7 @@ class Result:
         if not self.members:
             return {}
         told = [
-            {"member": name, "perplexity": score.perplexity, "bits_per_char": score.bits_per_char}
+            {"member": name, "perplexity": score.perplexity, "bits_per_char": score.bits_per_char, **asdict(score)}
             for name, score in self.members
         ]
         return {"members": told, "gain_bits_per_char": self.gain}
@@ -92,6 +90,7 @@ class Evaluation:
     source   file, folder or - for stdin
     part     train, valid or test of a corpus that was split by hash; None is the whole
     context  line or carried, where it shall differ from the training
+    shard    (K, N): every N-th document of it, from the K-th; the Scores of all shards add to that of the whole
     """
 
     source: str
@@ -99,6 +98,7 @@ class Evaluation:
     part: str | None
     context: str | None
     note: Note
+    shard: text.Shard = text.WHOLE
     _kept: text.Kept = field(default_factory=text.Kept, init=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +108,11 @@ class Evaluation:
             raise ConfigError(f"no context is called {self.context!r}", hint="choose from line, carried")
 
     def documents(self, run: Run) -> Iterator[str]:
-        """The text as this run reads it; raises TextError where it is empty."""
+        """The text as this run reads it, or the shard of it.
+
+        Raises TextError where the text is empty; a shard may be, and adds nothing. ConfigError where it is carried.
+        """
+        text.refuse_shards_of_carried(self.carried(run), self.shard)
         mine = run.config.text
         config = replace(
             self.texts,
@@ -120,9 +124,9 @@ class Evaluation:
         found = (
             text.documents([self.source], config, note=self.note, kept=self._kept)
             if self.part is None
-            else text.part([self.source], config, cast(Part, self.part), note=self.note, kept=self._kept)
+            else text.part([self.source], config, cast(PartName, self.part), note=self.note, kept=self._kept)
         )
-        return text.some(found, self.source)
+        return text.sharded(text.some(found, self.source), self.shard)
 
     def carried(self, run: Run) -> bool:
         """Whether the state goes on from line to line; a stream has no lines, so there it always does."""
@@ -146,9 +150,10 @@ class Evaluation:
         """A record for each token: document, place, token, log_prob (nats)."""
         run = load_run(path, device)
         found = scoring.details(run.model, run.codec, self.documents(run), carried=self.carried(run))
-        for number, (encoded, _, log_probs) in enumerate(found):
+        first, of = self.shard
+        for number, (encoded, _, log_probs) in zip(count(first - 1, of), found, strict=False):
             unknown = iter(encoded.unknown)
-            for place, (token, log_prob) in enumerate(zip(encoded.ids, log_probs.tolist(), strict=True)):
+            for place, (token, log_prob) in enumerate(zip(encoded.targets, log_probs.tolist(), strict=True)):
                 shown = "<EOS>" if token == EOS else next(unknown) if token == UNK else run.codec.vocab.tokens[token]
                 yield {"document": number, "place": place, "token": shown, "known": token != UNK, "log_prob": log_prob}
 

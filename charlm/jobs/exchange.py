@@ -18,7 +18,7 @@ from charlm.config.training import TrainingConfig
 from charlm.errors import ArpaError, ConfigError, TextError
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.models.ngram import Ngram
-from charlm.ngrams.arpa import words as exchange
+from charlm.ngrams.arpa import words as arpa_words
 from charlm.ngrams.arpa.flaws import LONGEST_LINE
 from charlm.ngrams.arpa.reading import read as read_arpa
 from charlm.ngrams.arpa.writing import write as write_arpa
@@ -54,8 +54,8 @@ def arpa_lines(run: Run) -> Iterator[str]:
             hint="train with --context line",
         )
     look_inside(run)  # every number is about to be read, and codes may point outside their book
-    words = exchange.words_of(run.codec.vocab.tokens)
-    return write_arpa(words, exchange.counts_of(tables), exchange.blocks_of(tables))
+    words = arpa_words.words_of(run.codec.vocab.tokens)
+    return write_arpa(words, arpa_words.counts_of(tables), arpa_words.blocks_of(tables))
 
 
 def export_arpa(run: Run, output: Path) -> None:
@@ -95,9 +95,9 @@ def import_arpa(
         lines = _lines(handle) if encoding is None else _recoded(handle, encoding, str(source))
         found = read_arpa(lines, str(source), lenient=lenient, note=note)
     if lenient:
-        found = exchange.with_one_unknown(found, str(source), note)
-    tokens, ids = exchange.tokens_of(found, str(source))
-    tables = exchange.tables_of(found, ids, len(tokens))
+        found = arpa_words.with_one_unknown(found, str(source), note)
+    tokens, ids = arpa_words.tokens_of(found, str(source))
+    tables = arpa_words.tables_of(found, ids, len(tokens))
     if not any(word in SPELLED_UNKNOWN for word in found.words):
         note("the file has no <unk>: unknown tokens are (nearly) impossible")
     if level is None:

@@ -26,7 +26,7 @@ from charlm.runs.run import load as load_run
 from charlm.runs.writing import name_taken, provenance, refuse_name
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.corpus import Facts
-from charlm.training import em as mixing
+from charlm.training import em
 
 THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
 CACHE_TOKENS = 50_000  # of the text, on which a neural cache is tuned
@@ -77,13 +77,19 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
                 job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
     parts = build_mixture([run.model for run in members], len(first.codec.vocab), config, neural)
     names = _names(members, config)
+    digests = [hashes(run.path) for run in members]
+    if len(parts) == 1 and parts[0] is first.model:
+        job.note(f"{first.path} alone is no mixture: the new run says what it says; add another run, or --cache")
+    for number, same in enumerate(map(digests.index, digests)):
+        if same < number:
+            job.note(f"{names[number]} is the same run as {names[same]}: it only takes over a part of its weight")
     log_probs = np.stack([_read(model, ids, carried) for model in parts], axis=1)
     guide = guide_of(parts, config)
     classes, class_count = None, 1
     if guide is not None:
         classifier = cast(Classifier, parts[guide])
         classes, class_count = _read(_Classes(parts[guide]), ids, carried).astype(np.int64), classifier.class_count
-    found = mixing.fit(log_probs, classes, class_count)
+    found = em.fit(log_probs, classes, class_count)
     if not found.history:
         raise TextError(f"no run holds anything of {job.source} possible", hint="give another text, or smooth the runs")
     if found.impossible:
@@ -98,7 +104,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
         found.history[0],
         len(log_probs),
     )
-    _save(members, output, config, neural, tuned, job, command)
+    _save(members, digests, output, config, neural, tuned, job, command)
     return tuned
 
 
@@ -160,7 +166,7 @@ def _tune_neural_cache(model: Recurrent, window: int, ids: list[list[int]], carr
         tokens += len(row) - 1
         if tokens >= CACHE_TOKENS:
             break
-    theta, weight, _ = mixing.best_cache(np.concatenate(alone), np.concatenate(remembered, axis=1), thetas=THETAS)
+    theta, weight, _ = em.best_cache(np.concatenate(alone), np.concatenate(remembered, axis=1), thetas=THETAS)
     return theta, weight
 
 
@@ -179,6 +185,7 @@ def _rows(ids: list[list[int]], carried: bool) -> Iterator[list[int] | None]:
 
 def _save(
     members: list[Run],
+    digests: list[dict[str, str]],
     output: Path,
     config: MixtureConfig,
     neural: npt.NDArray[np.float64],
@@ -195,8 +202,8 @@ def _save(
         "precision": "float32",
         "parameters": sum(int(run.facts.get("parameters", 0)) for run in members),
         "members": [
-            {"name": name, "model": run.config.model, "from": str(run.path), "hashes": hashes(run.path)}
-            for name, run in zip(folders, members, strict=True)
+            {"name": name, "model": run.config.model, "from": str(run.path), "hashes": files}
+            for name, run, files in zip(folders, members, digests, strict=True)
         ],
         "tuned": {
             "on": job.source,

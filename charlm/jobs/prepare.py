@@ -13,13 +13,9 @@ from charlm.text import census, corpus
 from charlm.text import files as text
 from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus
-from charlm.text.decoding import Note
+from charlm.text.decoding import Note, nobody
 from charlm.text.survey import Overlap, Survey
 from charlm.training.gradient import Texts
-
-
-def _nothing(_: str) -> None:
-    """Tell nobody."""
 
 
 class Told:
@@ -34,7 +30,7 @@ class Told:
 
     def __call__(self) -> Iterable[str]:
         """The documents; the first time with what there is to tell."""
-        note = _nothing if self.is_told else self.note
+        note = nobody if self.is_told else self.note
         self.is_told = True
         return self.documents(note)
 
@@ -67,7 +63,7 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     valid_files = plain_files(config.valid) if config.valid else []
     split = not valid_files
 
-    def train_documents(note: Note = _nothing) -> Iterable[str]:
+    def train_documents(note: Note = nobody) -> Iterable[str]:
         return (
             text.part(config.texts, config.text, "train", note=note)
             if split

@@ -6,16 +6,22 @@ A Scorer pickles as a path and loads its run on the first call, so that any engi
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 from charlm.choices import Choices
-from charlm.nbest import Hypothesis, Utterance
+from charlm.config.text import TextConfig
+from charlm.errors import ConfigError
+from charlm.nbest import NBEST_FORMATS, Hypothesis, Source, Utterance
 from charlm.reranking.error_rates import Metric, metric_for, units
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
+from charlm.text.decoding import Note
+from charlm.text.files import WHOLE, Shard, lines_of, sharded
+from charlm.text.reader import several
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096
@@ -25,6 +31,21 @@ Unknown = Literal["charged", "counted"]
 UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
 
 
+def format_of_folder(name: str) -> str | None:
+    """The format of several files that all lie in this folder; None where there is none, or it is no folder."""
+    for known, format in NBEST_FORMATS.items():
+        if format.files and all((Path(name) / file).is_file() for file in format.files):
+            return known
+    return None
+
+
+def source_of_folder(name: str, files: Iterable[str], config: TextConfig, *, note: Note) -> Source:
+    """The files of a format that spans several; what is missing or unreadable is told when it is read."""
+    if not Path(name).is_dir():
+        raise ConfigError(f"{name} is one file, and this format spans {', '.join(files)}", hint="give their folder")
+    return Source(name, {file: partial(lines_of, str(Path(name) / file), config, note=note) for file in files})
+
+
 @dataclass
 class Scorer:
     """Reranks utterances with the run at `path`.
@@ -32,6 +53,7 @@ class Scorer:
     formula  which scores count how much; see `reranking.weighing`
     unknown  charged or counted: see UNKNOWN
     metric   the unit of length and of errors; None chooses it by the script of the first UTTERANCES_PER_CHUNK lists
+    shard    (K, N): every N-th list or line, from the K-th; the metric is chosen by those of the whole
 
     `metric_from` says afterwards what chose it: references, candidates, or --metric.
     """
@@ -42,6 +64,7 @@ class Scorer:
     metric: Metric | None = None
     device: str = "cpu"
     metric_from: str = "--metric"
+    shard: Shard = WHOLE
     _run: Run | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -59,19 +82,25 @@ class Scorer:
 
     def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore]]:
         """Each text and how likely it is, in order, with bounded memory."""
-        source = iter(texts)
+        source = sharded(several(texts), self.shard)
         while chunk := list(islice(source, LINES_PER_CHUNK)):
-            yield from zip(chunk, self.run.score(chunk), strict=True)
+            yield from zip(chunk, self.run.score(chunk, alike=True), strict=True)
 
     def rank(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
         """Each utterance and its candidates in their new order, with bounded memory."""
-        source = iter(utterances)
+        source = iter(several(utterances, "utterances"))
+        if self.metric is None:
+            head = list(islice(source, UTTERANCES_PER_CHUNK))
+            if not head:
+                return
+            references = [utterance.reference for utterance in head if utterance.reference is not None]
+            candidates = (candidate.text for utterance in head for candidate in utterance.hypotheses)
+            self.metric, self.metric_from = metric_for(references, candidates)
+            source = chain(head, source)
+        source = sharded(source, self.shard)
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
-            if self.metric is None:
-                references = [utterance.reference for utterance in chunk if utterance.reference is not None]
-                self.metric, self.metric_from = metric_for(references, texts)
-            scores = iter(self.run.score(map(self.run.habitual, texts)))
+            scores = iter(self.run.score(map(self.run.habitual, texts), alike=True))
             for utterance in chunk:
                 found = [next(scores) for _ in utterance.hypotheses]
                 log_probs = [getattr(score, self._value) for score in found]

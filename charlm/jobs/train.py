@@ -18,7 +18,7 @@ from charlm.config.text import TextConfig
 from charlm.config.training import BUDGETS, PRESETS, Precision, TrainingConfig
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
-from charlm.jobs import count as tallying
+from charlm.jobs.count import prepare_counts, settle_text
 from charlm.jobs.prepare import Prepared, prepare
 from charlm.jobs.watching import UNWATCHED, Watcher
 from charlm.runs.journal import RunJournal
@@ -29,7 +29,7 @@ from charlm.text.codec import Codec
 from charlm.text.decoding import Note
 from charlm.training.devices import choose_device, choose_precision
 from charlm.training.gradient import Outcome
-from charlm.training.journal import Journal, Report
+from charlm.training.journal import Journal, OnEvent
 
 NOT_TRAINED = "charlm run mix RUN RUN --tune TEXT --run DIR"
 
@@ -90,7 +90,7 @@ def settle(
             mistakes.add(sentence, f"leave it out; `charlm train --help` says what a {name} model takes")
     layers = [preset_knobs, from_file, knobs]
     if folders and not mistakes.found:
-        layers.append(tallying.settle_text(folders))
+        layers.append(settle_text(folders))
     text: Any = None
     family: Any = None
     training: Any = None
@@ -148,7 +148,7 @@ def train(
         if config.counts and vocab_folder is not None:
             raise ConfigError("--counts bring their own vocabulary", hint="leave --vocab out, or count again with it")
         if config.counts:
-            prepared = tallying.prepare_counts(config, watcher.note, stack)
+            prepared = prepare_counts(config, watcher.note, stack)
         else:
             prepared = prepare(config, vocab_folder, watcher.note)
         return _train(config, prepared, path, init_from, command, watcher)
@@ -275,7 +275,7 @@ def parameters(model: Any) -> int:
 
 
 def job_of(
-    config: RunConfig, prepared: Prepared, journal: Journal, device: torch.device, precision: Precision, report: Report
+    config: RunConfig, prepared: Prepared, journal: Journal, device: torch.device, precision: Precision, report: OnEvent
 ) -> Job:
     """What a family is asked to do."""
     return Job(

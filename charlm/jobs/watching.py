@@ -3,12 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from charlm.text.decoding import Note
-from charlm.training.journal import Report
-
-
-def nobody(_: object) -> None:
-    """Tell nobody."""
+from charlm.text.decoding import Note, nobody
+from charlm.training.journal import OnEvent
 
 
 def _no_signal() -> int | None:
@@ -25,7 +21,7 @@ class Watcher:
     signal  the signal that asks to stop, if one came
     """
 
-    report: Report = nobody
+    report: OnEvent = nobody
     note: Note = nobody
     signal: Callable[[], int | None] = _no_signal
 

@@ -39,5 +39,5 @@ class Unigram:
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         return self.log_probs.expand(len(ids), -1), state
 
-    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:  # noqa: ARG002 (a protocol's)
         return self.log_probs[targets], state

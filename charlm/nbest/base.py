@@ -1,8 +1,10 @@
 """What an n-best list is: an utterance, its candidate transcripts, and what was said about each."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from charlm.errors import CharlmError
 
 
 @dataclass(frozen=True)
@@ -35,21 +37,61 @@ class Utterance:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-class NBestFormat(Protocol):
-    """Turns lines into utterances and back. Opens no files, keeps one utterance in memory at a time.
+@dataclass(frozen=True)
+class Source:
+    """Where lists come from: one file of lines, or several that belong together.
 
-    Law: `parse(render(u))` equals `u`, for everything in `u` that the format can hold.
+    name   what error messages call the whole, such as a path
+    files  name of a file -> what opens it; a file that stands alone is called ""
     """
 
-    def parse(self, lines: Iterable[str], source: str) -> Iterator[Utterance]:
-        """Read utterances from lines, with or without their line ends.
+    name: str
+    files: Mapping[str, Callable[[], Iterable[str]]]
 
-        source   what error messages call the place that the lines come from, such as a file name
-        raises   NBestError naming source and line (from 1) at the first line that does not fit
+    @classmethod
+    def of(cls, lines: Iterable[str], name: str) -> "Source":
+        """A source of one file, whose lines are at hand, with or without their line ends."""
+        return cls(name, {"": lambda: lines})
+
+    def lines(self, file: str = "") -> Iterable[str]:
+        """The lines of one of the files; raises CharlmError where there is none of this name."""
+        if file not in self.files:
+            known = ", ".join(name or "one without a name" for name in self.files) or "nothing"
+            wanted = f"no file {file}" if file else "several files, and one is wanted"
+            raise CharlmError(f"{self.name} holds {wanted}", hint=f"there is {known}; is it another format?")
+        return self.files[file]()
+
+    def place(self, file: str = "") -> str:
+        """What error messages call one of the files."""
+        return f"{self.name}/{file}" if file else self.name
+
+
+class Target(Protocol):
+    """Where lists go: one file of lines, or several that belong together."""
+
+    def write(self, line: str, file: str = "") -> None:
+        """Add a line, without its line end, to one of the files; a file that stands alone is called ""."""
+
+
+class NBestFormat(Protocol):
+    """Turns files of lines into utterances and back. Opens no files, keeps one utterance in memory at a time.
+
+    files   the names of the files that a list spans, in one folder; none for a format of one file of any name
+
+    Law: `parse` gives back what was rendered, for everything in it that the format can hold.
+    """
+
+    @property
+    def files(self) -> tuple[str, ...]: ...
+
+    def parse(self, source: Source) -> Iterator[Utterance]:
+        """Read utterances from all files of the source, side by side.
+
+        raises   NBestError naming file and line (from 1) at the first line that does not fit
         """
 
-    def render(self, utterances: Iterable[Utterance]) -> Iterator[str]:
-        """Write utterances as lines without line ends.
+    def render(self, utterances: Iterable[Utterance], target: Target) -> None:
+        """Write each utterance before the next one is taken.
 
         raises   CharlmError for a candidate that the format would not give back
         """

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from charlm.errors import NBestError
-from charlm.nbest.base import Hypothesis, Utterance, numbered
+from charlm.nbest.base import Hypothesis, Source, Target, Utterance, numbered
 
 Misfit = Callable[[str], NBestError]  # makes the error of a line, from what was expected there
 
@@ -31,16 +31,18 @@ _TO_ESCAPE = re.compile("[\ud800-\udfff\x85\u2028\u2029]")
 class JsonLines:
     """JSON lines; they hold everything that an Utterance has."""
 
-    def parse(self, lines: Iterable[str], source: str) -> Iterator[Utterance]:
-        for number, line in numbered(lines):
-            if line.strip():
-                yield _utterance(line, number, source)
+    files: tuple[str, ...] = ()
 
-    def render(self, utterances: Iterable[Utterance]) -> Iterator[str]:
+    def parse(self, source: Source) -> Iterator[Utterance]:
+        for number, line in numbered(source.lines()):
+            if line.strip():
+                yield _utterance(line, number, source.place())
+
+    def render(self, utterances: Iterable[Utterance], target: Target) -> None:
         """JSON has finite numbers only: minus infinity is written as null; other such raise ValueError."""
         for utterance in utterances:
             line = json.dumps(_without_infinity(_record(utterance)), ensure_ascii=False, allow_nan=False)
-            yield _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+            target.write(_TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", line))
 
 
 class _NotFinite(ValueError):

@@ -14,16 +14,18 @@ or blank, so no line is malformed; a line of white space alone is blank.
 from collections.abc import Iterable, Iterator
 
 from charlm.errors import CharlmError
-from charlm.nbest.base import Hypothesis, Utterance, numbered
+from charlm.nbest.base import Hypothesis, Source, Target, Utterance, numbered
 
 
 class Plain:
     """Plain lists; they hold texts alone, and leave out ids, scores, references and other fields."""
 
-    def parse(self, lines: Iterable[str], source: str) -> Iterator[Utterance]:
+    files: tuple[str, ...] = ()
+
+    def parse(self, source: Source) -> Iterator[Utterance]:
         candidates: list[Hypothesis] = []
         lists = 0
-        for _, line in numbered(lines):
+        for _, line in numbered(source.lines()):
             if line.strip():
                 candidates.append(Hypothesis(line))
             elif candidates:
@@ -33,17 +35,17 @@ class Plain:
         if candidates:
             yield Utterance(str(lists + 1), tuple(candidates))
 
-    def render(self, utterances: Iterable[Utterance]) -> Iterator[str]:
+    def render(self, utterances: Iterable[Utterance], target: Target) -> None:
         for number, utterance in enumerate(utterances):
             if number:
-                yield ""
+                target.write("")
             if not utterance.hypotheses:
                 raise CharlmError(
                     f"a plain list cannot hold utterance {utterance.id!r}, which has no candidates",
                     hint="write JSON lines (jsonl) instead",
                 )
             for hypothesis in utterance.hypotheses:
-                yield _one_line(hypothesis.text, utterance.id)
+                target.write(_one_line(hypothesis.text, utterance.id))
 
 
 def _one_line(text: str, name: str | int) -> str:

@@ -22,7 +22,7 @@ SMALLEST_PIECE = 1 << 16  # tokens
 PAIR_BYTES = 160  # memory that merging one pair takes at its peak
 FEWEST_PAIRS = 1 << 15  # that are merged at once, whatever the memory
 MOST_RUNS = 64  # that are merged at once; more are merged in several passes
-OnOrder = Callable[[int], None]
+OnOrder = Callable[[int], None]  # is told the order that is being counted
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from charlm.ngrams.smoothing import SMOOTHERS, Chosen, Rule, choose
 
 @dataclass
 class RawLevel:
-    """The probabilities of one order before they are stored: see `tables.Level`; suffixes as in the counts."""
+    """The probabilities of one order before they are stored: see `tables.StoredLevel`; suffixes as in the counts."""
 
     words: Numbers
     starts: Numbers
@@ -28,14 +28,14 @@ class RawLevel:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimated:
     """The levels, and how each order was smoothed."""
 
     levels: list[RawLevel]
     chosen: list[Chosen]
 
 
-def estimate(counts: Counts, smoothing: str, *, k: float, cutoffs: Sequence[int] = (), scratch: Scratch) -> Estimate:
+def estimate(counts: Counts, smoothing: str, *, k: float, cutoffs: Sequence[int] = (), scratch: Scratch) -> Estimated:
     """Smooth counts.
 
     k        what add-k adds
@@ -60,7 +60,7 @@ def estimate(counts: Counts, smoothing: str, *, k: float, cutoffs: Sequence[int]
         if longer is not None:
             shorter = np.full(len(probs), even) if smoother.uniform else probs[:]
         probs.drop()
-    return Estimate(levels, chosen)
+    return Estimated(levels, chosen)
 
 
 def _continuations(level: CountLevel, longer: CountLevel) -> Array:

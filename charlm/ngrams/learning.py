@@ -8,7 +8,7 @@ from charlm.ngrams.columns import Scratch, mapped
 from charlm.ngrams.counts import Counts
 from charlm.ngrams.estimation import RawLevel, estimate
 from charlm.ngrams.smoothing import SMOOTHERS, sentences
-from charlm.ngrams.tables import Level, Tables, Values
+from charlm.ngrams.tables import StoredLevel, Tables, Values
 from charlm.text.decoding import Note
 
 
@@ -49,7 +49,9 @@ def _stored(levels: list[RawLevel], vocab_size: int, config: NgramConfig, scratc
                 backoffs, error = coding.rounded(level.backoffs, config.quantize, scratch)
                 worst = max(worst, error)
         coded = None if backoffs is None else _mapped(backoffs)
-        stored.append(Level(mapped(level.words), coding.grouped(level.starts, scratch), _mapped(log_probs), coded))
+        stored.append(
+            StoredLevel(mapped(level.words), coding.grouped(level.starts, scratch), _mapped(log_probs), coded)
+        )
     if config.quantize is not None:
         note(f"stored in {config.quantize} bits: no probability or back-off is off by more than {worst:.4f} nats")
     return Tables(vocab_size, stored, SMOOTHERS[config.smoothing].uniform)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from charlm.ngrams.columns import Array
-from charlm.ngrams.tables import GROUP_BITS, Level, Starts, Values
+from charlm.ngrams.tables import GROUP_BITS, Starts, StoredLevel, Values
 
 Trie = tuple[Array, Starts]  # words and starts of one order
 FEW = 0.6  # when fewer than this share of the searches go on, the others are set aside
@@ -54,7 +54,7 @@ def _settle(words: Array, low: Array, size: Array, tokens: Array, found: Array, 
 
 
 def extend(
-    level: Level,
+    level: StoredLevel,
     backoffs: Values,
     contexts: Array,
     tokens: Array,

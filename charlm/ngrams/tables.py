@@ -72,7 +72,7 @@ class Starts:
 
 
 @dataclass(frozen=True)
-class Level:
+class StoredLevel:
     """One order of the trie.
 
     words      (entries,)       last token, ascending within a context; at order 1 the entry is the token
@@ -98,7 +98,7 @@ class Tables:
     """
 
     vocab_size: int
-    levels: list[Level]
+    levels: list[StoredLevel]
     uniform: bool = False
 
     @property
@@ -137,10 +137,10 @@ def even(vocab_size: int) -> Tables:
     )
 
 
-def single_level(vocab_size: int, log_probs: Values, backoffs: Values | None) -> Level:
+def single_level(vocab_size: int, log_probs: Values, backoffs: Values | None) -> StoredLevel:
     """Order 1, where the entry is the token."""
     words, starts = root(vocab_size)
-    return Level(words, Starts.plain(starts), log_probs, backoffs)
+    return StoredLevel(words, Starts.plain(starts), log_probs, backoffs)
 
 
 def tensors_of(tables: Tables) -> dict[str, Numbers]:
@@ -179,7 +179,7 @@ def from_tensors(named: Mapping[str, Array], vocab_size: int, *, uniform: bool, 
             return Values(array(name, "u1 u2", length), array(f"{name}.book", "f4"))
         return Values(array(name, "f4", length))
 
-    levels: list[Level] = []
+    levels: list[StoredLevel] = []
     order = max((n for n in range(1, LARGEST_ORDER + 1) if f"{n}.log_probs" in named), default=1)
     for n in range(1, order + 1):
         entries = len(array(f"{n}.words", "u2 u4")) if n > 1 else vocab_size
@@ -190,7 +190,7 @@ def from_tensors(named: Mapping[str, Array], vocab_size: int, *, uniform: bool, 
             continue
         contexts = len(levels[-1])
         starts = Starts(array(f"{n}.starts", "u2 u4", contexts + 1), array(f"{n}.bases", "u4", contexts // GROUP + 1))
-        levels.append(Level(named[f"{n}.words"], starts, log_probs, backoffs))
+        levels.append(StoredLevel(named[f"{n}.words"], starts, log_probs, backoffs))
     tables = Tables(vocab_size, levels, uniform)
     if left := named.keys() - tensors_of(tables).keys():
         raise problem(f"{min(left)} belongs to an order that is not there")

@@ -21,15 +21,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from charlm.choices import Choices
+from charlm.tokenizers.mixed import HAN
 
 Metric = Literal["cer", "wer", "mer"]
 
 NOTICEABLE = 0.05  # share of units from which a script is no longer an exception; `metric_for` says how it is used
 
-# Scripts written without spaces between words. The Han blocks are those of the `mixed` tokenizer; it and this
-# module do not see each other.
+# Scripts written without spaces between words.
 _UNSPACED = re.compile(
-    "[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    f"[{HAN}"
     "\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"  # kana
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0eff\u1000-\u109f\u1780-\u17d3]"  # Thai, Lao, Burmese, Khmer
 )

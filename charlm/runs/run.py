@@ -15,8 +15,8 @@ from charlm.errors import RunError
 from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
-from charlm.text.codec import Codec
-from charlm.text.reader import Reader, one_line
+from charlm.text.codec import Codec, Controlled, Document
+from charlm.text.reader import Reader, one_line, several
 from charlm.training.devices import choose_device
 
 
@@ -67,38 +67,55 @@ class Run:
             self._reader = Reader.of(self.config.text)
         return self._reader
 
-    def score(self, texts: Iterable[str]) -> list[TextScore]:
-        """How likely each text is, read as the training text was, by itself from the start."""
-        encoded = [self.codec.line(self.reader.line(text)) for text in texts]
-        found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded))
+    def score(self, texts: Iterable[str], *, controls: Sequence[str] = (), alike: bool = False) -> list[TextScore]:
+        """How likely each text is, read as the training text was, by itself from the start.
+
+        controls  names of control tokens that are read before each text, and count for nothing
+        alike     read in such batches that a figure hangs on no other text, as far as the processor allows; slower
+                  for few
+        Raises ConfigError for a bare string.
+        """
+        encoded = [self.codec.line(self.reader.line(text), controls) for text in several(texts)]
+        fewest = scoring.FEWEST_ROWS if alike else 1
+        found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded), fewest=fewest)
         scores = [scoring.score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
         return [
             TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
             for score, document in zip(scores, encoded, strict=True)
         ]
 
-    def evaluate(self, documents: Iterable[str], *, report: scoring.OnTokens | None = None) -> scoring.Score:
-        """The Score of a text, read as the training text was, in the context that the run was trained with."""
-        read = map(self.reader.document, documents)
+    def evaluate(self, documents: Iterable[Document], *, report: scoring.OnTokens | None = None) -> scoring.Score:
+        """The Score of a text, read as the training text was, in the context that the run was trained with.
+
+        Raises ConfigError for a bare string.
+        """
+        read = (
+            dataclasses.replace(document, text=self.reader.document(document.text))
+            if isinstance(document, Controlled)
+            else self.reader.document(document)
+            for document in several(documents)
+        )
         return scoring.evaluate(self.model, self.codec, read, carried=self.carried, report=report)
 
-    def sample(self, prompt: str = "", count: int = 1, **knobs: Any) -> list[str]:
+    def sample(self, prompt: str = "", count: int = 1, *, controls: Sequence[str] = (), **knobs: Any) -> list[str]:
         """Texts that begin with `prompt`; knobs are those of SamplingConfig.
 
+        controls  names of control tokens that are read before the prompt, and not shown
         Raises ConfigError for unknown and impossible knobs.
         """
         config = build(SamplingConfig, knobs, closed="sample")
-        ids, _ = self.prompt(prompt)
-        drawn = sampling.samples(self.model, ids, count, config, ends=self.codec.closing)
+        ids, _ = self.prompt(prompt, controls)
+        ends, silent = self.codec.closing, self.codec.vocab.controls
+        drawn = sampling.samples(self.model, ids, count, config, ends=ends, controls=silent)
         return [self.text_of(prompt, sample.ids) for sample in drawn]
 
     def habitual(self, text: str) -> str:
         """What is read of a text that a machine wrote: its spaces are those that the training text would have."""
         return self.codec.habitual(self.reader.line(one_line(text)))
 
-    def prompt(self, text: str) -> tuple[list[int], list[str]]:
-        """The ids of a text that the model shall continue, and the tokens of it that are unknown."""
-        return self.codec.prompt(self.reader.prompt(text))
+    def prompt(self, text: str, controls: Sequence[str] = ()) -> tuple[list[int], list[str]]:
+        """The ids of a text that the model shall continue, control tokens first, and the tokens that are unknown."""
+        return self.codec.prompt(self.reader.prompt(text), controls)
 
     def parts(self) -> list[tuple[str, "Run"]]:
         """The members of a mixture, each as if it stood alone; nothing for other models."""

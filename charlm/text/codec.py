@@ -1,16 +1,16 @@
 """Text to ids and back: a tokenizer, a vocabulary, and the closing `<EOS>`. The only such door.
 
 With the reading `lines` every document is closed by `<EOS>`; with `stream` nothing is, and the line end is
-a token like any other. Either way a model begins by reading `<EOS>`.
+a token like any other. Either way a model begins by reading `<EOS>`, and then the control tokens of a document.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from charlm import storage
 from charlm.config.text import Level, Reading
@@ -30,17 +30,35 @@ RARE_SPACE = 0.02  # a space less frequent than this, per Han character, is no h
 
 
 @dataclass(frozen=True)
+class Controlled:
+    """A document, and the names of the control tokens that are read before it."""
+
+    text: str
+    controls: tuple[str, ...]
+
+
+Document: TypeAlias = str | Controlled
+
+
+@dataclass(frozen=True)
 class Encoded:
     """One document as ids.
 
-    ids         token ids, the closing `<EOS>` included where there is one
+    ids         token ids, control tokens first, the closing `<EOS>` included where there is one
     characters  code points that the ids spell, one for the line end that `<EOS>` predicts included
     unknown     the tokens that became `<UNK>`, in order
+    controls    how many of the ids, the first ones, are control tokens: read, and no targets that count
     """
 
     ids: list[int]
     characters: int
     unknown: list[str]
+    controls: int = 0
+
+    @property
+    def targets(self) -> list[int]:
+        """The ids that a model predicts."""
+        return self.ids[self.controls :]
 
 
 class Codec:
@@ -59,28 +77,39 @@ class Codec:
         """Whether `<EOS>` closes each document."""
         return self.reading == "lines"
 
-    def encode(self, document: str) -> Encoded:
-        """The ids of a whole document.
+    def with_controls(self, names: Iterable[str]) -> "Codec":
+        """The same codec with further control tokens; raises VocabError for a name that cannot be."""
+        return Codec(self.tokenizer, self.vocab.with_controls(names), level=self.level, reading=self.reading)
+
+    def encode(self, document: Document, controls: Sequence[str] = ()) -> Encoded:
+        """The ids of a whole document, behind those of its control tokens.
 
         With the stream reading a document that stands alone is a line, and should bring its line end.
+        Raises VocabError for a control token that the vocabulary does not have.
         """
+        if isinstance(document, Controlled):
+            controls = [*_names(document.controls), *_names(controls)]
+            document = document.text
         tokens = self.tokenizer.split(document)
         get = self._ids.get
         ids = [get(token, UNK) for token in tokens]
         unknown = [token for token, number in zip(tokens, ids, strict=True) if number == UNK] if UNK in ids else []
         if self.closing:
             ids.append(EOS)
-        return Encoded(ids, len(document) + self.closing, unknown)
+        if controls:
+            ids = [*map(self.vocab.control, _names(controls)), *ids]
+        return Encoded(ids, len(document) + self.closing, unknown, len(controls))
 
-    def line(self, text: str) -> Encoded:
+    def line(self, text: str, controls: Sequence[str] = ()) -> Encoded:
         """The ids of one line of text, its end included whatever the reading: what scoring a sentence needs."""
-        return self.encode(text if self.closing else text + "\n")
+        return self.encode(text if self.closing else text + "\n", controls)
 
-    def prompt(self, text: str) -> tuple[list[int], list[str]]:
-        """The ids of a text that a model shall continue, and the tokens of it that are unknown."""
+    def prompt(self, text: str, controls: Sequence[str] = ()) -> tuple[list[int], list[str]]:
+        """The ids of a text that a model shall continue, control tokens first, and the tokens that are unknown."""
         tokens = self.tokenizer.split(text)
         ids = [self._ids.get(token, UNK) for token in tokens]
-        return ids, [token for token, number in zip(tokens, ids, strict=True) if number == UNK]
+        unknown = [token for token, number in zip(tokens, ids, strict=True) if number == UNK]
+        return [*map(self.vocab.control, _names(controls)), *ids], unknown
 
     def habitual(self, text: str) -> str:
         """The text without spaces between Han characters, where the training text knows no such spaces.
@@ -105,9 +134,9 @@ class Codec:
         return frozenset(space for space, count in spaces.items() if count < RARE_SPACE * han)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids; `<EOS>` is silent, `<UNK>` shows as □."""
-        tokens = self.vocab.tokens
-        return self.tokenizer.join([UNKNOWN_SIGN if i == UNK else tokens[i] for i in ids if i != EOS])
+        """The text of some ids; `<EOS>` and control tokens are silent, `<UNK>` shows as □."""
+        tokens, silent = self.vocab.tokens, {EOS, *self.vocab.control_ids}
+        return self.tokenizer.join([UNKNOWN_SIGN if i == UNK else tokens[i] for i in ids if i not in silent])
 
     def fingerprint(self) -> str:
         """A hash of everything that decides how text becomes ids."""
@@ -116,7 +145,9 @@ class Codec:
         return digest.hexdigest()
 
     def _spec(self) -> dict[str, Any]:
-        return {"format": 1, "level": self.level, "reading": self.reading, "options": self.tokenizer.spec()}
+        spec = {"format": 1, "level": self.level, "reading": self.reading, "options": self.tokenizer.spec()}
+        # Another format, since who does not know control tokens would take them for tokens of the text.
+        return {**spec, "format": 2, "controls": self.vocab.controls} if self.vocab.controls else spec
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and `vocab.tsv`."""
@@ -131,8 +162,14 @@ class Codec:
             return VocabError(reason, hint="a folder made by `charlm vocab` holds tokenizer.json and vocab.tsv")
 
         spec = storage.read_json(folder / TOKENIZER_FILE, error=problem)
-        if not isinstance(spec, dict) or spec.get("format") != 1:
-            raise problem(f"{folder / TOKENIZER_FILE} is not a tokenizer of format 1; a newer charlm may have made it")
+        controls: Any = spec.get("controls", 0) if isinstance(spec, dict) else 0
+        known = 2 if controls else 1
+        if not isinstance(spec, dict) or spec.get("format") != known:
+            raise problem(
+                f"{folder / TOKENIZER_FILE} is not a tokenizer of format {known}; a newer charlm may have made it"
+            )
+        if type(controls) is not int:
+            raise problem(f"{folder / TOKENIZER_FILE}: controls is no number of control tokens")
         level: Any = spec.get("level")
         reading: Any = spec.get("reading")
         options = spec.get("options")
@@ -142,4 +179,11 @@ class Codec:
             tokenizer = TOKENIZERS[level](**options)
         except (TypeError, ValueError) as error:
             raise problem(f"{folder / TOKENIZER_FILE}: these options do not fit {level}: {error}") from error
-        return cls(tokenizer, Vocab.read(folder / VOCAB_FILE), level=level, reading=reading)
+        return cls(tokenizer, Vocab.read(folder / VOCAB_FILE, controls=controls), level=level, reading=reading)
+
+
+def _names(controls: Sequence[str]) -> Sequence[str]:
+    """Names of control tokens; raises VocabError for one string, whose characters would pass for names."""
+    if isinstance(controls, str):
+        raise VocabError(f"one name, {controls!r}, where a list is meant", hint="give a list of control tokens")
+    return controls

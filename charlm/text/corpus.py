@@ -8,10 +8,9 @@ copy cannot be mistaken for a fresh one.
 import array
 import contextlib
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from charlm import storage
-from charlm.errors import TextError
-from charlm.text.codec import Codec
+from charlm.errors import StorageError, TextError
+from charlm.text.codec import Codec, Document
 from charlm.text.files import kind_of
-from charlm.text.vocab import EOS, SPELLED_UNKNOWN
+from charlm.text.vocab import EOS, SPECIALS, SPELLED_UNKNOWN
 
 CACHE_BYTES = 16 << 30  # older corpora are dropped beyond this; they can be made again
 FLUSH_IDS = 1 << 20
@@ -38,7 +37,7 @@ class Facts:
     """Totals of a corpus, which add.
 
     documents   lines, or pieces of a stream
-    tokens      ids, each of which a model predicts
+    tokens      ids that a model predicts: all but control tokens
     characters  code points that those ids spell, one for each predicted line end included
     unknown     how many ids are `<UNK>`
     units       UTF-16 units of the unknown tokens, `<unk>` of the text itself left out
@@ -57,14 +56,16 @@ class Facts:
 class Corpus:
     """Ids of all documents, end to end.
 
-    ids     (tokens,)         uint16 or uint32, mapped
-    starts  (documents + 1,)  int64, where each document begins; the last entry is the number of tokens
+    ids       (ids,)            uint16 or uint32, mapped; control tokens among them
+    starts    (documents + 1,)  int64, where each document begins; the last entry is the number of ids
+    controls  how many control tokens the vocabulary has
     """
 
     ids: npt.NDArray[Any]
     starts: npt.NDArray[np.int64]
     facts: Facts
     sha256: str
+    controls: int = 0
 
     def __len__(self) -> int:
         return self.facts.documents
@@ -77,9 +78,18 @@ class Corpus:
         """The id that stands before each place of the whole text; `<EOS>` before the first."""
         return np.where(places > 0, self.ids[np.maximum(places - 1, 0)], EOS).astype(np.int64)
 
+    def predicted(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which of these ids are targets that count: all but control tokens."""
+        first = len(SPECIALS)
+        found: npt.NDArray[np.bool_] = (ids < first) | (ids >= first + self.controls)
+        return found
+
 
 def key_of(files: Iterable[str], settings: object, codec: Codec) -> str:
-    """A name for this text under this codec: the files' contents and kinds, how they are read, and the codec."""
+    """A name for this text under this codec: the files' contents and kinds, how they are read, and the codec.
+
+    settings  everything else that decides the documents, and the control tokens that each of them has
+    """
     digest = hashlib.sha256(f"{LAYOUT} {settings!r}".encode())
     for name in files:
         digest.update(f"{kind_of(name)} {storage.sha256_of(Path(name))}\n".encode())
@@ -88,7 +98,7 @@ def key_of(files: Iterable[str], settings: object, codec: Codec) -> str:
 
 
 def encode(
-    documents: Callable[[], Iterable[str]], codec: Codec, key: str, report: Callable[[int], None] | None = None
+    documents: Callable[[], Iterable[Document]], codec: Codec, key: str, report: Callable[[int], None] | None = None
 ) -> Corpus:
     """The corpus called `key`, from the cache or made from `documents()`.
 
@@ -96,37 +106,57 @@ def encode(
     Raises EmptyText where there is nothing to encode, StorageError where the disk refuses.
     """
     folder = storage.cache_folder() / "corpora" / key[:32]
-    if not (folder / "facts.json").is_file():
-        shutil.rmtree(folder, ignore_errors=True)  # without its facts it is of no use and only stands in the way
+    facts = _facts_of(folder, _dtype(len(codec.vocab)))
+    if facts is None:
+        shutil.rmtree(folder, ignore_errors=True)  # damaged it is of no use and only stands in the way
         with storage.whole_folder(folder, other_wins=True) as temporary:
             _write(documents(), codec, temporary, report)
         _drop_old(folder.parent, keep=folder)
-    facts = Facts(**json.loads((folder / "facts.json").read_text("utf-8")))
+        facts = _facts_of(folder, _dtype(len(codec.vocab)))
+    if facts is None:
+        raise StorageError(f"{folder} is damaged, and could not be made again", hint="remove it: it is only a cache")
     with contextlib.suppress(OSError):
         folder.touch()  # a sign of use, for _drop_old
     ids = map_array(folder / "ids.bin", _dtype(len(codec.vocab)))
-    return Corpus(ids, map_array(folder / "starts.bin", np.int64), facts, key)
+    return Corpus(ids, map_array(folder / "starts.bin", np.int64), facts, key, codec.vocab.controls)
+
+
+def _facts_of(folder: Path, dtype: npt.DTypeLike) -> Facts | None:
+    """The facts of a cached corpus; None where it is not there, or not whole: then it can be made again."""
+
+    def problem(reason: str) -> StorageError:
+        return StorageError(reason, hint="the cache can be made again")
+
+    names = [field.name for field in fields(Facts)]
+    try:
+        found = storage.read_json(folder / "facts.json", error=problem, shape=dict.fromkeys(names, int))
+        ids, starts = map_array(folder / "ids.bin", dtype), map_array(folder / "starts.bin", np.int64)
+    except (StorageError, OSError, ValueError):  # ValueError: a number was cut in two
+        return None
+    facts = Facts(**{name: found[name] for name in names})
+    return facts if len(starts) == facts.documents + 1 and starts[-1] == len(ids) else None
 
 
 def _dtype(vocab_size: int) -> npt.DTypeLike:
     return np.uint16 if vocab_size <= 1 << 16 else np.uint32
 
 
-def _write(documents: Iterable[str], codec: Codec, folder: Path, report: Callable[[int], None] | None) -> None:
+def _write(documents: Iterable[Document], codec: Codec, folder: Path, report: Callable[[int], None] | None) -> None:
     code = "H" if len(codec.vocab) <= 1 << 16 else "I"
     ids, starts = array.array(code), array.array("q", [0])
-    documents_seen = tokens = characters = unknown = units = longest = 0
+    documents_seen = end = tokens = characters = unknown = units = longest = 0
     with (folder / "ids.bin").open("wb") as ids_file, (folder / "starts.bin").open("wb") as starts_file:
         for document in documents:
             encoded = codec.encode(document)
             ids.extend(encoded.ids)
             documents_seen += 1
-            tokens += len(encoded.ids)
+            end += len(encoded.ids)
+            tokens += len(encoded.targets)
             characters += encoded.characters
-            longest = max(longest, len(encoded.ids))
+            longest = max(longest, len(encoded.targets))
             unknown += len(encoded.unknown)
             units += charged_units(encoded.unknown)
-            starts.append(tokens)
+            starts.append(end)
             if len(ids) >= FLUSH_IDS:
                 ids.tofile(ids_file)
                 starts.tofile(starts_file)

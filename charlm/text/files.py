@@ -7,7 +7,6 @@ holds texts. How bytes become lines is `decoding.py`'s work.
 """
 
 import hashlib
-import json
 import os
 import re
 import sys
@@ -15,18 +14,22 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, Literal, TypeAlias, TypeVar, cast
 
 from charlm import storage
 from charlm.config.text import TextConfig
-from charlm.errors import TextError
-from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, normalize
-from charlm.text.reader import Reader, one_line
+from charlm.errors import ConfigError, TextError
+from charlm.text.decoding import BLOCK_BYTES, Note, decoded_lines, nobody, normalize
+from charlm.text.reader import Reader, one_line, several
 
-Part = Literal["train", "valid", "test"]
+Item = TypeVar("Item")
+PartName = Literal["train", "valid", "test"]
+Shard: TypeAlias = tuple[int, int]  # (K, N): every N-th document, from the K-th
 Kind = Literal["plain", "lines", "collection"]
+
+WHOLE: Shard = (1, 1)
 
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
 # What stands in a folder of texts beside them, whatever follows in the name: README.zh-CN.md, LICENSE-CC.txt.
@@ -37,7 +40,7 @@ EXAMPLES = 3
 FIRST_LINES = 1000  # among which two that are not blank are looked for
 
 
-def part_of(document: str) -> Part:
+def part_of(document: str) -> PartName:
     """Which part of a corpus a document belongs to: 90 % train, 5 % valid, 5 % test.
 
     Decided by the document's own hash, so it does not depend on order or on the other documents, and
@@ -45,10 +48,6 @@ def part_of(document: str) -> Part:
     """
     bucket = int(hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) % 100
     return "train" if bucket < 90 else "valid" if bucket < 95 else "test"
-
-
-def _silent(_: str) -> None:
-    """Say nothing."""
 
 
 @dataclass
@@ -68,7 +67,7 @@ class _PassedOver:
             note(f"{what}: {self.count:,}, e.g. {'; '.join(self.examples)}")
 
 
-def source_files(sources: Iterable[str], *, note: Note = _silent) -> list[str]:
+def source_files(sources: Iterable[str], *, note: Note = nobody) -> list[str]:
     """The files of all sources, folders opened; raises TextError for what is missing or holds no text."""
     return [name for name, _ in _files_of(sources, note)]
 
@@ -76,7 +75,7 @@ def source_files(sources: Iterable[str], *, note: Note = _silent) -> list[str]:
 def _files_of(sources: Iterable[str], note: Note) -> list[tuple[str, bool]]:
     """The files of all sources, and of each whether it was named itself or found in a folder."""
     files: list[tuple[str, bool]] = []
-    for source in sources:
+    for source in several(sources, "files"):
         path = Path(source)
         try:
             is_there, is_folder = path.exists(), path.is_dir()
@@ -261,8 +260,8 @@ def _is_object(line: str) -> bool:
     if not line.lstrip().startswith("{"):
         return False
     try:
-        return bool(json.loads(line))
-    except (ValueError, RecursionError):
+        return bool(storage.parse_json(line))
+    except ValueError:
         return False
 
 
@@ -280,12 +279,12 @@ def _collection(lines: Iterable[str], name: str) -> Iterator[tuple[str, Any]]:
 
 def _json(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # besides bad syntax: numbers of thousands of digits
+        return storage.parse_json(text)
+    except ValueError as error:  # besides bad syntax: numbers of thousands of digits
         raise TextError(f"{place}: not JSON: {error}", hint="JSON lines hold one object a line") from error
 
 
-def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterator[str]:
+def lines_of(source: str, config: TextConfig, *, note: Note = nobody) -> Iterator[str]:
     """The lines of one file or of stdin, normalized, with their ends, whatever format they are in."""
     name, *others = source_files([source])
     if others:
@@ -295,7 +294,7 @@ def lines_of(source: str, config: TextConfig, *, note: Note = _silent) -> Iterat
 
 
 def documents(
-    sources: Iterable[str], config: TextConfig, *, note: Note = _silent, kept: Kept | None = None
+    sources: Iterable[str], config: TextConfig, *, note: Note = nobody, kept: Kept | None = None
 ) -> Iterator[str]:
     """All documents of the sources, in order.
 
@@ -320,7 +319,7 @@ def documents(
 
 
 def part(
-    sources: Iterable[str], config: TextConfig, wanted: Part, *, note: Note = _silent, kept: Kept | None = None
+    sources: Iterable[str], config: TextConfig, wanted: PartName, *, note: Note = nobody, kept: Kept | None = None
 ) -> Iterator[str]:
     """The documents of one part of a corpus that has no validation file of its own.
 
@@ -350,11 +349,30 @@ def look(sources: Iterable[str], config: TextConfig, note: Note) -> None:
         next(_lines_of_file(name, config, note, None if is_named else _PassedOver(), None), None)
 
 
-def some(found: Iterable[str], source: str) -> Iterator[str]:
-    """Pass documents on; raises TextError where there are none."""
+def some(found: Iterable[Item], source: str, what: str = "text") -> Iterator[Item]:
+    """Pass documents or lists on; raises TextError where there are none."""
     empty = True
     for document in found:
         empty = False
         yield document
     if empty:
-        raise TextError(f"{source} holds no text", hint="is it empty, or every line blank?")
+        raise TextError(f"{source} holds no {what}", hint="is it empty, or every line blank?")
+
+
+def sharded(found: Iterable[Item], shard: Shard) -> Iterator[Item]:
+    """Every N-th of some documents or lists, from the K-th: all shards together are the whole.
+
+    >>> list(sharded("abcdefg", (2, 3)))
+    ['b', 'e']
+    """
+    first, of = shard
+    return islice(found, first - 1, None, of)
+
+
+def refuse_shards_of_carried(carried: bool, shard: Shard) -> None:
+    """Raise ConfigError where documents hang on those before them, so that the figures of shards would not add."""
+    if carried and shard != WHOLE:
+        raise ConfigError(
+            "--shard takes single documents, so it does not go with carried text",
+            hint="leave it out; the state would miss what stands before each document",
+        )

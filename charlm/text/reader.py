@@ -5,18 +5,28 @@ composed or a space that it cut off is never met in another shape.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from charlm.config.text import Reading, TextConfig
-from charlm.errors import MissingExtra
+from charlm.errors import ConfigError, MissingExtra
 from charlm.text.decoding import normalize
 
 # Syllables, letters old and new, and half-width ones: Hangul is written with spaces, other than its neighbours.
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc]")
 SHARED_MARKS = "“”‘’…—·"  # written in Chinese and elsewhere; the characters beside them tell which it is
+
+T = TypeVar("T")
+
+
+def several(things: Iterable[T], what: str = "texts") -> Iterable[T]:
+    """What was given; raises ConfigError for a bare string, whose characters would be taken one by one."""
+    if isinstance(things, str | bytes):
+        shown = f"{things[:20]!r}{'…' if len(things) > 20 else ''}"
+        raise ConfigError(f"one string, {shown}, was given where {what} are wanted", hint=f"give a list: [{shown}]")
+    return things
 
 
 def one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What is odd in a corpus: a report to read before training on it.
+"""What is odd in a corpus: what to read before training on it.
 
 Flat memory: repeats are counted exactly up to `SAMPLE` different documents, and beyond that from a sample of
 the documents chosen by hash (Wegman's adaptive sampling, Flajolet 1990), so that a gigabyte needs no more

@@ -1,4 +1,7 @@
-"""Tokens and their ids: `<EOS>` is 0, `<UNK>` is 1, the rest stand by frequency.
+"""Tokens and their ids: `<EOS>` is 0, `<UNK>` is 1, control tokens follow, the rest stand by frequency.
+
+A control token is read and nothing else: it tells a model what follows, such as the form of a poem, and is never
+a target that counts, never drawn, never shown, and never met in a text.
 
 `count` is a pure function of some lines and its results add, so a corpus may be counted in shards, here
 or on any engine; `Vocab.from_counts` then gives the same vocabulary as one pass.
@@ -67,29 +70,74 @@ class Loss:
 
 
 class Vocab:
-    """An immutable two-way table; looking up a token that is not there gives `<UNK>`."""
+    """An immutable two-way table; looking up a token that is not there gives `<UNK>`.
 
-    def __init__(self, tokens: Iterable[str], counts: Iterable[int]) -> None:
+    controls  how many of the tokens are control tokens: those right after `<EOS>` and `<UNK>`
+    """
+
+    def __init__(self, tokens: Iterable[str], counts: Iterable[int], *, controls: int = 0) -> None:
         self.tokens = list(tokens)
         self.counts = list(counts)
+        self.controls = controls
         self.ids = {token: number for number, token in enumerate(self.tokens)}
         if tuple(self.tokens[:2]) != SPECIALS or len(self.counts) != len(self.tokens):
             raise VocabError("a vocabulary begins with <EOS> and <UNK>", hint="make it with `charlm vocab`")
         if len(self.ids) != len(self.tokens):
             twice = next(t for t, n in Counter(self.tokens).items() if n > 1)
             raise VocabError(f"the token {twice!r} stands in the vocabulary twice", hint="make it with `charlm vocab`")
+        if not 0 <= controls <= len(self.tokens) - len(SPECIALS):
+            raise VocabError(
+                f"{controls} control tokens among {len(self.tokens):,} tokens",
+                hint="restore tokenizer.json and vocab.tsv",
+            )
+        for name in self.control_names:
+            if not name.strip() or name in SPELLED_SPECIALS:
+                raise VocabError(f"{name!r} is no name for a control token", hint="choose one such as <form:jueju>")
+
+    @property
+    def control_ids(self) -> range:
+        """The ids of the control tokens."""
+        return range(len(SPECIALS), len(SPECIALS) + self.controls)
+
+    @property
+    def control_names(self) -> list[str]:
+        """The control tokens."""
+        return self.tokens[self.control_ids.start : self.control_ids.stop]
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocab) and self.tokens == other.tokens
+        return isinstance(other, Vocab) and (self.tokens, self.controls) == (other.tokens, other.controls)
 
     __hash__ = None  # type: ignore[assignment]  # equality is by content, and the content is large
 
     def id(self, token: str) -> int:
-        """The id of a token; one that a text spells like a special token is unknown, never special."""
-        return UNK if token in SPELLED_SPECIALS else self.ids.get(token, UNK)
+        """The id of a token; one that a text spells like a special or a control token is unknown, never special."""
+        number = UNK if token in SPELLED_SPECIALS else self.ids.get(token, UNK)
+        return number if number >= len(SPECIALS) + self.controls else UNK
+
+    def control(self, name: str) -> int:
+        """The id of a control token; raises VocabError where there is none of this name."""
+        number = self.ids.get(name, UNK)
+        if number not in self.control_ids:
+            known = ", ".join(self.control_names[:8]) or "none"
+            raise VocabError(f"no control token is called {name!r}", hint=f"this vocabulary has: {known}")
+        return number
+
+    def with_controls(self, names: Iterable[str]) -> "Vocab":
+        """This vocabulary with further control tokens, which move all other ids up.
+
+        What a text spells like one of them is unknown from now on. Raises VocabError for a name that cannot be.
+        """
+        if isinstance(names, str):
+            raise VocabError(f"one name, {names!r}, where a list is meant", hint="give a list of control tokens")
+        new, first = list(names), self.control_ids.stop
+        spelled = {name for name in new if self.ids.get(name, UNK) >= first}
+        rest = [(t, n) for t, n in zip(self.tokens[first:], self.counts[first:], strict=True) if t not in spelled]
+        counts = [*self.counts[:first], *[0] * len(new), *(n for _, n in rest)]
+        counts[UNK] += sum(self.counts[self.ids[name]] for name in spelled)
+        return Vocab([*self.tokens[:first], *new, *(t for t, _ in rest)], counts, controls=self.controls + len(new))
 
     @classmethod
     def from_counts(
@@ -120,8 +168,11 @@ class Vocab:
         return vocab, Loss(len(lost), lost_tokens, total, tuple(lost[:10]))
 
     def counter(self) -> Counter[str]:
-        """The counts again, so that vocabularies of shards can be added."""
-        return Counter(dict(zip(self.tokens, self.counts, strict=True)))
+        """The counts again, so that vocabularies of shards can be added; control tokens are not counted."""
+        counts = Counter(dict(zip(self.tokens, self.counts, strict=True)))
+        for name in self.control_names:
+            del counts[name]
+        return counts
 
     def unknown(self, counts: Mapping[str, int]) -> Loss:
         """What this vocabulary would leave out of another text."""
@@ -135,8 +186,8 @@ class Vocab:
         return "".join(f"{escape(t)}\t{n}\n" for t, n in zip(self.tokens, self.counts, strict=True))
 
     @classmethod
-    def read(cls, path: Path) -> "Vocab":
-        """Read what `lines` wrote; raises VocabError with file and line."""
+    def read(cls, path: Path, *, controls: int = 0) -> "Vocab":
+        """Read what `lines` wrote, of which so many are control tokens; raises VocabError with file and line."""
 
         def problem(reason: str) -> VocabError:
             return VocabError(reason, hint="vocab.tsv holds TOKEN<tab>COUNT lines; make it with `charlm vocab`")
@@ -157,6 +208,6 @@ class Vocab:
         if len(tokens) < len(SPECIALS):
             raise problem(f"{path} holds no vocabulary")
         try:
-            return cls(tokens, counts)
+            return cls(tokens, counts, controls=controls)
         except VocabError as error:
             raise problem(f"{path}: {error}") from None

@@ -25,7 +25,7 @@ class Batch:
     """One step of truncated back-propagation.
 
     inputs, targets  (B, T)  ids; `targets` is `inputs` one token later
-    mask             (B, T)  True where a target is real; None if all are
+    mask             (B, T)  True where a target counts: no padding, no control token; None if all do
     fresh            the state starts anew here, else it goes on from the batch before
     done             share of the epoch that is over after this step
     """
@@ -38,7 +38,7 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """How many targets are real."""
+        """How many targets count."""
         return self.targets.numel() if self.mask is None else int(self.mask.sum())
 
 
@@ -62,7 +62,7 @@ class Stripes:
             raise TrainingError(
                 f"{batch_size} stripes are too few for {ranks} processes", hint=f"try --batch-size {ranks} or more"
             )
-        tokens = corpus.facts.tokens
+        tokens = len(corpus.ids)
         if tokens < 2 * batch_size:
             raise TrainingError(
                 f"the text has {tokens:,} tokens, too few for {batch_size} stripes side by side",
@@ -73,16 +73,18 @@ class Stripes:
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The steps of one epoch, the first `skip` left out."""
-        spare = self.corpus.facts.tokens // self.rows - self.window
+        tokens = len(self.corpus.ids)
+        spare = tokens // self.rows - self.window
         offset = int(_generator(self.seed, epoch).integers(0, min(self.window, spare + 1)))
-        stripe = (self.corpus.facts.tokens - offset) // self.rows
+        stripe = (tokens - offset) // self.rows
         heads = offset + stripe * np.arange(self.rows)[self.share, None]
         steps = stripe // self.window
         for step in range(skip, steps):
             places = heads + np.arange(step * self.window, (step + 1) * self.window)
             inputs = torch.from_numpy(self.corpus.before(places))
-            targets = torch.from_numpy(self.corpus.ids[places].astype(np.int64))
-            yield Batch(inputs, targets, None, fresh=step == 0, done=(step + 1) / steps)
+            targets = self.corpus.ids[places].astype(np.int64)
+            mask = _mask(self.corpus.predicted(targets))
+            yield Batch(inputs, torch.from_numpy(targets), mask, fresh=step == 0, done=(step + 1) / steps)
 
 
 class Buckets:
@@ -134,7 +136,7 @@ class Buckets:
             end = start
 
     def _read(self, documents: Numbers, lengths: Numbers, longest: int) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-        """ids (B, 1 + longest) with the opening `<EOS>`, and the mask (B, longest) of real targets."""
+        """ids (B, 1 + longest) with the opening `<EOS>`, and where (B, longest) a document has not ended yet."""
         real = np.arange(longest) < lengths[:, None]
         places = self.corpus.starts[documents][:, None] + np.arange(longest)
         ids = np.zeros((len(documents), longest + 1), dtype=np.int64)
@@ -151,15 +153,19 @@ class Buckets:
         width = self._width(longest)
         for start in range(0, longest, width):
             end = min(start + width, longest)
-            mask = real[:, start:end]
+            targets = ids[:, start + 1 : end + 1]
             tokens_done += int(of_all[start:end].sum())
             yield Batch(
                 torch.from_numpy(ids[:, start:end]),
-                torch.from_numpy(ids[:, start + 1 : end + 1]),
-                None if mask.all() else torch.from_numpy(mask),
+                torch.from_numpy(targets),
+                _mask(real[:, start:end] & self.corpus.predicted(targets)),
                 fresh=start == 0,
-                done=tokens_done / self.corpus.facts.tokens,
+                done=tokens_done / len(self.corpus.ids),
             )
+
+
+def _mask(counting: npt.NDArray[np.bool_]) -> Mask | None:
+    return None if counting.all() else torch.from_numpy(counting)
 
 
 def shuffled(positions: Numbers, size: int, seed: int) -> Numbers:

@@ -22,7 +22,7 @@ from charlm.shapes import State
 from charlm.text.corpus import Corpus
 from charlm.training.batches import Batch, Buckets, Stripes
 from charlm.training.devices import ALONE, Ranks, autocast
-from charlm.training.journal import Checkpoint, Journal, Measured, Notice, Progress, Report
+from charlm.training.journal import Checkpoint, Journal, Measured, Notice, OnEvent, Progress
 from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken
 from charlm.training.schedules import Budget, Place, learning_rate
 
@@ -64,7 +64,7 @@ def fit(
     precision: Precision,
     device: torch.device,
     journal: Journal,
-    report: Report,
+    report: OnEvent,
     ranks: Ranks = ALONE,
 ) -> Outcome:
     """Train `model`, a LanguageModel and an `nn.Module`, until its budget is used up or a signal comes.
@@ -108,7 +108,7 @@ class _Training:
         precision: Precision,
         device: torch.device,
         journal: Journal,
-        report: Report,
+        report: OnEvent,
         ranks: Ranks,
     ) -> None:
         self.learner = Learner.of(model, config, device)
@@ -194,12 +194,13 @@ class _Training:
         self.learner.optimizer.zero_grad(set_to_none=True)
         before = None if batch.fresh else self.learner.state
         tokens = round(self.ranks.total(batch.tokens))
+        share = max(tokens, 1)  # a window of control tokens alone has no target that counts
         with autocast(self.precision, self.device):
             nats, after = self.nats(batch, before)
         # Wrappers average the gradient over the ranks; what is meant is the sum, for each token of all.
-        (nats * self.ranks.ranks / tokens).backward()  # type: ignore[no-untyped-call]
+        (nats * self.ranks.ranks / share).backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        loss, self.norm = self.ranks.total(float(nats.detach())) / tokens, float(norm)
+        loss, self.norm = self.ranks.total(float(nats.detach())) / share, float(norm)
         if math.isfinite(loss) and math.isfinite(self.norm):
             self.learner.step()
             self.learner.state, self.skips = detach(after), 0
@@ -219,7 +220,7 @@ class _Training:
         self.tell(loss)
 
     def nats(self, batch: Batch, state: State | None) -> tuple[Tensor, State]:
-        """Total surprise of the batch's real targets, and the state after it."""
+        """Total surprise of the batch's targets that count, and the state after it."""
         inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
         nats, after = self.surprise(inputs, targets, state)
         if batch.mask is not None:

@@ -1,7 +1,7 @@
 """What a training tells the world, and what it asks to be kept.
 
 A Journal keeps checkpoints, the best weights and the history; `runs/journal.py` implements it with a run directory,
-`MemoryJournal` in memory alone. A Report is told what happens, for whoever watches. So the loop knows neither files
+`MemoryJournal` in memory alone. An OnEvent is told what happens, for whoever watches. So the loop knows neither files
 nor terminals.
 """
 
@@ -95,12 +95,12 @@ class Notice:
 
 
 Event: TypeAlias = Progress | Measured | Notice
-Report: TypeAlias = Callable[[Event], None]
+OnEvent: TypeAlias = Callable[[Event], None]  # whoever watches
 
 
 @dataclass
 class MemoryJournal:
-    """A Journal that keeps everything in memory: for tests, trials and `charlm.train` without a directory."""
+    """A Journal that keeps everything in memory: for trials and tests."""
 
     checkpoint: Checkpoint | None = None
     weights: Weights | None = None
@@ -113,7 +113,7 @@ class MemoryJournal:
     def save(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
 
-    def keep(self, weights: Weights, measured: Measured) -> None:
+    def keep(self, weights: Weights, measured: Measured) -> None:  # noqa: ARG002 (a protocol's)
         self.weights = weights
 
     def record(self, measured: Measured) -> None:

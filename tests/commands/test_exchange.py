@@ -44,7 +44,7 @@ def here() -> list[str]:
 
 def test_a_run_is_exported_plain_packed_and_to_stdout_alike(charlm, ngram_run):
     for name in ("m.arpa", "m.arpa.gz"):
-        ended = charlm("run", "export", ngram_run, "--output", name)
+        ended = charlm("run", "export", ngram_run, "--output", name, "--quiet")
         assert (ended.code, ended.out, ended.err) == (0, f"{name}\n", "")
     text = Path("m.arpa").read_text("utf-8")
     assert text.startswith("\\data\\\nngram 1=") and text.endswith("\n\\end\\\n")

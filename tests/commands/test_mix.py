@@ -100,6 +100,21 @@ def test_a_cache_that_holds_a_token_impossible_is_no_broken_json(charlm, counts,
     assert "cache" in charlm("eval", "mix", tune).out
 
 
+def test_one_run_or_the_same_run_twice_is_not_mixed_without_a_word(charlm, shared_run, counts, tune):
+    def told(*members: object) -> str:
+        name = str(len(list(Path().iterdir())))
+        ended = charlm("run", "mix", *members, "--tune", tune, "--run", name)
+        assert ended.code == 0, ended.err
+        return ended.err
+
+    assert f"{counts} alone is no mixture" in told(counts)
+    assert told(counts, "--cache", 20) == ""
+    assert "alone is no mixture" in told(counts, "--neural-cache", 20)  # which only a network can have
+    shutil.copytree(counts, "copy")
+    for other in (counts, f"{counts}/../{counts.name}", "copy"):
+        assert "is the same run as 1-bigrams" in told(counts, shared_run, other)
+
+
 def test_options_say_how_it_is_mixed(charlm, shared_run, counts, tune):
     def mixed(*options: object) -> dict:
         name = "-".join(map(str, options)).strip("-")
@@ -148,7 +163,7 @@ def test_evaluating_shows_the_members_and_the_gain(charlm, mixture, shared_run, 
     told, *alone = (
         strict(charlm("eval", run, EVERYDAY, "--part", "test", "--json").out) for run in (mixture, shared_run, counts)
     )
-    assert [set(member) for member in told["members"]] == [{"member", "perplexity", "bits_per_char"}] * 2
+    assert all({"member", "perplexity", "bits_per_char", "nats", "tokens"} <= set(member) for member in told["members"])
     for member, run in zip(told["members"], alone, strict=True):
         assert member["perplexity"] == pytest.approx(run["perplexity"], rel=1e-6)
         assert member["bits_per_char"] == pytest.approx(run["bits_per_char"], rel=1e-6)

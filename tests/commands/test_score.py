@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from contracts.test_nbest_format import TwoFiles
 
+from charlm.nbest import NBEST_FORMATS
 from commands.conftest import CORPORA
 
 LISTS = CORPORA / "homework.nbest.jsonl"
@@ -207,3 +209,17 @@ def test_another_score_can_be_given_a_weight(charlm, shared_run):
     assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "2·asr"
     for wrong in ("asr", "asr=x", "=1", "lm=2", "asr=nan"):
         charlm("score", shared_run, "-", "--weight", wrong, stdin=lists).refused(code=2)
+
+
+def test_lists_that_span_two_files_are_read_from_their_folder(charlm, shared_run, monkeypatch):
+    monkeypatch.setitem(NBEST_FORMATS._table, "two", TwoFiles())
+    Path("lists").mkdir()
+    Path("lists/text").write_text("u1-1 做做业\nu1-2 做作业\nu2-1 坐下\n", "utf-8")
+    Path("lists/score").write_text("u1-1 -3\nu1-2 -2.5\nu2-1 -1\n", "utf-8")
+    ended = charlm("score", shared_run, "lists", "--lm-weight", 0)
+    found = {u["id"]: [h["total"] for h in u["hyps"]] for u in map(json.loads, ended.out.splitlines())}
+    assert found == {"u1": [-2.5, -3.0], "u2": [-1.0]}
+    assert charlm("score", shared_run, "lists", "--lm-weight", 0, "--format", "two").out == ended.out
+    charlm("score", shared_run, "lists/text", "--format", "two").refused("spans text, score", "folder", code=2)
+    Path("lists/score").unlink()
+    charlm("score", shared_run, "lists", "--format", "two").refused("no such file: lists/score")

@@ -4,8 +4,11 @@ A new format is held to the laws the moment it is listed in NBEST_FORMATS; it sa
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charlm.errors import CharlmError, ConfigError, NBestError
-from charlm.nbest import NBEST_FORMATS, Hypothesis, Utterance
+from charlm.nbest import NBEST_FORMATS, Hypothesis, Source, Utterance
+from charlm.nbest.base import numbered
 
 HOMEWORK = Path(__file__).parents[2] / "corpora" / "homework.nbest.jsonl"
 
@@ -51,7 +55,50 @@ HOLDS = {
 }
 
 
-class Source:
+@dataclass
+class TwoFiles:
+    """A throw-away format: texts in one file, acoustic scores in another, `UTTERANCE-NUMBER VALUE` on each line."""
+
+    files: tuple[str, ...] = ("text", "score")
+
+    def parse(self, source: Source) -> Iterator[Utterance]:
+        pairs = zip(*(numbered(source.lines(file)) for file in self.files), strict=True)
+        for name, rows in groupby(((*self.row(text, "text", source), score) for text, score in pairs), lambda r: r[0]):
+            found = []
+            for _, number, text, score in rows:
+                other, same, value = self.row(score, "score", source)
+                if (other, same) != (name, number):
+                    raise NBestError(source.place("score"), score[0], score[1], expected=f"a score of {name}-{number}")
+                found.append(Hypothesis(text, {"am": float(value)}))
+            yield Utterance(name, tuple(found))
+
+    def row(self, line: tuple[int, str], file: str, source: Source) -> tuple[str, str, str]:
+        name, dash, rest = line[1].partition("-")
+        if not dash:
+            raise NBestError(source.place(file), *line, expected="utterance-number and a value")
+        number, _, value = rest.partition(" ")
+        return name, number, value
+
+    def render(self, utterances: Iterable[Utterance], target) -> None:
+        for utterance in utterances:
+            for number, candidate in enumerate(utterance.hypotheses, 1):
+                target.write(f"{utterance.id}-{number} {candidate.text}", "text")
+                target.write(f"{utterance.id}-{number} {candidate.scores.get('am', 0.0)!r}", "score")
+
+
+def named_scores(utterances: Iterable[Utterance]) -> list[Utterance]:
+    return [
+        Utterance(u.id, tuple(Hypothesis(h.text, {"am": h.scores.get("am", 0.0)}) for h in u.hypotheses))
+        for u in utterances
+    ]
+
+
+# Every law is also put to a format that spans two files, which nobody but this test knows.
+FORMATS = {**NBEST_FORMATS, "two": TwoFiles()}
+HOLDS["two"] = Holds(named_scores, st.text(st.characters(exclude_categories=["C"]), max_size=8), ("u",))
+
+
+class Items:
     """Gives items one by one and knows how many were asked for."""
 
     def __init__(self, items: Iterable[object]) -> None:
@@ -63,75 +110,119 @@ class Source:
             yield item
 
 
-@pytest.fixture(params=NBEST_FORMATS)
+class Written:
+    """A target in memory; `seen` is told after each line."""
+
+    def __init__(self, seen: Callable[[], None] = lambda: None) -> None:
+        self.files: dict[str, list[str]] = {}
+        self.seen = seen
+
+    def write(self, line: str, file: str = "") -> None:
+        self.files.setdefault(file, []).append(line)
+        self.seen()
+
+
+@pytest.fixture(params=FORMATS)
 def name(request):
     return request.param
 
 
+def written(name: str, utterances: Iterable[Utterance]) -> dict[str, list[str]]:
+    target = Written()
+    FORMATS[name].render(utterances, target)
+    return {file: target.files.get(file, []) for file in FORMATS[name].files or ("",)}
+
+
+def source(files: dict[str, Iterable[str]], called: str = "x") -> Source:
+    return Source(called, {file: lambda lines=lines: lines for file, lines in files.items()})
+
+
+def parsed(name: str, files: dict[str, Iterable[str]]) -> list[Utterance]:
+    return list(FORMATS[name].parse(source(files)))
+
+
 def round_trip(name: str, utterances: Iterable[Utterance]) -> list[Utterance]:
-    return list(NBEST_FORMATS[name].parse(NBEST_FORMATS[name].render(utterances), "x"))
+    return parsed(name, written(name, utterances))
 
 
 def test_every_format_says_what_it_can_hold():
-    assert set(HOLDS) == set(NBEST_FORMATS)
+    assert set(HOLDS) == set(FORMATS)
 
 
 def test_what_was_rendered_parses_to_the_same_utterances(name):
     assert round_trip(name, LISTS) == HOLDS[name].kept(LISTS)
 
 
-@pytest.mark.parametrize("name", NBEST_FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 @given(data=st.data())
 def test_any_text_comes_back_untouched(name, data):
     lists = st.lists(HOLDS[name].texts.map(Hypothesis), min_size=1, max_size=3)
-    utterances = [Utterance("u", tuple(found)) for found in data.draw(st.lists(lists, max_size=3))]
+    found = data.draw(st.lists(lists, max_size=3))
+    utterances = [Utterance(f"u{number}", tuple(candidates)) for number, candidates in enumerate(found)]
     assert round_trip(name, utterances) == HOLDS[name].kept(utterances)
 
 
-def test_rendered_lines_survive_a_file(name, tmp_path):
-    path = tmp_path / "lists"
+def test_rendered_lines_survive_files(name, tmp_path):
     odd = [Utterance("1", (Hypothesis("a\u2028b"), Hypothesis("c\x85d"), Hypothesis("\x0be")))]
-    path.write_text("".join(line + "\n" for line in NBEST_FORMATS[name].render(odd)), encoding="utf-8")
-    with path.open(encoding="utf-8") as lines:
-        assert list(NBEST_FORMATS[name].parse(lines, "x")) == odd
+    for file, lines in written(name, odd).items():
+        (tmp_path / (file or "lists")).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    with ExitStack() as stack:
+        files = FORMATS[name].files or ("",)
+        opened = {f: stack.enter_context((tmp_path / (f or "lists")).open(encoding="utf-8")) for f in files}
+        assert parsed(name, opened) == HOLDS[name].kept(odd)
 
 
 def test_line_ends_and_a_byte_order_mark_are_no_part_of_a_text(name):
-    lines = [line + "\r\n" for line in NBEST_FORMATS[name].render(LISTS)]
-    lines[0] = "\ufeff" + lines[0]
-    assert list(NBEST_FORMATS[name].parse(lines, "x")) == HOLDS[name].kept(LISTS)
+    files = {file: [line + "\r\n" for line in lines] for file, lines in written(name, LISTS).items()}
+    for lines in files.values():
+        lines[0] = "\ufeff" + lines[0]
+    assert parsed(name, files) == HOLDS[name].kept(LISTS)
 
 
 def test_parsing_keeps_one_utterance_in_memory(name):
-    lines = list(NBEST_FORMATS[name].render(LISTS[:1]))
-    source = Source([*lines, "", *NBEST_FORMATS[name].render(LISTS[1:])])
-    found = NBEST_FORMATS[name].parse(source, "x")
-    assert source.taken == 0
+    first, rest = written(name, LISTS[:1]), written(name, LISTS[1:])
+    between = [""] if name == "plain" else []
+    files = {file: Items([*lines, *between, *rest[file]]) for file, lines in first.items()}
+    found = FORMATS[name].parse(source(files))
+    assert not any(items.taken for items in files.values())
     next(found)
-    assert source.taken <= len(lines) + 1
+    assert all(files[file].taken <= len(lines) + 1 for file, lines in first.items())
 
 
-def test_rendering_takes_an_utterance_only_when_the_last_is_written(name):
-    source = Source(LISTS)
-    lines = NBEST_FORMATS[name].render(source)
-    assert source.taken == 0
-    next(lines)
-    assert source.taken == 1
+def test_an_utterance_is_written_before_the_next_one_is_taken(name):
+    utterances, taken = Items(LISTS), []
+    FORMATS[name].render(utterances, Written(lambda: taken.append(utterances.taken)))
+    assert taken[0] == 1 and sorted(set(taken)) == [1, 2, 3]
 
 
-def test_a_malformed_line_is_named_by_its_number(name):
-    good = list(NBEST_FORMATS[name].render(LISTS[:1]))
+def test_a_malformed_line_is_named_by_its_file_and_number(name):
+    good = written(name, LISTS[:2])
+    between = [] if FORMATS[name].files else [""]
     for bad in HOLDS[name].malformed:
-        found = NBEST_FORMATS[name].parse([*good, "", bad], "lists.txt")
-        next(found)
-        with pytest.raises(NBestError, match=rf"lists\.txt:{len(good) + 2}: "):
+        for spoilt in good:
+            files = {file: [*lines, *between, bad if file == spoilt else "z-1 0"] for file, lines in good.items()}
+            found = FORMATS[name].parse(source(files, "lists.txt"))
             next(found)
+            place = re.escape(f"lists.txt/{spoilt}" if spoilt else "lists.txt")
+            with pytest.raises(NBestError, match=rf"^{place}:{len(good[spoilt]) + len(between) + 1}: "):
+                list(found)
 
 
 def test_nothing_is_no_list(name):
-    assert list(NBEST_FORMATS[name].parse([], "x")) == []
-    assert list(NBEST_FORMATS[name].parse(["\n", "  \n"], "x")) == []
-    assert list(NBEST_FORMATS[name].render([])) == []
+    files = FORMATS[name].files or ("",)
+    assert parsed(name, {file: [] for file in files}) == []
+    assert written(name, []) == {file: [] for file in files}
+
+
+@pytest.mark.parametrize("name", NBEST_FORMATS)
+def test_blank_lines_are_no_list(name):
+    assert parsed(name, {"": ["\n", "  \n"]}) == []
+
+
+def test_a_source_says_what_it_lacks(name):
+    with pytest.raises(CharlmError, match=r"^x holds ") as caught:
+        list(FORMATS[name].parse(source({"odd": ["a"]})))
+    assert "odd" in caught.value.hint
 
 
 def test_an_unknown_format_is_refused_with_a_hint():
@@ -156,11 +247,11 @@ def test_a_number_as_id_and_an_impossible_score_pass():
 
 
 def parse(*lines: str) -> list[Utterance]:
-    return list(NBEST_FORMATS["jsonl"].parse(lines, "lists.jsonl"))
+    return list(NBEST_FORMATS["jsonl"].parse(Source.of(lines, "lists.jsonl")))
 
 
 def rendered(utterance: Utterance) -> dict:
-    (line,) = NBEST_FORMATS["jsonl"].render([utterance])
+    (line,) = written("jsonl", [utterance])[""]
     return json.loads(line)
 
 
@@ -209,7 +300,7 @@ def test_an_empty_text_and_an_empty_reference_are_not_missing():
 
 def test_what_utf8_cannot_hold_is_escaped_in_unknown_fields():
     (utterance,) = parse('{"id": "u", "hyps": [{"text": "a"}], "note": "\\ud800"}')
-    (line,) = NBEST_FORMATS["jsonl"].render([utterance])
+    (line,) = written("jsonl", [utterance])[""]
     assert line.encode("utf-8")
     assert parse(line) == [utterance]
 
@@ -265,7 +356,7 @@ def test_a_line_that_does_not_fit_is_refused_with_what_was_expected(line, expect
 
 def test_the_homework_lists_come_back():
     with HOMEWORK.open(encoding="utf-8") as lines:
-        found = list(NBEST_FORMATS["jsonl"].parse(lines, HOMEWORK.name))
+        found = list(NBEST_FORMATS["jsonl"].parse(Source.of(lines, HOMEWORK.name)))
     assert len(found) == 20
     assert found[0] == Utterance("hw-0", tuple(map(Hypothesis, ("做做业", "坐坐业", "做作业"))), "做作业")
     assert round_trip("jsonl", found) == found
@@ -276,14 +367,14 @@ def test_the_homework_lists_come_back():
 
 def test_a_blank_line_ends_a_list_and_several_end_it_once():
     lines = ["", "做做业\n", "坐坐业\n", "\n", " \t\n", "做作业"]
-    assert list(NBEST_FORMATS["plain"].parse(lines, "x")) == [
+    assert parsed("plain", {"": lines}) == [
         Utterance("1", (Hypothesis("做做业"), Hypothesis("坐坐业"))),
         Utterance("2", (Hypothesis("做作业"),)),
     ]
 
 
 def test_plain_lists_are_written_with_a_blank_line_between_them():
-    assert list(NBEST_FORMATS["plain"].render(LISTS)) == [
+    assert written("plain", LISTS)[""] == [
         "做做业", "做作业", "", "he  said", " he sat ", "he set", "", "只有一个",
     ]  # fmt: skip
 
@@ -292,5 +383,5 @@ def test_plain_lists_are_written_with_a_blank_line_between_them():
 def test_a_plain_list_refuses_a_text_that_would_not_come_back(text):
     spoilt = replace(LISTS[0], hypotheses=(Hypothesis("a"), Hypothesis(text)))
     with pytest.raises(CharlmError, match="of utterance 'a'") as caught:
-        list(NBEST_FORMATS["plain"].render([spoilt]))
+        written("plain", [spoilt])
     assert "JSON lines" in caught.value.hint

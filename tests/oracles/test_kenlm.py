@@ -16,8 +16,8 @@ from small import corpus_of
 
 import charlm
 from charlm import scoring
-from charlm.jobs import exchange as exchanging
-from charlm.ngrams.arpa import words as exchange
+from charlm.jobs import exchange
+from charlm.ngrams.arpa import words as arpa_words
 from charlm.ngrams.arpa.layout import LN10
 from charlm.ngrams.arpa.reading import read as read_arpa
 from charlm.ngrams.columns import scratch_folder
@@ -73,7 +73,7 @@ def imported(name, tmp_path_factory):
 
 
 def import_of(source, path):
-    exchanging.import_arpa(source, path, level=None, lenient=False, command="", note=lambda _: None)
+    exchange.import_arpa(source, path, level=None, lenient=False, command="", note=lambda _: None)
     return load_run(path)
 
 
@@ -100,8 +100,8 @@ def entries(words, blocks):
 def test_every_n_gram_has_the_probability_and_the_back_off_that_lmplz_gives_it(name, trained):
     theirs = read_arpa((FOLDER / f"{name}.arpa").read_bytes().splitlines(keepends=True), name)
     expected = entries(theirs.words, [(o.grams, o.log_probs, o.backoffs) for o in theirs.orders])
-    words = exchange.words_of(trained.codec.vocab.tokens)
-    found = entries(words, exchange.blocks_of(trained.model.tables))
+    words = arpa_words.words_of(trained.codec.vocab.tokens)
+    found = entries(words, arpa_words.blocks_of(trained.model.tables))
     assert found.keys() == expected.keys()
     for gram, figures in expected.items():
         assert found[gram] == pytest.approx(figures, rel=1e-6, abs=1e-6), gram
@@ -146,10 +146,10 @@ def test_a_model_of_lmplz_sums_to_one(imported):
 def test_kenlm_reads_our_files_and_scores_sentences_as_we_do(kind, tmp_path):
     text, level, knobs = EXPORTED[kind]
     run = charlm.train(str(text), tmp_path / "run", model="ngram", level=level, **knobs)
-    exchanging.export_arpa(run, tmp_path / "model.arpa")
+    exchange.export_arpa(run, tmp_path / "model.arpa")
     model = Model(str(tmp_path / "model.arpa"))
     assert model.order == knobs["order"]
-    words = exchange.words_of(run.codec.vocab.tokens)
+    words = arpa_words.words_of(run.codec.vocab.tokens)
     words[UNK] = "a-word-that-nobody-has-seen"
     lines = [*islice(text.read_text("utf-8").splitlines(), 0, None, 7), "", "Ω", "the Ω Ω sat", "他Ω在Ω"]
     for line, found in zip(lines, log10_of(run, lines), strict=True):

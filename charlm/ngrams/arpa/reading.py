@@ -15,6 +15,7 @@ from charlm.errors import ArpaError
 from charlm.ngrams.arpa import flaws
 from charlm.ngrams.arpa.flaws import LARGEST_COUNT, LONGEST_LINE
 from charlm.ngrams.arpa.layout import LARGEST, LN10, NEVER, Arpa, ArpaOrder, Floats, Ints
+from charlm.text.decoding import Note, nobody
 
 MOST_BLANK = 8  # blocks
 
@@ -29,11 +30,7 @@ _COUNT = re.compile(rb"ngram[ \t]+([0-9]+)[ \t]*=[ \t]*([0-9]+)")
 _SECTION = re.compile(rb"\\([0-9]{1,9})-grams:")
 
 
-def _nothing(_: str) -> None:
-    """Tell nobody."""
-
-
-def read(lines: Iterable[bytes], source: str, *, lenient: bool = False, note: Callable[[str], None] = _nothing) -> Arpa:
+def read(lines: Iterable[bytes], source: str, *, lenient: bool = False, note: Note = nobody) -> Arpa:
     """Read a model, or raise ArpaError with SOURCE:LINE. The caller cuts lines longer than `LONGEST_LINE`.
 
     lenient  repair what can be repaired

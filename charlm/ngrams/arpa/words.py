@@ -14,7 +14,7 @@ from charlm.ngrams.arpa.layout import LN10, NEVER, Arpa, ArpaOrder
 from charlm.ngrams.columns import Array
 from charlm.ngrams.counts import root, word_type
 from charlm.ngrams.search import numbers_of
-from charlm.ngrams.tables import Level, Starts, Tables, Values
+from charlm.ngrams.tables import Starts, StoredLevel, Tables, Values
 from charlm.text.decoding import Note
 from charlm.text.vocab import EOS, SPECIALS, SPELLED_UNKNOWN, UNK, escape, unescape
 
@@ -92,7 +92,7 @@ def tables_of(arpa: Arpa, ids: Array, vocab_size: int) -> Tables:
         tries.append((words.astype(word_type(vocab_size)), Starts.plain(starts)))
         figures.append((order.log_probs[sequence], order.backoffs[sequence]))
     levels = [
-        Level(words, starts, _values(lp), _values(bo) if n < len(tries) else None)
+        StoredLevel(words, starts, _values(lp), _values(bo) if n < len(tries) else None)
         for n, ((words, starts), (lp, bo)) in enumerate(zip(tries, figures, strict=True), 1)
     ]
     return Tables(vocab_size, levels)
@@ -111,7 +111,7 @@ def words_of(tokens: list[str]) -> list[str]:
 
 
 def blocks_of(tables: Tables) -> Iterator[tuple[Array, Array, Array | None]]:
-    """The n-grams as `arpa.write` takes them, over the words of `words_of`."""
+    """The n-grams as `writing.write` takes them, over the words of `words_of`."""
     begin = tables.vocab_size
     for n in range(1, tables.order + 1):
         for ids, log_probs, backoffs in tables.grams(n):

@@ -16,7 +16,7 @@ from charlm import scoring, storage, tensorfiles
 from charlm.config.models import MixtureConfig
 from charlm.config.text import TextConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TextError
-from charlm.jobs import mix as blending
+from charlm.jobs import mix as mix_job
 from charlm.jobs.evaluate import Evaluation
 from charlm.jobs.rescore import Scorer
 from charlm.models.caches import NeuralCache, UnigramCache
@@ -56,14 +56,14 @@ class Place:
         charlm.train(text, self.folder / name, valid=self.text("valid", LINES[-9:]), **knobs)
         return self.folder / name
 
-    def mix(self, members, tune, output, *, context=None, **knobs) -> blending.Tuned:
+    def mix(self, members, tune, output, *, context=None, **knobs) -> mix_job.Tuned:
         job = Evaluation(tune, TextConfig(), part=None, context=context, note=self.notes.append)
-        return blending.mix(members, output, MixtureConfig(**knobs), job, command="charlm run mix")
+        return mix_job.mix(members, output, MixtureConfig(**knobs), job, command="charlm run mix")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("blending"))
+    return Place(tmp_path_factory.mktemp("mix"))
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,9 @@ def kind(request):
 @pytest.fixture(scope="module")
 def mixtures(place, network, counts, tune):
     """Each kind of mixture by its name, made when it is first asked for: path and what tuning found."""
-    made: dict[str, tuple[Path, blending.Tuned]] = {}
+    made: dict[str, tuple[Path, mix_job.Tuned]] = {}
 
-    def get(kind: str) -> tuple[Path, blending.Tuned]:
+    def get(kind: str) -> tuple[Path, mix_job.Tuned]:
         if kind not in made:
             path = place.folder / kind.replace(" ", "-")
             made[kind] = path, place.mix([network, counts], tune, path, **KINDS[kind])
@@ -181,7 +181,7 @@ def test_a_neural_cache_is_within_the_recurrent_member_and_its_knobs_are_tuned(p
     path, tuned = mixtures("with a neural cache")
     cached, plain = load_run(path).model.members
     assert isinstance(cached, NeuralCache) and isinstance(cached.model, Recurrent) and isinstance(plain, Ngram)
-    assert cached.window == 30 and cached.theta in blending.THETAS and 0 < cached.weight < 1
+    assert cached.window == 30 and cached.theta in mix_job.THETAS and 0 < cached.weight < 1
     assert f"network: neural cache with theta {cached.theta:g} and weight {cached.weight:.3f}" in place.notes
     # Its knobs were the best ones on this text, so it is no worse than the network without it.
     assert tuned.alone[0] <= mixtures("by context")[1].alone[0] + 1e-5
@@ -399,6 +399,18 @@ def test_a_member_of_another_vocabulary_is_noticed(place, mixtures, tune, tmp_pa
         load_run(path)
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "[" * 100_000, "{}", '{"model": 1}', '{"model": "x"}', '{"model": "ngram"}', '{"model": "x", "x": {}}']
+    + [f'{{"model": "ngram", "ngram": {page}}}' for page in ("[1]", "null", '"order"', '{"order": "x"}')],
+)
+def test_a_member_with_a_damaged_config_is_refused(mixtures, tmp_path, content):
+    path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))
+    (path / "members" / "2-counts" / "config.json").write_text(content, "utf-8")
+    with pytest.raises(RunError, match="2-counts"):
+        load_run(path)
+
+
 @pytest.mark.parametrize("members", [None, ["x"], [{"name": 1}], [{"name": "1-network", "hashes": None}], 7])
 def test_an_edited_list_of_members_is_no_bug_of_the_check(mixtures, tmp_path, members):
     path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))
@@ -460,7 +472,7 @@ def test_a_disk_that_refuses_leaves_nothing(place, network, counts, tune, tmp_pa
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
-    owner = {"copytree": shutil, "fsync": storage.os, "write": blending.tensorfiles}[what]
+    owner = {"copytree": shutil, "fsync": storage.os, "write": mix_job.tensorfiles}[what]
     with monkeypatch.context() as patch:
         patch.setattr(owner, what, refuse)
         with pytest.raises(StorageError, match="No space left on device"):

@@ -42,7 +42,7 @@ class Verdict:
 
     def __add__(self, other: "Verdict") -> "Verdict":
         if self.metric != other.metric:
-            raise ValueError(f"a report of {self.metric} cannot be added to one of {other.metric}")
+            raise ValueError(f"a verdict of {self.metric} cannot be added to one of {other.metric}")
         return Verdict(
             self.metric,
             self.first + other.first,
@@ -84,28 +84,37 @@ class Verdict:
         return self.pairs_won / self.pairs if self.pairs else None
 
     def summary(self) -> dict[str, str | float | int | None]:
-        """The report as JSON may have it; the keys are stable. Rates are shares: 0.05 is 5 %.
+        """The verdict as JSON may have it; the keys are stable. Rates are shares: 0.05 is 5 %.
 
         metric                     cer, wer or mer
         first, reranked, oracle    error rates; None without reference units
+        …_errors                   the errors of each, as counts
         gap_closed                 see the property; None without a gap
         pairwise_accuracy, pairs   see the property; how many pairs there were
-        utterances                 lists judged
+        pairs_won                  those won, ties one half
+        utterances, candidates     lists judged, and the candidates in them
         reference_units            characters or words of their references
         mean_candidates            candidates per list judged; None without lists
         without_reference          lists that could not be judged
         impossible, empty          candidates that the model holds impossible; lists without candidates
         tokens, unknown_tokens     tokens of all candidates, and those that the language model does not know
+
+        Counts of shards add to those of the whole; rates do not.
         """
         return {
             "metric": self.metric,
             "first": self.first.rate,
             "reranked": self.reranked.rate,
             "oracle": self.oracle.rate,
+            "first_errors": self.first.total,
+            "reranked_errors": self.reranked.total,
+            "oracle_errors": self.oracle.total,
             "gap_closed": self.gap_closed,
             "pairwise_accuracy": self.pairwise_accuracy,
             "pairs": self.pairs,
+            "pairs_won": self.pairs_won,
             "utterances": self.utterances,
+            "candidates": self.candidates,
             "reference_units": self.first.reference_units,
             "mean_candidates": self.mean_candidates,
             "without_reference": self.without_reference,
@@ -120,7 +129,7 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Verdict:
     """The verdict on one utterance; start a sum with `Verdict(metric)`.
 
     An empty reference is judged like any other. Without a reference there is nothing to judge, and the
-    report says only that. Raises ValueError if `ranked` is not about this utterance, ConfigError for an
+    verdict says only that. Raises ValueError if `ranked` is not about this utterance, ConfigError for an
     unknown metric.
     """
     positions = [item.position for item in ranked.weighed]
@@ -135,7 +144,7 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Verdict:
         return replace(told, first=silence, reranked=silence, oracle=silence)
     found = [errors(utterance.reference, hypothesis.text, metric) for hypothesis in utterance.hypotheses]
     # Of equally good candidates `min` takes the first; only the kinds of their errors may differ.
-    report = replace(
+    verdict = replace(
         told,
         first=found[0],
         reranked=found[positions[0]],
@@ -144,7 +153,7 @@ def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Verdict:
     )
     right = [item.total == 0 for item in found]
     if len(found) != 2 or right[0] == right[1]:
-        return report
+        return verdict
     best, other = ranked.weighed
     won = 0.5 if best.total == other.total else float(right[best.position])
-    return report + Verdict(metric, pairs=1, pairs_won=won)
+    return verdict + Verdict(metric, pairs=1, pairs_won=won)
