@@ -312,7 +312,7 @@ def test_what_counts_are_of_is_known_without_reading_them(tmp_path, monkeypatch)
     countfiles.save(tmp_path / "c", codec, counted([[2, 3, EOS]], carried=True), {"context": "carried"})
     monkeypatch.setattr(countfiles.tensorfiles, "map_rows", None)
     monkeypatch.setattr(countfiles, "_from_text", None)
-    found, carried = countfiles.about(tmp_path / "c")
+    found, carried, _ = countfiles.about(tmp_path / "c")
     assert found.fingerprint() == codec.fingerprint() and carried
     (tmp_path / "c" / countfiles.COUNTS_FILE).unlink()
     assert not countfiles.about(tmp_path / "c")[1]

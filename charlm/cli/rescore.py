@@ -80,7 +80,7 @@ def score(
     kind, origin = _lists(format, source, config, talk)
     if kind == "text":
         impossible = _score_lines(
-            scorer, some((line.strip() for line in origin.lines() if line.strip()), source), as_json
+            scorer, some((line.removesuffix("\n") for line in origin.lines() if line.strip()), source), as_json
         )
         if impossible:
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")

@@ -96,8 +96,8 @@ def train(
 
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
+    from charlm.jobs.train import how_to_begin_anew, settle
     from charlm.jobs.train import resume as resume_run
-    from charlm.jobs.train import settle
     from charlm.jobs.train import train as train_run
     from charlm.jobs.trial import estimate
     from charlm.jobs.watching import Watcher
@@ -124,7 +124,7 @@ def train(
                 options = ", ".join("--" + name.replace("_", "-") for name in others)
                 raise ConfigError(
                     f"--resume goes on with a run as it was; it cannot change {options}",
-                    hint=f"begin a new run from its weights: --init-from {resume}",
+                    hint=how_to_begin_anew(resume),
                 )
             outcome = resume_run(resume, asked, tuple(texts or ()), watcher)
         else:

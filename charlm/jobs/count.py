@@ -1,6 +1,6 @@
 """Texts to n-gram counts on the disk, and counts from there to what a model learns from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from charlm import storage
 from charlm.config.models import NgramConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, StorageError
-from charlm.jobs.prepare import Prepared, encoded, plain_files
+from charlm.jobs.prepare import Prepared, Told, empty_valid, encoded, plain_files
 from charlm.ngrams import adding, countfiles
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
@@ -44,25 +44,22 @@ def tally(
     if storage.exists(output):
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)
-    _tell_encodings(files, config, note)
-
-    def documents() -> Iterator[str]:
-        return text.sharded(text.documents(sources, config), shard)
-
-    if vocab_folder is None:
-        if shard != text.WHOLE:
-            raise ConfigError(
-                "shards must share a vocabulary for their counts to add",
-                hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
-            )
-        codec = census.take(documents(), config, Survey()).codec
-    else:
-        codec = Codec.load(vocab_folder)
-        config = replace(config, reading=codec.reading, level=codec.level)
+    given = Codec.load(vocab_folder) if vocab_folder is not None else None
+    if given is not None:
+        config = replace(config, reading=given.reading, level=given.level)
+    elif shard != text.WHOLE:
+        raise ConfigError(
+            "shards must share a vocabulary for their counts to add",
+            hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
+        )
+    documents = Told(lambda note: text.sharded(text.documents(sources, config, note=note), shard), note)
+    codec = given or census.take(documents(), config, Survey()).codec
     text.refuse_shards_of_carried(config.carries, shard)
     made = encoded(files, config, codec, "shard {}/{}".format(*shard), documents)
+    documents.look(sources, config)
     beginnings = np.zeros(1, dtype=np.int64) if config.carries else made.starts[:-1]
-    facts = {"context": "carried" if config.carries else "line", **asdict(made.facts)}
+    read = {name: getattr(config, name) for name in countfiles.READ}
+    facts = {"context": "carried" if config.carries else "line", **read, **asdict(made.facts)}
     with scratch_folder() as scratch:
         counts = count(made.ids, beginnings, len(codec.vocab), ngram.order, memory=ngram.memory_bytes, scratch=scratch)
         countfiles.save(output, codec, counts, facts)
@@ -71,8 +68,8 @@ def tally(
 
 def settle_text(folders: Sequence[str]) -> dict[str, Any]:
     """The knobs of reading that counts bring with them."""
-    codec, carried = countfiles.about(Path(folders[0]))
-    return {"reading": codec.reading, "level": codec.level, "context": "carried" if carried else "line"}
+    codec, carried, read = countfiles.about(Path(folders[0]))
+    return {"reading": codec.reading, "level": codec.level, "context": "carried" if carried else "line", **read}
 
 
 def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
@@ -92,6 +89,10 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
             )
         if folder.carried != first.carried:
             raise ConfigError(f"{folder.path} and {first.path} differ in --context", hint="count them alike")
+        for name in countfiles.READ:  # counts that other engines made do not say
+            if name in folder.facts.keys() & first.facts.keys() and folder.facts[name] != first.facts[name]:
+                knob = "--" + name.replace("_", "-")
+                raise ConfigError(f"{folder.path} and {first.path} differ in {knob}", hint="count them alike")
     signs = [1] * len(config.counts) + [-1] * len(config.without)
     counts = adding.add([(folder.counts, sign) for folder, sign in zip(folders, signs, strict=True)], scratch)
     tokens = int(counts.levels[0].counts[:].sum())
@@ -100,14 +101,12 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
     valid = None
     if config.valid:
         files = plain_files(config.valid)
-        _tell_encodings(files, config.text, note)
-        valid = encoded(
-            files,
-            config.text,
-            first.codec,
-            "whole",
-            lambda: text.documents(config.valid, config.text),
-        )
+        documents = Told(lambda note: text.documents(config.valid, config.text, note=note), note)
+        try:
+            valid = encoded(files, config.text, first.codec, "whole", documents)
+        except corpus.EmptyText:
+            raise empty_valid(config) from None
+        documents.look(config.valid, config.text)
     nothing = Corpus(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64), corpus.Facts(tokens=tokens), "counts")
     facts = {
         "corpus": {"key": "counts", **asdict(nothing.facts)},
@@ -116,9 +115,3 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
         "vocab_size": len(first.codec.vocab),
     }
     return Prepared(first.codec, Texts(nothing, valid, first.carried), facts, counts)
-
-
-def _tell_encodings(files: Sequence[str], config: TextConfig, note: Note) -> None:
-    """Look at the beginning of each file for what is to be told of it: what lies in the cache is not read again."""
-    for file in files:
-        next(text.documents([file], config, note=note), None)

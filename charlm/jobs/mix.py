@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -121,7 +121,9 @@ def _alike(members: list[Run]) -> list[Run]:
                 f"{run.path} and {first.path} differ in whether they read on from line to line",
                 hint="train both with the same --context",
             )
-    return members
+    # Whichever stands first: what one of them never met unconverted, none can know.
+    text = replace(first.config.text, simplify=any(run.config.text.simplify for run in members))
+    return [replace(first, config=replace(first.config, text=text)), *members[1:]]
 
 
 def _names(members: list[Run], config: MixtureConfig) -> list[str]:

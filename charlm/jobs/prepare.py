@@ -18,6 +18,28 @@ from charlm.text.survey import Overlap, Survey
 from charlm.training.gradient import Texts
 
 
+class Told:
+    """Documents that are read as often as needed; what there is to tell of them is told once.
+
+    documents  reads them, telling a note
+    """
+
+    def __init__(self, documents: Callable[[Note], Iterable[str]], note: Note) -> None:
+        self.documents, self.note = documents, note
+        self.is_told = False
+
+    def __call__(self) -> Iterable[str]:
+        """The documents; the first time with what there is to tell."""
+        note = nobody if self.is_told else self.note
+        self.is_told = True
+        return self.documents(note)
+
+    def look(self, sources: Iterable[str], config: TextConfig) -> None:
+        """Tell at least what the beginnings tell, where nobody has read the documents, since they lay in the cache."""
+        if not self.is_told:
+            text.look(sources, config, self.note)
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Text that is ready to be learned: codec, corpora, and what was found on the way.
@@ -48,10 +70,12 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
             else text.documents(config.texts, config.text, note=note)
         )
 
-    def valid_documents(note: Note = nobody) -> Iterable[str]:
+    def read_valid(note: Note) -> Iterable[str]:
         if split:
-            return text.part(config.texts, config.text, "valid", note=note)
+            return text.part(config.texts, config.text, "valid")
         return text.documents(config.valid, config.text, note=note)
+
+    valid_documents = Told(read_valid, note)
 
     codec = None
     if vocab_folder is not None:
@@ -85,11 +109,11 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
         valid = encoded(valid_files or files, config.text, codec, held_back if split else "whole", valid_documents)
     except corpus.EmptyText:
         if not split:
-            raise TextError(
-                f"the validation text {config.valid[0]} is empty", hint="leave --valid out to split the text"
-            ) from None
+            raise empty_valid(config) from None
         valid = None
         note("the text is too short to hold a part back: nothing will be measured, and the last weights are kept")
+    if not split:
+        valid_documents.look(config.valid, config.text)
     where = (
         "one half of the stream's last tenth" if config.text.reading == "stream" else "5 % of the documents, by hash"
     )
@@ -100,6 +124,11 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
         "vocab_size": len(codec.vocab),
     }
     return Prepared(codec, Texts(train, valid, config.text.carries), facts)
+
+
+def empty_valid(config: RunConfig) -> TextError:
+    """The error for a validation text that was named and holds nothing."""
+    return TextError(f"the validation text {config.valid[0]} is empty", hint="leave --valid out to split the text")
 
 
 def encoded(

@@ -183,14 +183,21 @@ def resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...] = (), wat
     texts    where the text is now, if it was moved; it must be the same text
     Raises RunError where the run cannot go on, TrainingError where the text has changed.
     """
-    read_facts(path)  # that it is a run, before anything is written into it
+    hint = how_to_begin_anew(path)  # that it is a run is seen before anything is written into it
     if not (path / CHECKPOINT_FILE).is_file():
-        raise RunError(
-            f"{path} has no {CHECKPOINT_FILE}, so it cannot go on",
-            hint=f"begin anew from its weights: charlm train TEXT --init-from {path} --run ANOTHER",
-        )
+        raise RunError(f"{path} has no {CHECKPOINT_FILE}, so it cannot go on", hint=hint)
     with owned(path):
         return _resume(path, changes, texts, watcher)
+
+
+def how_to_begin_anew(path: Path) -> str:
+    """What to do where a run cannot go on: only some kinds have weights to begin from. Raises RunError for no run."""
+    name = read_facts(path)["model"]
+    if name in FAMILIES and FAMILIES[name].init_from is not None:
+        return f"begin anew from its weights: charlm train TEXT --init-from {path} --run ANOTHER"
+    if name in FAMILIES and FAMILIES[name].fit is None:
+        return f"mix its members anew: {NOT_TRAINED}"
+    return f"train another: charlm train TEXT --model {name} --run ANOTHER"
 
 
 def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher: Watcher) -> Outcome:
@@ -219,7 +226,7 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     if prepared.facts["corpus"]["key"] != text_key:
         raise TrainingError(
             f"the text has changed since {path} was begun; going on would not be the same training",
-            hint=f"restore the text, or begin anew: charlm train TEXT --init-from {path} --run ANOTHER",
+            hint=f"restore the text, or {how_to_begin_anew(path)}",
         )
     model = fresh(config, prepared.codec)
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)

@@ -1,6 +1,7 @@
 """Texts, or vocabularies of shards, to a vocabulary; and what a vocabulary does not know of a text."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,18 @@ def _kind(codec: Codec) -> tuple[Any, ...]:
 def unknown_of(
     folder: Path, sources: list[str], config: TextConfig, *, shard: files.Shard = files.WHOLE, note: Note
 ) -> tuple[Loss, dict[str, Loss]]:
-    """What the vocabulary in `folder` does not know of a text, or of a shard of it: in all, and by script."""
+    """What the vocabulary in `folder` does not know of a text, or of a shard of it: in all, and by script.
+
+    The vocabulary of a run reads the text as the run learned it.
+    """
     codec = Codec.load(folder)
-    reading = TextConfig(reading=codec.reading, encoding=config.encoding, field=config.field, simplify=config.simplify)
-    documents = files.some(files.documents(sources, reading, note=note), ", ".join(sources))
+    config = replace(config, reading=codec.reading)
+    if storage.is_file(folder / "run.json"):
+        from charlm.runs.layout import read_config  # here, not above: it loads torch, which a vocabulary does without
+
+        mine = read_config(folder).text
+        config = replace(config, simplify=mine.simplify or config.simplify, blank_lines=mine.blank_lines)
+    documents = files.some(files.documents(sources, config, note=note), ", ".join(sources))
     counts = vocab.count(files.sharded(documents, shard), codec.tokenizer, closing=False)
     scripts: dict[str, Counter[str]] = {}
     for token, n in counts.items():

@@ -25,6 +25,7 @@ from charlm.text.vocab import unescape
 
 COUNTS_FILE = "counts.safetensors"
 FORMAT = 1
+READ = ("simplify", "blank_lines")  # knobs of reading that a codec does not know; counts of older versions do neither
 LONGEST_LINE = 1 << 16  # bytes
 PIECE = 1 << 18  # lines that are sorted at once
 
@@ -33,7 +34,7 @@ PIECE = 1 << 18  # lines that are sorted at once
 class CountFolder:
     """Counts and what they are counts of.
 
-    facts  order, context (line or carried), documents, tokens
+    facts  order, context (line or carried), how the text was read (see `READ`), documents, tokens
     """
 
     path: Path
@@ -45,6 +46,10 @@ class CountFolder:
     def carried(self) -> bool:
         """Whether n-grams go on from line to line."""
         return _is_carried(self.codec, self.facts)
+
+
+def _read(facts: dict[str, Any]) -> dict[str, bool]:
+    return {name: True for name in READ if facts.get(name) is True}
 
 
 def _is_carried(codec: Codec, facts: dict[str, Any]) -> bool:
@@ -63,10 +68,13 @@ def save(path: Path, codec: Codec, counts: Counts, facts: dict[str, Any]) -> Non
         tensorfiles.write(folder / COUNTS_FILE, named, about)
 
 
-def about(path: Path) -> tuple[Codec, bool]:
-    """The codec of a folder of counts, and whether they are carried; reads none of the counts. Raises as `load`."""
+def about(path: Path) -> tuple[Codec, bool, dict[str, bool]]:
+    """The codec of a folder of counts, whether they are carried, and how the text was read.
+
+    Reads none of the counts. Raises as `load`.
+    """
     codec, facts = _codec_and_facts(path)
-    return codec, _is_carried(codec, facts)
+    return codec, _is_carried(codec, facts), _read(facts)
 
 
 def _codec_and_facts(path: Path) -> tuple[Codec, dict[str, Any]]:

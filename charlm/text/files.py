@@ -342,6 +342,12 @@ def part(
             yield mine
 
 
+def look(sources: Iterable[str], config: TextConfig, note: Note) -> None:
+    """Tell what the beginnings of files tell, and what is left out of folders: for texts that are not read again."""
+    for name, is_named in _files_of(sources, note):
+        next(_lines_of_file(name, config, note, None if is_named else _PassedOver(), None), None)
+
+
 def some(found: Iterable[Item], source: str, what: str = "text") -> Iterator[Item]:
     """Pass documents or lists on; raises TextError where there are none."""
     empty = True

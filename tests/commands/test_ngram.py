@@ -670,3 +670,35 @@ def test_a_model_cannot_be_resumed_nor_begun_from(charlm, counted, learn):
     charlm("train", "--resume", "r").refused("cannot go on")
     charlm("train", "poems.txt", "--model", "ngram", "--init-from", "r", "--run", "s").refused("--init-from r")
     assert not Path("s").exists()
+
+
+def test_a_model_that_cannot_go_on_was_advised_to_begin_from_weights_that_it_does_not_have(charlm, counted, learn):
+    learn("r", "--counts", counted)
+    for options in [(), ("--order", 2)]:
+        ended = charlm("train", "--resume", "r", *options)
+        assert "--init-from" not in ended.err and "--model ngram" in ended.err
+    charlm("run", "mix", "r", "r", "--tune", "poems.txt", "--run", "mix")
+    ended = charlm("train", "--resume", "mix")
+    assert "--init-from" not in ended.err and "charlm run mix" in ended.err
+
+
+COLLECTION = [{"title": "静夜思", "paragraphs": ["床前明月光，", "疑是地上霜。"]}] * 4
+
+
+def test_counting_refused_a_folder_of_poems_for_its_list_of_authors(charlm, tmp_path):
+    folder = tmp_path / "全唐诗"
+    folder.mkdir()
+    (folder / "authors.json").write_text(json.dumps([{"name": "李白"}]), "utf-8")
+    (folder / "poems.json").write_text(json.dumps(COLLECTION), "utf-8")
+    (folder / "README.md").write_text("about\n", "utf-8")
+    told = charlm("ngram", "count", folder, "-o", "a", *SIZES, "--json")
+    assert json.loads(told.out)["documents"] == len(COLLECTION)
+    assert "README.md" in told.err and "authors.json, object 1 (name)" in told.err
+    again = charlm("ngram", "count", folder, "-o", "b", *SIZES, "--vocab", "a", "--shard", "1/2")
+    assert again.code == 0 and again.err.count("README.md") == 1
+
+
+def test_an_empty_validation_text_beside_counts_was_called_a_text_to_learn_from(charlm, counted):
+    Path("empty.txt").touch()
+    ended = charlm("train", "--counts", counted, "--valid", "empty.txt", "--run", "r")
+    ended.refused("the validation text", "empty.txt is empty")

@@ -63,3 +63,32 @@ def test_a_stream_keeps_its_lines_and_gets_one_end():
     reader = Reader("stream")
     assert reader.line("a\r\nb\n") == "a\nb" and reader.line(" a") == " a" and reader.prompt("a\r\n") == "a\n"
     assert Reader().line(" 春\n江 ") == "春江" and Reader().prompt(" a ") == "a "
+
+
+def test_a_model_of_counts_and_the_vocabulary_of_a_run_forgot_how_the_text_was_read(charlm):
+    Path("t.txt").write_text(TEXT, "utf-8")
+    charlm("ngram", "count", "t.txt", "--simplify", "-o", "simple", "--order", 2)
+    assert charlm("train", "--counts", "simple", "--order", 2, "--run", "run").code == 0
+    assert load_run("run").score(["鐵路很長。"])[0].unknown == []
+    told = json.loads(charlm("vocab", "t.txt", "--against", "run", "--json").out)
+    assert told["unknown"] == 0
+    charlm("ngram", "count", "t.txt", "--vocab", "simple", "-o", "other", "--order", 2)
+    charlm("train", "--counts", "simple", "--counts", "other", "--run", "no").refused("differ in --simplify", code=2)
+
+
+def test_the_lines_of_a_stream_lost_their_edges_when_they_were_scored(charlm):
+    Path("t.txt").write_text(" a b c \n" * 40, "utf-8")
+    ended = charlm("train", "t.txt", "--reading", "stream", "--model", "ngram", "--order", 3, "--run", "run")
+    assert ended.code == 0, ended.err
+    told = json.loads(charlm("score", "run", "-", "--json", stdin=" a b c \n").out)
+    assert (told["text"], told["log_prob"]) == (" a b c ", load_run("run").score([" a b c "])[0].log_prob)
+
+
+def test_a_mixture_read_as_its_first_member_did_and_forgot_the_others(charlm, simplified):
+    simple = Path("t.txt").read_text("utf-8").replace("鐵", "铁").replace("長", "长").replace("車", "车")
+    Path("s.txt").write_text(simple, "utf-8")
+    options = ["--vocab", simplified, "--valid", "s.txt", "--model", "unigram"]
+    assert charlm("train", "s.txt", *options, "--run", "plain").code == 0
+    for name, members in [("a", [simplified, "plain"]), ("b", ["plain", simplified])]:
+        assert charlm("run", "mix", *members, "--tune", "t.txt", "--run", name).code == 0
+        assert load_run(name).score(["鐵路很長。"])[0].unknown == []

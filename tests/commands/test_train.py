@@ -315,3 +315,12 @@ def test_an_empty_name_for_a_run_is_not_the_current_folder(charlm, shared_run):
     charlm("run", "mix", shared_run, shared_run, "--tune", "a.txt", "--run", "").refused("--run is empty")
     charlm("eval", "", "a.txt").refused("an empty name", code=2)
     assert [path.name for path in Path().iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("reading", ["lines", "stream"])
+def test_the_guessed_encoding_of_a_validation_text_was_never_told(charlm, reading):
+    Path("a.txt").write_text("我们去学校，他们不在家里。\n" * 9, "utf-8")
+    Path("old.txt").write_text("我们去学校，他们不在家里。\n" * 3, "gb18030")
+    for name in "ab":  # the second time the text lies in the cache
+        options = ["--valid", "old.txt", "--model", "unigram", "--reading", reading, "--run", name]
+        assert charlm("train", "a.txt", *options).err.count("old.txt: read as gb18030") == 1
