@@ -9,6 +9,7 @@ import contextlib
 import errno
 import gzip
 import hashlib
+import io
 import json
 import math
 import os
@@ -307,19 +308,39 @@ def _finite(value: Any) -> Any:
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacking `.gz`; raises TextError with the reason."""
     try:
-        with path.open("rb") as raw:
-            if raw.peek(2)[:2] == b"\x1f\x8b":  # a look ahead, since a pipe cannot go back
-                with gzip.open(raw, "rb") as unpacked:
-                    yield cast(IO[bytes], unpacked)
-            else:
-                yield raw
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise TextError(
-            f"{path} is a damaged gzip file: {error}", hint=f"try `gzip -t {path}`, or fetch it again"
-        ) from error
+        with path.open("rb") as raw, _unpacked(raw, str(path)) as unpacked:
+            yield unpacked
     except OSError as error:
         hint = "check the spelling, or give `-` to read from stdin" if not exists(path) else "check its permissions"
         raise TextError(f"cannot read {path}: {_why(error)}", hint=hint) from error
+
+
+@contextlib.contextmanager
+def open_stdin() -> Iterator[IO[bytes]]:
+    """Standard input for reading, unpacked like any file; raises TextError with the reason."""
+    raw = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
+    try:
+        with _unpacked(raw, "standard input") as unpacked:
+            yield unpacked
+    except OSError as error:
+        hint = "is it open for writing only? a text is given by `< FILE` or `COMMAND |`"
+        raise TextError(f"cannot read standard input: {_why(error)}", hint=hint) from error
+    finally:
+        raw.detach()  # whoever opened it closes it
+
+
+@contextlib.contextmanager
+def _unpacked(raw: "io.BufferedReader[Any]", name: str) -> Iterator[IO[bytes]]:
+    try:
+        if raw.peek(2)[:2] == b"\x1f\x8b":  # a look ahead, since a pipe cannot go back
+            with gzip.open(raw, "rb") as unpacked:
+                yield cast(IO[bytes], unpacked)
+        else:
+            yield raw
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise TextError(
+            f"{name} is a damaged gzip file: {error}", hint=f"try `gzip -t {name}`, or fetch it again"
+        ) from error
 
 
 def peak_memory() -> int:

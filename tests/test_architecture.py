@@ -164,6 +164,18 @@ def test_only_the_command_line_prints(path):
     assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
 
 
+def test_nobody_is_told_in_one_place():
+    """A function of one argument that does nothing is `nobody`, wherever it is needed."""
+    found = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            body = [node.body] if isinstance(node, ast.Lambda) else getattr(node, "body", [])
+            takes_one = isinstance(node, ast.Lambda | ast.FunctionDef) and [a.arg for a in node.args.args] == ["_"]
+            if takes_one and len(body) == 1 and isinstance(getattr(body[0], "value", body[0]), ast.Constant):
+                found.append(getattr(node, "name", "lambda"))
+    assert found == ["nobody"]
+
+
 def test_every_module_stands_in_the_map():
     assert {module_of(path) for path in SOURCES} == set(HEIGHT)
 

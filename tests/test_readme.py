@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 from charlm.cli.app import app
 
 ROOT = Path(__file__).resolve().parent.parent
-READMES = ("README.md", "README.zh-CN.md")
 # A budget and a network for which no test has to wait.
 SMALL = {"--minutes": ("--steps", "2"), "--steps": ("--steps", "2"), "--preset": ("--preset", "tiny")}
 
@@ -67,8 +66,7 @@ def own_texts(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("readme", READMES)
-def test_the_commands_and_the_python_of_the_readme_run(readme, tmp_path, monkeypatch):
+def test_the_commands_and_the_python_of_the_readme_run(tmp_path, monkeypatch, readme="README.md"):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "corpora").symlink_to(ROOT / "corpora")
     lines = [line for line in commands(readme, "sh") if line.startswith("charlm ")]
@@ -86,7 +84,7 @@ def test_the_commands_and_the_python_of_the_readme_run(readme, tmp_path, monkeyp
     assert network < 1.02 * counts and mixture < min(network, counts)
 
 
-@pytest.mark.parametrize("language", ["sh", "text"])
+@pytest.mark.parametrize("language", ["sh", "text", "python"])
 def test_both_readmes_show_the_same_commands(language):
     assert commands("README.md", language) == commands("README.zh-CN.md", language)
 

@@ -1,9 +1,11 @@
 """The Typer app, and the one place where errors reach the user."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -81,6 +83,7 @@ def main() -> None:
         # Windows would otherwise write Chinese in its own code page, or fail to.
         if hasattr(stream, "reconfigure") and (stream.encoding or "").lower() != "utf-8":
             stream.reconfigure(encoding="utf-8", errors="replace")
+    sys.stderr = cast(TextIO, Unheard(sys.stderr))
     if os.name == "posix" and hasattr(sys.stdout, "reconfigure") and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="surrogateescape")  # a file's name that is not UTF-8 leaves as it came
     if closed:
@@ -100,6 +103,34 @@ def main() -> None:
             raise SystemExit(0) from None
         complain(f"cannot write the output: {error.strerror or error}", "is the disk full?")
         raise SystemExit(1) from None
+
+
+class Unheard:
+    """stderr, where what cannot be written stops no work: its reader may leave, its disk may be full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or be silent from now on."""
+        with self._or_silence():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, or be silent from now on."""
+        with self._or_silence():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _or_silence(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 def _open_what_is_closed() -> None:

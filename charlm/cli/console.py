@@ -148,9 +148,8 @@ class Talk:
         if self.quiet:
             return
         if isinstance(event, Step):
-            facts = (
-                f"loss {event.loss:.3f} · {event.tokens_per_second:,.0f} tokens/s · {clock(event.seconds_left)} left"
-            )
+            speed, left = f"{event.tokens_per_second:,.0f} tokens/s", clock(event.seconds_left)
+            facts = f"loss {figure(event.loss, 3)} · {speed} · {left} left"
             what = f"epoch {event.place.epoch + 1} · step {event.place.step:,}"
             if self.bar is not None:
                 self.bar.update(self.task, description=what, total=1.0, completed=event.share, facts=facts)
@@ -170,11 +169,11 @@ def measured_line(event: Any) -> str:
 
     parts = [f"epoch {event.epoch:.2f}", f"step {event.step:,}", clock(event.seconds)]
     if event.train_nats is not None:
-        parts.append(f"train {event.train_nats:.3f} nats")
+        parts.append(f"train {figure(event.train_nats, 3)} nats")
     if event.valid_nats is not None:
-        parts.append(f"valid {event.valid_nats:.3f} nats")
+        parts.append(f"valid {figure(event.valid_nats, 3)} nats")
         parts.append(f"perplexity {figure(perplexity_of(event.valid_nats))}")
-        parts.append(f"{event.valid_bits_per_char:.3f} bits/char")
+        parts.append(f"{figure(event.valid_bits_per_char, 3)} bits/char")
         parts.append("best so far" if event.is_best else "not better")
     return " · ".join(parts)
 

@@ -94,6 +94,6 @@ def _show(result: Any, alone: bool) -> None:
 
 def _compare(comparison: Any) -> None:
     for place, (name, bits, behind) in enumerate(comparison.ranking, 1):
-        gap = "" if place == 1 else f"  +{behind:.3f}"
-        emit(f"{place}. {name}  {bits:.3f} bits/char{gap}")
+        gap = "" if place == 1 else f"  +{figure(behind, 3)}"
+        emit(f"{place}. {name}  {figure(bits, 3)} bits/char{gap}")
     emit(comparison.remark)

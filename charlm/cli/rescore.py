@@ -90,6 +90,7 @@ def score(
     partial: Counter[str] = Counter()
     used: set[str] = set()
     ignored: Counter[str] = Counter()
+    infinite = 0
     for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
@@ -97,6 +98,7 @@ def score(
         partial.update(ranked.partial)
         used.update(ranked.used)
         ignored.update(_ignored(utterance, formula))
+        infinite += sum(-math.inf in candidate.scores.values() for candidate in utterance.hypotheses)
     total = total or Verdict(scorer.metric or "cer")
     for name, lists in partial.items():
         talk.note(f"{lists:,} lists have scores.{name} for some candidates only; it was left out there")
@@ -105,6 +107,8 @@ def score(
     summary = {**total.summary(), "metric_from": scorer.metric_from}
     if total.empty:
         talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")
+    if infinite:
+        talk.note(f"{infinite:,} candidates have a score of -Infinity, which JSON has not: it is written as null")
     if total.impossible:
         talk.note(f"{total.impossible:,} candidates are impossible to the model: their lm and total are null")
     if total.unknown:

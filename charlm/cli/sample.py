@@ -107,7 +107,8 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
         with storage.open_bytes(file) as raw:
             prompts = _lines(raw, str(file))
     elif prompt == "-":
-        prompts = _lines(sys.stdin.buffer, "standard input")
+        with storage.open_stdin() as raw:
+            prompts = _lines(raw, "standard input")
     elif any("\ud800" <= character <= "\udfff" for character in prompt):  # how Python writes a byte that is not UTF-8
         raise TextError(f"--prompt {prompt!a} is not UTF-8 text", hint="is the terminal set to UTF-8?")
     else:

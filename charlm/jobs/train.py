@@ -27,7 +27,7 @@ from charlm.runs.run import load as load_run
 from charlm.runs.writing import begun, owned, provenance, refuse_name
 from charlm.text.codec import Codec
 from charlm.text.decoding import Note
-from charlm.training.devices import choose_device, choose_precision
+from charlm.training.devices import bf16_fault, choose_device, choose_precision
 from charlm.training.gradient import Outcome
 from charlm.training.journal import Journal, OnEvent
 
@@ -216,6 +216,12 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
         config = replace(config, training=replace(config.training, **(others | changes)))
     if (path / WEIGHTS_FILE).is_file():
         check_vocab(path, Codec.load(path))
+    device = choose_device(config.training.device)
+    if precision == "bf16" and (fault := bf16_fault(device)) is not None:
+        raise ConfigError(
+            f"{path} was begun in bf16, which cannot be used on this {device.type}: {fault}",
+            hint=f"go on where it was begun, or anew from it: charlm train TEXT --init-from {path} --run ANOTHER",
+        )
     prepared = prepare(config, path, watcher.note)
     if prepared.facts["corpus"]["key"] != text_key:
         raise TrainingError(
@@ -223,7 +229,6 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
             hint=f"restore the text, or {how_to_begin_anew(path)}",
         )
     model = fresh(config, prepared.codec)
-    device = choose_device(config.training.device)
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
     if changes:
         storage.write_json(path / CONFIG_FILE, config.to_json())

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from charlm.config.models import UnigramConfig
+from charlm.errors import TrainingError
 from charlm.shapes import Ids, LogProbs, State
 
 
@@ -29,9 +30,15 @@ class Unigram:
         return cls(torch.tensor(counts), config)
 
     def count(self, counts: Tensor) -> None:
-        """Take these counts (V,) in place of the ones before."""
+        """Take these counts (V,) in place of the ones before; raises TrainingError where they add to no number."""
         smoothed = counts.double() + self.config.add_k
-        self.log_probs: LogProbs = (smoothed / smoothed.sum()).log()
+        total = smoothed.sum()
+        if not bool(total.isfinite()):
+            raise TrainingError(
+                "the smoothed counts add to no finite number; nothing was saved",
+                hint="what is added to each count is too large: choose a smaller --add-k",
+            )
+        self.log_probs: LogProbs = (smoothed / total).log()
 
     def initial_state(self, batch_size: int) -> State:
         return (self.log_probs.new_empty(batch_size, 0),)

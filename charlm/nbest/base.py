@@ -31,7 +31,7 @@ class Utterance:
     extra       fields of the source that charlm does not know, passed through unchanged
     """
 
-    id: str | int
+    id: str | int | float
     hypotheses: tuple[Hypothesis, ...]
     reference: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

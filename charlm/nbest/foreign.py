@@ -10,9 +10,13 @@ _LINES = {
     "an SRILM n-best list (scores and a number of words before the text)": re.compile(
         rf"{_NUMBER}\s+{_NUMBER}\s+\d+\s"
     ),
+    "an SRILM n-best list (NBestList, scores in parentheses before the text)": re.compile(
+        rf"NBestList\d|\({_NUMBER}\)\s"
+    ),
+    "a transcript of sclite (text, the utterance's name in parentheses)": re.compile(r".*\s\(\S*\d\S*\)\s*$"),
 }
 _KALDI = re.compile(r"(\S+)-(\d+)(?:\s|$)")
-_ARRAY = re.compile(r"\[\s*[\[{]")
+_ARRAY = re.compile(r"\[\s*[\[{\"]")
 # Names that other programs give to the scores of a candidate, beside its text instead of in `scores`.
 _SCORE_NAME = re.compile(r"(?i)(.*_)?(am|asr|lm|ac|acoustic|score|cost|log_?prob|log_?likelihood|confidence)(_.*)?$")
 
@@ -33,7 +37,7 @@ def likely_format(lines: Sequence[str]) -> str | None:
             return name
     keys = [_KALDI.match(line) for line in filled]
     numbers = [match[2] if match else "" for match in keys]
-    if len(keys) > 1 and all(keys) and numbers[:2] in (["1", "2"], ["1", "1"]):
+    if len(keys) > 1 and all(keys) and numbers[:2] in (["1", "2"], ["1", "1"], ["0", "1"], ["0", "0"]):
         return "a Kaldi n-best list (utterance-number before the text)"
     return None
 

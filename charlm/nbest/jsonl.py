@@ -66,7 +66,7 @@ def _utterance(line: str, number: int, source: str) -> Utterance:
         raise misfit(f"an array of candidates as hyps, not {_kind(candidates)}")
     name, reference = record.get("id"), record.get("ref")
     return Utterance(
-        id=str(number) if name is None else name if type(name) is int else _string(name, "id", misfit),
+        id=str(number) if name is None else name if _is_number(name) else _string(name, "id", misfit),
         hypotheses=tuple(_hypothesis(c, f"hyps[{i}]", misfit) for i, c in enumerate(candidates)),
         reference=None if reference is None else _string(reference, "ref", misfit),
         extra=_without(record, UTTERANCE_FIELDS),
@@ -107,6 +107,11 @@ def _score(value: Any, place: str, misfit: Misfit) -> float:
         return float(value)
     except OverflowError as error:
         raise misfit(f"a finite number as {place}") from error
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a name is a number, as tables that have lost a row write it: 7 or 7.0."""
+    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _finite(digits: str) -> float:

@@ -48,7 +48,7 @@ class Plain:
                 target.write(_one_line(hypothesis.text, utterance.id))
 
 
-def _one_line(text: str, name: str | int) -> str:
+def _one_line(text: str, name: str | int | float) -> str:
     # An empty candidate would cut its list in two, and every later list would be taken for the wrong utterance.
     if not text.strip() or "\n" in text or "\r" in text:
         raise CharlmError(

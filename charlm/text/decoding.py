@@ -14,6 +14,7 @@ from charlm.errors import TextError
 
 Note = Callable[[str], None]  # receives one sentence about what was chosen or found
 
+
 BLOCK_BYTES = 1 << 20
 LONGEST_LINE = 1 << 24  # characters; what is longer is cut, so that memory stays bounded
 # The mark of little-endian UTF-32 begins with that of UTF-16, and stands before it.

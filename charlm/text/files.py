@@ -9,10 +9,9 @@ holds texts. How bytes become lines is `decoding.py`'s work.
 import hashlib
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -191,7 +190,7 @@ def _copy_of(name: str) -> IO[bytes]:
 
 
 def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
-    return nullcontext(sys.stdin.buffer) if name == "-" else storage.open_bytes(Path(name))
+    return storage.open_stdin() if name == "-" else storage.open_bytes(Path(name))
 
 
 def kind_of(name: str) -> Kind:

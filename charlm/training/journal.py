@@ -5,7 +5,6 @@ A Journal keeps checkpoints, the best weights and the history; `runs/journal.py`
 nor terminals.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
@@ -33,7 +32,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Measured:
-    """One validation. nats and bits are None where there is no validation text."""
+    """One validation. nats and bits are None where there is no validation text, and infinite where it is impossible."""
 
     step: int
     epoch: float
@@ -50,7 +49,7 @@ class Measured:
     def of_one_pass(cls, score: Score | None = None, *, seconds: float = 0.0) -> "Measured":
         """What is known of a model that was made in one pass, and how it did on a validation text if there was one."""
         once = cls(step=1, epoch=1.0, seconds=seconds, learning_rate=0.0, train_nats=None)
-        if score is None or not math.isfinite(score.nats):
+        if score is None:
             return once
         return replace(
             once, valid_nats=score.nats / score.tokens, valid_bits_per_char=score.bits_per_char, is_best=True

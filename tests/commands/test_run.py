@@ -1,5 +1,6 @@
 """`charlm run`, and what the command line does as a whole."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -94,6 +95,22 @@ def test_the_perplexity_of_a_diverged_run_is_infinite_wherever_it_is_told(charlm
     assert "perplexity infinite" in charlm("run", "info", run_dir).out
     told = Measured(step=1, epoch=1, seconds=1, learning_rate=1, train_nats=1, valid_nats=5000, valid_bits_per_char=1)
     assert "perplexity infinite" in measured_line(told)
+
+
+def test_the_perplexity_of_counts_that_hold_the_validation_text_impossible_is_infinite_not_left_out(charlm):
+    Path("t.txt").write_text("abab\n" * 9, "utf-8")
+    Path("v.txt").write_text("aabb\n", "utf-8")
+    learned = ("--valid", "v.txt", "--model", "ngram", "--order", "2")
+    made = charlm("train", "t.txt", *learned, "--smoothing", "ml", "--run", "impossible")
+    assert "perplexity infinite · infinite bits/char" in made.err and "infinite on the validation text" in made.out
+    assert "perplexity infinite, infinite bits/char" in charlm("run", "info", "impossible").out
+    assert json.loads(charlm("run", "info", "impossible", "--json").out)["best"]["valid_nats"] is None
+    assert charlm("run", "check", "impossible").code == 0
+    charlm("train", "t.txt", *learned, "--smoothing", "witten-bell", "--run", "possible")
+    ranked = charlm("eval", "impossible", "possible", "v.txt").out
+    assert "2. impossible  infinite bits/char  +infinite" in ranked and "inf " not in ranked
+    ranked = charlm("eval", "impossible", "impossible", "v.txt").out
+    assert "nan" not in ranked and "2. impossible  infinite bits/char  +–" in ranked
 
 
 def test_the_outcome_of_a_diverged_training_is_told_as_infinite(charlm, run_dir, capsys):
@@ -194,3 +211,32 @@ def test_help_on_a_full_disk_is_no_traceback():
             [sys.executable, "-m", "charlm", "run", "info", "--help"], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert "Traceback" not in ended.stderr and "cannot write the output" in ended.stderr and ended.returncode == 1
+
+
+VOCAB = [sys.executable, "-m", "charlm", "vocab", "-", "-o", "vocab", "--level", "word"]
+
+
+def test_talk_that_nobody_can_hear_stops_no_work(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)  # as where `2> >(head -1)` has read enough
+    with open(writing, "wb") as stderr, open(os.devnull, "rb") as deaf:  # noqa: PTH123
+        for unheard in (stderr, deaf):
+            folder = tmp_path / str(unheard.fileno())
+            folder.mkdir()
+            text = "<s> 做作业 </s>\n".encode()  # worth a remark
+            done = subprocess.run(VOCAB, cwd=folder, input=text, stdout=subprocess.PIPE, stderr=unheard, check=False)
+            assert done.returncode == 0 and (folder / "vocab" / "vocab.tsv").is_file()
+            refused = subprocess.run(VOCAB, cwd=folder, input=text, stdout=subprocess.PIPE, stderr=unheard, check=False)
+            assert refused.returncode == 1 and refused.stdout == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors of one direction are POSIX's")
+def test_stdin_that_cannot_be_read_is_not_blamed_on_the_output(tmp_path):
+    with open(os.devnull, "wb") as unreadable:  # noqa: PTH123
+        done = subprocess.run(VOCAB, cwd=tmp_path, stdin=unreadable, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("error: cannot read standard input: ")
+
+
+def test_packed_text_is_unpacked_from_stdin_as_from_a_file(charlm):
+    packed = gzip.compress("做作业\n".encode())
+    assert json.loads(charlm("vocab", "-", "--json", stdin=packed).out)["tokens"] == 3

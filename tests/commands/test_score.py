@@ -130,7 +130,7 @@ def test_one_odd_list_does_not_stop_the_file(charlm, shared_run):
     ended = charlm("score", shared_run, "-", stdin="\n".join(odd))
     first, second = map(json.loads, ended.out.splitlines())
     assert first == {"id": 7, "ref": "好", "hyps": []} and len(second["hyps"]) == 2
-    assert "1 lists hold no candidates" in ended.err
+    assert "1 lists hold no candidates" in ended.err and "1 candidates have a score of -Infinity" in ended.err
 
 
 def test_best_prints_one_line_for_every_list(charlm, shared_run):
@@ -173,6 +173,10 @@ def test_scores_under_other_names_are_noted(charlm, shared_run):
         ("0 ||| 今天 ||| LM: -3 ||| -3\n0 ||| 今 ||| LM: -4 ||| -4\n", "Moses"),
         ('[{"hyps": [{"text": "今天"}]}]\n', "JSON array"),
         ('[\n  {"text": "今天"}\n]\n', "JSON array"),
+        ('["今天", "今"]\n["天气"]\n', "JSON array"),
+        ("utt-0 今天 天气\nutt-1 今天 天汽\n", "Kaldi"),
+        ("NBestList1.0\n(-123) 今天 天气\n(-130.5) 今 天气\n", "SRILM"),
+        ("今天 天气 (spk_001)\n今 天气 (spk_002)\n", "sclite"),
     ],
 )
 def test_lists_of_other_programs_are_refused_by_name(charlm, shared_run, lines, name):
@@ -181,7 +185,7 @@ def test_lists_of_other_programs_are_refused_by_name(charlm, shared_run, lines, 
 
 
 def test_text_with_numbers_is_no_foreign_list(charlm, shared_run):
-    for lines in ("3 月 5 日\n4 月\n", "covid-19 来了\ncovid-19 走了\n", "[今天]\n"):
+    for lines in ("3 月 5 日\n4 月\n", "covid-19 来了\ncovid-19 走了\n", "[今天]\n", "好（1）\n他(笑)\n"):
         assert charlm("score", shared_run, "-", stdin=lines).code == 0
 
 

@@ -103,6 +103,23 @@ def test_resuming_may_give_more_budget_but_nothing_else(charlm):
     assert json.loads(Path("r/config.json").read_text("utf-8"))["training"]["steps"] == 4
 
 
+def test_a_run_begun_in_bf16_is_not_resumed_with_a_traceback_where_there_are_no_kernels_for_it(charlm, monkeypatch):
+    charlm("train", EVERYDAY, *TINY, "--steps", 2, "--precision", "float32", "--run", "r")
+    facts = json.loads(Path("r/run.json").read_text("utf-8"))
+    Path("r/run.json").write_text(json.dumps({**facts, "precision": "bf16"}), "utf-8")
+    monkeypatch.setattr("charlm.jobs.train.bf16_fault", lambda device: "no such kernel")
+    before = Path("r/config.json").read_bytes()
+    charlm("train", "--resume", "r", "--steps", 4).refused("begun in bf16", "no such kernel", "--init-from r", code=2)
+    assert Path("r/config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("model", [("unigram",), ("ngram", "--smoothing", "add-k")])
+def test_counts_that_a_huge_number_makes_infinite_are_not_saved_as_a_model_that_holds_all_impossible(charlm, model):
+    ended = charlm("train", EVERYDAY, "--model", *model, "--add-k", "1e308", "--run", "r", "--quiet")
+    ended.refused("not finite" if len(model) > 1 else "no finite number", "--add-k")
+    assert not Path("r").exists()
+
+
 def test_beginning_from_another_run_matches_tokens(charlm):
     charlm("train", EVERYDAY, *TINY, "--steps", 2, "--run", "r")
     options = [option for option in TINY if option != "--quiet"]

@@ -239,6 +239,8 @@ def test_an_utterance_may_be_without_candidates_where_the_format_can_say_so():
 
 def test_a_number_as_id_and_an_impossible_score_pass():
     (found,) = parse('{"id": 7, "hyps": [{"text": "a", "scores": {"am": -Infinity}, "x": [-Infinity]}]}')
+    assert parse('{"id": 1' + "0" * 400 + ', "hyps": []}')[0].id == 10**400
+    assert parse('{"id": 7.0, "hyps": []}')[0].id == 7.0  # pandas writes so where an id was missing
     assert found.id == 7 and found.hypotheses[0].scores == {"am": float("-inf")}
     assert rendered(found) == {"id": 7, "hyps": [{"text": "a", "scores": {"am": None}, "x": [None]}]}
 
@@ -328,7 +330,8 @@ def of(candidate: str) -> str:
         ("[" * 100_000, "one JSON object a line"),
         ('{"id": "u", "n": ' + "9" * 5000 + "}", "one JSON object a line"),
         ('"做作业"', "an object like"),
-        ('{"id": 7.5, "hyps": [{"text": "a"}]}', "a string as id, not a number"),
+        ('{"id": true, "hyps": [{"text": "a"}]}', "a string as id, not true or false"),
+        ('{"id": -Infinity, "hyps": [{"text": "a"}]}', "a string as id, not a number"),
         ('{"id": "u", "ref": ["a"], "hyps": [{"text": "a"}]}', "a string as ref, not an array"),
         ('{"id": "u"}', "an array of candidates as hyps, not null or nothing"),
         ('{"id": "u", "hyps": {"text": "a"}}', "an array of candidates as hyps, not an object"),
