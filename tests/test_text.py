@@ -173,6 +173,24 @@ def test_json_lines_from_standard_input_are_read_as_such(monkeypatch):
     assert notes == ["-: read as JSON lines"]
 
 
+POEM = {"title": "静夜思", "paragraphs": ["床前明月光，", "疑是地上霜。"]}
+
+
+@pytest.mark.parametrize("collection", [[POEM, POEM], POEM])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_collection_of_another_name_was_read_with_its_braces(write, monkeypatch, collection, indent):
+    content = json.dumps(collection, ensure_ascii=False, indent=indent)
+    texts = ["床前明月光，疑是地上霜。"] * (2 if collection is not POEM else 1)
+    assert read(write(content, "poems.txt")) == texts
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    assert list(documents(["-"], LINE_READING)) == texts
+
+
+@pytest.mark.parametrize("prose", ["[1] 春风\n{a}\n", '{"春"}\n风\n', "[{春}]\n", "{}\n"])
+def test_prose_with_brackets_is_no_collection(write, prose):
+    assert read(write(prose)) == prose.splitlines()
+
+
 def test_json_lines_by_content_name_the_line_that_is_bad(write):
     path = write(JSON_LINES + '{"poem": "x"}\n', "a.json")
     assert refused(path) == f"{path}:5: no text in the field 'text' (found: poem)"

@@ -121,12 +121,13 @@ class Evaluation:
             simplify=mine.simplify,
             blank_lines=mine.blank_lines,
         )
+        part = cast(PartName | None, self.part)
         found = (
             text.documents([self.source], config, note=self.note, kept=self._kept)
-            if self.part is None
-            else text.part([self.source], config, cast(PartName, self.part), note=self.note, kept=self._kept)
+            if part is None
+            else text.part([self.source], config, part, note=self.note, kept=self._kept)
         )
-        return text.sharded(text.some(found, self.source), self.shard)
+        return text.sharded(text.some(found, self.source, part=part), self.shard)
 
     def carried(self, run: Run) -> bool:
         """Whether the state goes on from line to line; a stream has no lines, so there it always does."""

@@ -129,12 +129,13 @@ def import_arpa(
         "vocab_size": len(tokens),
         "ended": "it was imported",
     }
-    measured = Measured(step=1, epoch=1.0, seconds=0.0, learning_rate=0.0, train_nats=None)
     with storage.whole_folder(path) as folder:
         codec.save(folder)
         storage.write_json(folder / CONFIG_FILE, config.to_json())
         storage.write_json(folder / RUN_FILE, facts)
-        tensorfiles.write(folder / WEIGHTS_FILE, tensors_of(tables), {**asdict(measured), "codec": codec.fingerprint()})
+        tensorfiles.write(
+            folder / WEIGHTS_FILE, tensors_of(tables), {**asdict(Measured.of_one_pass()), "codec": codec.fingerprint()}
+        )
 
 
 def _readable(tokens: list[str], tokenizer: Tokenizer, level: Level, source: str, note: Note) -> list[str]:

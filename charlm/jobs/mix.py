@@ -27,6 +27,7 @@ from charlm.runs.writing import name_taken, provenance, refuse_name
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.corpus import Facts
 from charlm.training import em
+from charlm.training.journal import Measured
 
 THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
 CACHE_TOKENS = 50_000  # of the text, on which a neural cache is tuned
@@ -225,5 +226,5 @@ def _save(
         for name, run in zip(folders, members, strict=True):
             shutil.copytree(run.path, folder / MEMBERS_FOLDER / name, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
         tensors = {"weights": torch.from_numpy(tuned.weights), "neural": torch.from_numpy(neural)}
-        about = {"step": 1, "epoch": 1.0, "valid_nats": None, "valid_bits_per_char": None}
+        about = asdict(Measured.of_one_pass())
         tensorfiles.write(folder / WEIGHTS_FILE, tensors, {**about, "codec": first.codec.fingerprint()})

@@ -33,6 +33,8 @@ WHOLE: Shard = (1, 1)
 TEXT_SUFFIXES = {".txt", ".text", ".jsonl", ".ndjson", ".json", ".gz", ".md"}
 # What stands in a folder of texts beside them, whatever follows in the name: README.zh-CN.md, LICENSE-CC.txt.
 ABOUT = re.compile(r"(read[-_ ]?me|licen[cs]e|copying|changelog|contributing|code[-_]of[-_]conduct)(?![a-z])", re.I)
+# How a collection begins, and no prose: an array of objects, or an object that goes on in the next line.
+COLLECTION = re.compile(r'\[\s*\{\s*(?:"|$)|\{\s*\n\s*"[^"]*"\s*:')
 POEM_FIELDS = ("paragraphs", "content", "para")  # where collections of poems keep the lines of a poem
 DEEPEST = 20  # books, parts and chapters around a poem
 EXAMPLES = 3
@@ -194,7 +196,7 @@ def _opened(name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 def kind_of(name: str) -> Kind:
-    """How a file of this name is read unless it begins with JSON lines: as plain text, JSON lines or a collection.
+    """How a file of this name is read unless it begins with JSON: as plain text, JSON lines or a collection.
 
     >>> kind_of("poems.jsonl.gz"), kind_of("poems.json"), kind_of("poems.txt")
     ('lines', 'collection', 'plain')
@@ -217,6 +219,9 @@ def _lines_of_file(
             if kind == "plain":
                 note(f"{name}: read as JSON lines")
             kind = "lines"
+        elif kind == "plain" and COLLECTION.match("".join(head).lstrip()):
+            note(f"{name}: read as a JSON collection")
+            kind = "collection"
         if kind == "plain":
             yield from lines
             return
@@ -348,12 +353,15 @@ def look(sources: Iterable[str], config: TextConfig, note: Note) -> None:
         next(_lines_of_file(name, config, note, None if is_named else _PassedOver(), None), None)
 
 
-def some(found: Iterable[Item], source: str, what: str = "text") -> Iterator[Item]:
-    """Pass documents or lists on; raises TextError where there are none."""
+def some(found: Iterable[Item], source: str, what: str = "text", part: PartName | None = None) -> Iterator[Item]:
+    """Pass documents or lists on, of a part or of the whole; raises TextError where there are none."""
     empty = True
     for document in found:
         empty = False
         yield document
+    if empty and part is not None:
+        hint = "a small text may have nothing there: 90 % is train, 5 % valid, 5 % test; leave --part out for all of it"
+        raise TextError(f"{source} holds no {what} in its part {part}", hint=hint)
     if empty:
         raise TextError(f"{source} holds no {what}", hint="is it empty, or every line blank?")
 

@@ -158,3 +158,9 @@ def test_an_empty_name_is_not_the_current_folder(charlm, shared_run):
     charlm("vocab", "").refused("an empty name")
     charlm("train", "", *TINY).refused("an empty name")
     charlm("train", "a.txt", "--valid", "", *TINY).refused("an empty name")
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_a_text_without_a_part_was_called_empty(charlm, shared_run, part):
+    Path("a.txt").write_text("你好\n", "utf-8")
+    charlm("eval", shared_run, "a.txt", "--part", part).refused(f"no text in its part {part}")
