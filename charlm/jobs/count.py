@@ -56,7 +56,9 @@ def tally(
                 "shards must share a vocabulary for their counts to add",
                 hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
             )
-        codec = census.take(documents(), config, Survey()).codec
+        codec = (taken := census.take(documents(), config, Survey())).codec
+        for finding in taken.survey.findings():
+            note(f"in the text: {finding}")
     else:
         codec = Codec.load(vocab_folder)
         config = replace(config, reading=codec.reading, level=codec.level)

@@ -14,6 +14,7 @@ from charlm.scoring import OnTokens, Score
 from charlm.text import files as text
 from charlm.text.decoding import Note
 from charlm.text.files import Part
+from charlm.text.survey import Survey
 from charlm.text.vocab import EOS, UNK
 
 
@@ -100,6 +101,7 @@ class Evaluation:
     context: str | None
     note: Note
     _kept: text.Kept = field(default_factory=text.Kept, init=False)
+    _told: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         if self.part not in (None, "train", "valid", "test"):
@@ -118,11 +120,20 @@ class Evaluation:
             blank_lines=mine.blank_lines,
         )
         found = (
-            text.documents([self.source], config, note=self.note, kept=self._kept)
+            text.documents([self.source], config, note=self._tell, kept=self._kept)
             if self.part is None
-            else text.part([self.source], config, cast(Part, self.part), note=self.note, kept=self._kept)
+            else text.part([self.source], config, cast(Part, self.part), note=self._tell, kept=self._kept)
         )
-        return text.some(found, self.source)
+        survey = Survey()
+        yield from survey.watch_marks(text.some(found, self.source))
+        for finding in survey.findings():
+            self._tell(f"in the text: {finding}; they are easily foretold, and the figures flatter")
+
+    def _tell(self, sentence: str) -> None:
+        """Note a sentence once, however many runs read the text."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self.note(sentence)
 
     def carried(self, run: Run) -> bool:
         """Whether the state goes on from line to line; a stream has no lines, so there it always does."""

@@ -167,7 +167,7 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
 def decoded_lines(raw: IO[bytes], name: str, encoding: str | None, note: Note) -> Iterator[str]:
     """Normalized lines, each with its `\\n`; raises TextError with file, line and byte."""
     block = raw.read(BLOCK_BYTES)
-    chosen = encoding or guess_encoding(block, name)
+    chosen = encoding if encoding is not None else guess_encoding(block, name)
     if encoding is None and chosen != "utf-8":
         note(f"{name}: read as {chosen}; give --encoding if that is wrong")
     decoder = _decoder(chosen)

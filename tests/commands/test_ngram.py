@@ -670,3 +670,8 @@ def test_a_model_cannot_be_resumed_nor_begun_from(charlm, counted, learn):
     charlm("train", "--resume", "r").refused("cannot go on")
     charlm("train", "poems.txt", "--model", "ngram", "--init-from", "r", "--run", "s").refused("--init-from r")
     assert not Path("s").exists()
+
+
+def test_counting_says_what_is_odd_in_the_text(charlm):
+    Path("t.txt").write_text("<s> 做作业 </s>\n", "utf-8")
+    assert "marks of a tool for words" in charlm("ngram", "count", "t.txt", "-o", "counts").err
