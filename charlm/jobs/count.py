@@ -53,7 +53,13 @@ def tally(
             hint="charlm vocab TEXT -o vocab/; then --vocab vocab/ for every shard",
         )
     documents = Told(lambda note: text.sharded(text.documents(sources, config, note=note), shard), note)
-    codec = given or census.take(documents(), config, Survey()).codec
+    if given is None:
+        taken = census.take(documents(), config, Survey())
+        for finding in taken.survey.findings():
+            note(f"in the text: {finding}")
+        codec = taken.codec
+    else:
+        codec = given
     text.refuse_shards_of_carried(config.carries, shard)
     made = encoded(files, config, codec, "shard {}/{}".format(*shard), documents)
     documents.look(sources, config)

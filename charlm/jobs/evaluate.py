@@ -15,6 +15,7 @@ from charlm.scoring import OnTokens, Score
 from charlm.text import files as text
 from charlm.text.decoding import Note
 from charlm.text.files import PartName
+from charlm.text.survey import Survey
 from charlm.text.vocab import EOS, UNK
 
 
@@ -100,6 +101,7 @@ class Evaluation:
     note: Note
     shard: text.Shard = text.WHOLE
     _kept: text.Kept = field(default_factory=text.Kept, init=False)
+    _told: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         if self.part not in (None, "train", "valid", "test"):
@@ -123,11 +125,20 @@ class Evaluation:
         )
         part = cast(PartName | None, self.part)
         found = (
-            text.documents([self.source], config, note=self.note, kept=self._kept)
+            text.documents([self.source], config, note=self._tell, kept=self._kept)
             if part is None
-            else text.part([self.source], config, part, note=self.note, kept=self._kept)
+            else text.part([self.source], config, part, note=self._tell, kept=self._kept)
         )
-        return text.sharded(text.some(found, self.source, part=part), self.shard)
+        survey = Survey()
+        yield from text.sharded(survey.watch_marks(text.some(found, self.source, part=part)), self.shard)
+        for finding in survey.findings():
+            self._tell(f"in the text: {finding}; they are easily foretold, and the figures flatter")
+
+    def _tell(self, sentence: str) -> None:
+        """Note a sentence once, however many runs read the text."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self.note(sentence)
 
     def carried(self, run: Run) -> bool:
         """Whether the state goes on from line to line; a stream has no lines, so there it always does."""

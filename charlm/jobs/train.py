@@ -67,11 +67,11 @@ def settle(
         mistakes.add("--without takes counts away from --counts, which were not given", "give both")
     if any(budget in knobs for budget in BUDGETS):
         from_file = {name: value for name, value in from_file.items() if name not in BUDGETS}
-    name = model or from_file.get("model", "ngram" if folders else "recurrent")
+    name = model if model is not None else from_file.get("model", "ngram" if folders else "recurrent")
     with mistakes.noted():
         refuse_unknown(knobs)
     preset_knobs: Mapping[str, Any] = {}
-    if preset:
+    if preset is not None:
         with mistakes.noted():
             preset_knobs = PRESETS[preset]
     page: type | None = None

@@ -24,7 +24,7 @@ class Census:
 
 def make_tokenizer(config: TextConfig) -> Tokenizer:
     """The tokenizer that a text config asks for; raises VocabError for a bad user dictionary."""
-    options = {"path": config.user_dict} if config.user_dict else {}
+    options = {"path": config.user_dict} if config.user_dict is not None else {}
     return TOKENIZERS[config.level](**options)
 
 

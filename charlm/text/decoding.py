@@ -37,6 +37,7 @@ COMMON = frozenset(
 HIRAGANA = frozenset(map(chr, range(0x3041, 0x3094)))
 COMMON_HANGUL = frozenset("이다는을의에가고하지은를로한도사기인어자")
 COMMON_CYRILLIC = frozenset("оеаинтсрлв")
+COMMON_THAI = frozenset("เแโใไ่้์็")  # whose bytes begin no common character of GB18030
 # By encoding: characters that are frequent in its language, and their usual share of what is not ASCII.
 LEGACY: dict[str, tuple[frozenset[str], float]] = {
     "gb18030": (COMMON, 0.2),
@@ -46,14 +47,17 @@ LEGACY: dict[str, tuple[frozenset[str], float]] = {
     "cp949": (COMMON_HANGUL, 0.3),
     "cp1251": (COMMON_CYRILLIC, 0.65),
     "koi8-r": (COMMON_CYRILLIC, 0.65),
+    "cp874": (COMMON_THAI, 0.2),
 }
 # Of the usual share: less than FAINT is another encoding, CLEAR and more can be read without asking.
 FAINT, CLEAR = 0.2, 0.35
-# One byte a character: any bytes decode, Greek and Thai too, so that these are offered where they are half as like
-# as their language, and never chosen.
-NEVER_SURE = frozenset({"cp1251", "koi8-r"})
+# One byte a character: any bytes decode, Greek too, so that these are offered where they are half as like as their
+# language, and never chosen.
+NEVER_SURE = frozenset({"cp1251", "koi8-r", "cp874"})
+ISO_2022 = b"\x1b$"  # how e-mails of East Asia leave ASCII in seven bits, all of which are UTF-8 too
 SAMPLE_BYTES = 1 << 18
 LOST = "\ufffd"
+NOT_TEXT = "name a text file, not a binary one; UTF-16 without its mark is read by --encoding utf-16-le"
 
 
 def nobody(_: object) -> None:
@@ -92,7 +96,7 @@ def likely_encodings(sample: bytes) -> dict[str, tuple[float, str]]:
         hits, lost = sum(c in usual for c in foreign), foreign.count(LOST)
         likeness = hits / max(len(foreign), 1) / share_of_text
         if (
-            lost > 2 + len(foreign) // 50
+            lost > (0 if encoding in NEVER_SURE else 2 + len(foreign) // 50)
             or likeness < (0.5 if encoding in NEVER_SURE else FAINT)
             or (encoding == "big5" and not _is_big5(text))
         ):
@@ -111,6 +115,11 @@ def guess_encoding(head: bytes, name: str) -> str:
             return encoding
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
+        if ISO_2022 in head:
+            raise TextError(
+                f"{name}: escape codes of ISO-2022 stand between its letters, which would be read as they are",
+                hint="name its encoding, for example --encoding iso2022_jp or iso2022_kr, or convert it with iconv",
+            )
         return "utf-8"
     except UnicodeDecodeError as error:
         place = error.start
@@ -126,7 +135,7 @@ def guess_encoding(head: bytes, name: str) -> str:
     ranked = sorted(likely, key=lambda encoding: -likely[encoding][0])
     if not ranked:
         raise TextError(
-            f"{where}, and the file does not look like GB18030 or Big5 text either",
+            f"{where}, and the file does not look like text in an old encoding of East Asia or Russia either",
             hint="name its encoding with --encoding, or convert it with iconv; a binary file cannot be read",
         )
     best = likely[ranked[0]][0]
@@ -158,7 +167,7 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
 def decoded_lines(raw: IO[bytes], name: str, encoding: str | None, note: Note) -> Iterator[str]:
     """Normalized lines, each with its `\\n`; raises TextError with file, line and byte."""
     block = raw.read(BLOCK_BYTES)
-    chosen = encoding or guess_encoding(block, name)
+    chosen = encoding if encoding is not None else guess_encoding(block, name)
     if encoding is None and chosen != "utf-8":
         note(f"{name}: read as {chosen}; give --encoding if that is wrong")
     decoder = _decoder(chosen)
@@ -189,7 +198,7 @@ def decoded_lines(raw: IO[bytes], name: str, encoding: str | None, note: Note) -
         waiting, whole = whole[cut:] + held, whole[:cut]
         if "\0" in whole:
             line = lines_read + whole[: whole.index("\0")].count("\n") + 1
-            raise TextError(f"{name}:{line}: a zero byte: this is not text", hint="name a text file, not a binary one")
+            raise TextError(f"{name}:{line}: a zero byte: this is not text", hint=NOT_TEXT)
         *ended, rest = normalize(whole).split("\n")
         for line_text in ended:
             yield line_text + "\n"

@@ -74,8 +74,7 @@ class Survey:
             self.repeats.add(document)
         if len(document) > LONG_LINE:
             self._note("more than 1,000 characters", document)
-        if "<" in document and MARKS.search(document):
-            self._note("marks of a tool for words (<s>, </s>, <eos>)", document)
+        self._look_for_marks(document)
         if document.isascii():  # nothing of what follows can be there, and brackets are ordinary
             return
         if LOST.search(document):
@@ -84,6 +83,16 @@ class Survey:
             self._note("private-use characters", document)
         if BRACKETS.search(document):
             self._note("brackets or title marks", document)
+
+    def _look_for_marks(self, document: str) -> None:
+        if "<" in document and MARKS.search(document):
+            self._note("marks of a tool for words (<s>, </s>, <eos>)", document)
+
+    def watch_marks(self, documents: Iterable[str]) -> Iterator[str]:
+        """Pass documents on, looking for marks alone: where a text is measured, they flatter the figure."""
+        for document in documents:
+            self._look_for_marks(document)
+            yield document
 
     def _note(self, kind: str, document: str) -> None:
         self.counts[kind] = self.counts.get(kind, 0) + 1

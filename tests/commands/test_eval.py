@@ -164,3 +164,15 @@ def test_an_empty_name_is_not_the_current_folder(charlm, shared_run):
 def test_a_text_without_a_part_was_called_empty(charlm, shared_run, part):
     Path("a.txt").write_text("你好\n", "utf-8")
     charlm("eval", shared_run, "a.txt", "--part", part).refused(f"no text in its part {part}")
+
+
+def test_marks_of_a_tool_are_told_where_a_text_is_measured_once_for_all_runs(charlm, shared_run):
+    Path("marked.txt").write_text("<s> 做作业 </s>\n做作业 <eos>\n做作业\n", "utf-8")
+    ended = charlm("eval", shared_run, shared_run, "marked.txt")
+    assert ended.err.count("2 documents with marks of a tool for words") == 1 and "flatter" in ended.err
+    assert "marks" not in charlm("eval", shared_run, EVERYDAY).err
+
+
+def test_a_guessed_encoding_is_told_once_for_all_runs(charlm, shared_run):
+    Path("old.txt").write_bytes("今天天气很好，我们去学校。\n".encode("gb18030"))
+    assert charlm("eval", shared_run, shared_run, "old.txt").err.count("read as gb18030") == 1

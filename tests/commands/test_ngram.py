@@ -702,3 +702,8 @@ def test_an_empty_validation_text_beside_counts_was_called_a_text_to_learn_from(
     Path("empty.txt").touch()
     ended = charlm("train", "--counts", counted, "--valid", "empty.txt", "--run", "r")
     ended.refused("the validation text", "empty.txt is empty")
+
+
+def test_counting_says_what_is_odd_in_the_text(charlm):
+    Path("t.txt").write_text("<s> 做作业 </s>\n", "utf-8")
+    assert "marks of a tool for words" in charlm("ngram", "count", "t.txt", "-o", "counts").err

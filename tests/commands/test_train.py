@@ -120,6 +120,18 @@ def test_counts_that_a_huge_number_makes_infinite_are_not_saved_as_a_model_that_
     assert not Path("r").exists()
 
 
+@pytest.mark.parametrize(
+    "option", ["--preset", "--model", "--user-dict", "--encoding", "--cell", "--level", "--device"]
+)
+def test_an_option_of_an_unset_variable_is_not_taken_for_its_default(charlm, option):
+    level = ("--level", "word") if option == "--user-dict" else ()
+    ended = charlm(
+        "train", EVERYDAY, "--hidden", 8, "--embedding", 8, "--steps", 1, *level, option, "", "--run", "r", "-q"
+    )
+    assert ended.code in (1, 2) and "error: " in ended.err and "Traceback" not in ended.err, ended.err
+    assert not Path("r").exists()
+
+
 def test_beginning_from_another_run_matches_tokens(charlm):
     charlm("train", EVERYDAY, *TINY, "--steps", 2, "--run", "r")
     options = [option for option in TINY if option != "--quiet"]
