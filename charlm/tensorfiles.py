@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from charlm import storage
+from charlm import jsonfiles, storage
 from charlm.errors import RunError
 
 FACTS = "charlm"
@@ -134,7 +134,7 @@ def _damaged(path: Path, reason: str) -> RunError:
 
 
 def _facts(path: Path, file: Any) -> dict[str, Any]:
-    facts = storage.parse_json((file.metadata() or {}).get(FACTS, "{}"))
+    facts = jsonfiles.parse((file.metadata() or {}).get(FACTS, "{}"))
     if not isinstance(facts, dict):
         raise _damaged(path, "its facts are no table")
     return facts

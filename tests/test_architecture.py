@@ -23,7 +23,8 @@ ngrams
 text nbest
 tokenizers
 config tensorfiles
-storage choices shapes
+jsonfiles
+storage memory choices shapes
 errors
 """
 HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in line.split()}
@@ -31,7 +32,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
     "config": "knobs text models training sampling settings",
-    "text": "decoding reader files survey vocab codec census corpus",
+    "text": "decoding reader sources files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
@@ -193,7 +194,7 @@ def test_the_map_at_the_door_names_every_room_and_its_kind():
     told = {line.split()[0].strip("/"): line.split()[1] for line in block.splitlines() if "/  " in line}
     kinds = {**dict.fromkeys(STEPS, "STEPS"), **dict.fromkeys(CHOICES, "CHOICE")}
     assert told == {room: kind for room, kind in kinds.items() if "/" not in room}
-    rest = {name.strip(",") for line in block.splitlines() if line.strip() for name in line.split()[:5]}
+    rest = {name.strip(",") for line in block.splitlines() if line.strip() for name in line.split()[:7]}
     assert set(HEIGHT) - {"__main__"} - set(told) <= rest
 
 

@@ -101,6 +101,8 @@ def test_settings_of_other_pages_are_passed_over():
         (TextConfig, "encoding", 8, "expected str"),
         (TextConfig, "context", "lines", "did you mean line?"),
         (TrainingConfig, "epochs", {}, "expected float"),
+        (TrainingConfig, "seed", 1 << 63, "at most 2^63 - 1"),
+        (TrainingConfig, "clip", 1 << 63, "at most 2^63 - 1"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named(page, name, value, problem):

@@ -149,7 +149,7 @@ def commands_of(kind: str, path: Path, home: Path, text: Path) -> dict[str, tupl
         "from": ("train", text, "--config", path / "config.json", "--epochs", "1", "--dry-run", "--model", "unigram"),
     }
     if kind == "recurrent":
-        every["resume"] = ("train", "--resume", path, "--quiet", "--epochs", 1)
+        every["resume"] = ("train", "--resume", path, "--quiet", "--epochs", 2)
     return every
 
 

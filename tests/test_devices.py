@@ -45,8 +45,20 @@ def test_a_precision_that_was_asked_for_is_taken(able):
 
 @pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bf16"), (0.9, "float32"), (3.0, "float32")])
 def test_auto_takes_bf16_where_it_is_clearly_faster(able, monkeypatch, seconds, chosen):
-    monkeypatch.setattr(devices, "_seconds", {torch.bfloat16: seconds, torch.float32: 1.0}.get)
+    monkeypatch.setattr(devices, "_seconds", lambda dtype, rows: {torch.bfloat16: seconds, torch.float32: 1.0}[dtype])
     assert choose_precision("auto", CPU) == chosen
+
+
+def test_where_bf16_is_emulated_no_large_product_is_waited_for(able, monkeypatch):
+    sizes = []
+
+    def emulated(dtype, rows):
+        sizes.append(rows)
+        return 9.0 if dtype == torch.bfloat16 else 1.0
+
+    monkeypatch.setattr(devices, "_seconds", emulated)
+    assert choose_precision("auto", CPU) == "float32"
+    assert max(sizes) < 16
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the variable is of x86")
@@ -56,7 +68,7 @@ def test_bf16_without_kernels_is_refused_with_a_sentence_and_auto_does_without()
         import torch
         from charlm.errors import ConfigError
         from charlm.training import devices
-        devices._seconds = {torch.bfloat16: 0.1, torch.float32: 1.0}.get  # products are fast, layers are not there
+        devices._multiplies_faster = lambda: True  # products are fast, layers are not there
         cpu = torch.device("cpu")
         assert devices.bf16_fault(cpu) is not None
         assert devices.choose_precision("auto", cpu) == "float32"

@@ -10,7 +10,7 @@ import charlm
 from charlm import scoring
 from charlm.errors import ConfigError
 from charlm.jobs.rescore import Scorer
-from charlm.text import files
+from charlm.text import files, sources
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpora" / "everyday.zh.txt"
 
@@ -60,7 +60,7 @@ def test_a_bare_string_is_refused_where_a_list_of_texts_is_meant(run_path):
         "rank": lambda text: list(scorer.rank(text)),
         "call": lambda text: list(scorer(text)),
         "files": lambda text: list(files.documents(text, run.config.text)),
-        "files alone": lambda text: files.source_files(text),
+        "files alone": lambda text: sources.source_files(text),
     }
     for name, take in takers.items():
         for text in ("做作业", "", "春" * 1000, b"a"):

@@ -467,6 +467,19 @@ def test_a_checkpoint_made_before_parts_had_names_goes_on_to_the_last_bit(texts)
     assert_same_training(second.journal, whole.journal)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("place", {"step": "3"}, "step"), ("best", [], "best"), ("stale", 1.5, "stale"), ("norm", None, "norm")],
+)
+def test_a_checkpoint_whose_values_are_of_another_kind_is_refused_by_name(texts, name, value, said):
+    journal = train(texts, steps=7, validations=2, stop_after=4).journal
+    facts = journal.checkpoint.facts
+    changed = {**facts[name], **value} if isinstance(value, dict) else value
+    journal.checkpoint = replace(journal.checkpoint, facts={**facts, name: changed})
+    with pytest.raises(TrainingError, match=f"does not fit this training: .*{said}"):
+        train(texts, model=network(), journal=journal, steps=7)
+
+
 # ── several processes ───────────────────────────────────────────────────────────────────────────
 
 

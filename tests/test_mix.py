@@ -12,7 +12,7 @@ import torch
 from commands.conftest import CORPORA
 
 import charlm
-from charlm import scoring, storage, tensorfiles
+from charlm import jsonfiles, scoring, storage, tensorfiles
 from charlm.config.models import MixtureConfig
 from charlm.config.text import TextConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TextError
@@ -414,7 +414,7 @@ def test_a_member_with_a_damaged_config_is_refused(mixtures, tmp_path, content):
 @pytest.mark.parametrize("members", [None, ["x"], [{"name": 1}], [{"name": "1-network", "hashes": None}], 7])
 def test_an_edited_list_of_members_is_no_bug_of_the_check(mixtures, tmp_path, members):
     path = Path(shutil.copytree(mixtures("by context")[0], tmp_path / "mix"))
-    storage.write_json(path / "run.json", {**read_facts(path), "members": members})
+    jsonfiles.write(path / "run.json", {**read_facts(path), "members": members})
     assert problems(path)
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import codec_of
 
+from charlm import memory
 from charlm.errors import TextError, TrainingError
 from charlm.ngrams import adding, columns, countfiles, counting
 from charlm.ngrams.columns import scratch_folder
@@ -135,11 +136,11 @@ def test_the_pieces_are_as_large_as_the_memory_that_is_left_allows(monkeypatch):
     monkeypatch.setattr(counting, "SMALLEST_PIECE", 4)
     monkeypatch.setattr(counting, "distinct", lambda keys: sizes.append(len(keys)) or distinct(keys))
     monkeypatch.setattr(counting, "merge", lambda runs, size: iter(()))
-    monkeypatch.setattr(counting, "held_memory", lambda: 1000)
+    monkeypatch.setattr("charlm.memory.held", lambda: 1000)
     text = [[2, 3, 4, 5, 2, 3, 4, 5, 2, EOS]]
-    for memory, expected in [(0, [4, 4, 2]), (1000 + 7 * counting.TOKEN_BYTES, [7, 3]), (1 << 20, [10])]:
+    for budget, expected in [(0, [4, 4, 2]), (1000 + 7 * counting.TOKEN_BYTES, [7, 3]), (1 << 20, [10])]:
         sizes.clear()
-        counted(text, 2, memory=memory)
+        counted(text, 2, memory=budget)
         assert sizes == expected
 
 
@@ -252,12 +253,12 @@ def test_what_a_merge_holds_at_once_does_not_grow_with_the_number_of_runs(monkey
 
 
 def test_the_budget_is_what_is_held_now_and_not_the_most_that_was_ever_held():
-    before = columns.held_memory()
+    before = memory.held()
     large = mmap.mmap(-1, 32 << 20)  # not from the heap, which may hold freed pages already and keeps them
     large.write(b"x" * (32 << 20))
-    assert columns.held_memory() >= before + (24 << 20)
+    assert memory.held() >= before + (24 << 20)
     large.close()
-    assert columns.held_memory() < before + (16 << 20)
+    assert memory.held() < before + (16 << 20)
 
 
 MANY_RUNS = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from charlm import storage
+from charlm import jsonfiles, storage
 from charlm.errors import RunError, StorageError, TextError
 from charlm.text import corpus
 
@@ -108,9 +108,9 @@ def test_a_place_that_cannot_be_is_a_storage_error(old):
 
 def test_json_is_for_people_too(tmp_path):
     path = tmp_path / "a.json"
-    storage.write_json(path, {"name": "春", "n": 1})
+    jsonfiles.write(path, {"name": "春", "n": 1})
     assert path.read_text() == '{\n  "name": "春",\n  "n": 1\n}\n'
-    assert storage.read_json(path, error=run_error) == {"name": "春", "n": 1}
+    assert jsonfiles.read(path, error=run_error) == {"name": "春", "n": 1}
 
 
 def test_lines_are_added_at_the_end(old):
@@ -281,7 +281,7 @@ def test_a_file_that_cannot_be_read_is_an_error_of_the_callers_kind(tmp_path):
 def test_what_is_no_json_is_an_error_of_the_callers_kind(old, content):
     old.write_text(content)
     with pytest.raises(RunError, match=r"notes\.txt(:\d)? is not JSON"):
-        storage.read_json(old, error=run_error)
+        jsonfiles.read(old, error=run_error)
 
 
 def test_bytes_come_as_they_are_and_gzip_unpacked(old):
@@ -331,4 +331,4 @@ def test_the_cache_folder_is_chosen_by_the_user_then_by_the_system(monkeypatch, 
 
 def test_json_of_another_program_is_read_too(old):
     old.write_text(json.dumps({"a": "春"}))
-    assert storage.read_json(old, error=run_error) == {"a": "春"}
+    assert jsonfiles.read(old, error=run_error) == {"a": "春"}

@@ -14,7 +14,7 @@ from tiny import LINES
 
 from charlm.config.text import TextConfig
 from charlm.errors import MissingExtra, TextError
-from charlm.text import decoding
+from charlm.text import decoding, sources
 from charlm.text import files as text
 from charlm.text.files import documents, one_line, part, part_of
 
@@ -118,7 +118,7 @@ def test_gzip_is_known_by_its_first_bytes(write, name):
 def test_standard_input_is_a_dash(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("春风\n月夜".encode())))
     assert read("-") == ["春风", "月夜"]
-    assert not text.can_be_read_twice(["-"])
+    assert not sources.can_be_read_twice(["-"])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
@@ -127,7 +127,7 @@ def test_a_pipe_can_be_read_once(tmp_path, pack):
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(pack("春风\n月夜".encode()),))
     writer.start()
-    assert not text.can_be_read_twice([str(tmp_path / "pipe")])
+    assert not sources.can_be_read_twice([str(tmp_path / "pipe")])
     assert read(str(tmp_path / "pipe")) == ["春风", "月夜"]
     writer.join()
 
@@ -581,7 +581,7 @@ def test_a_folder_may_hold_a_folder_that_looks_like_a_text(tmp_path, write):
     (tmp_path / "folder.txt").mkdir()
     write("春风", "folder.txt/a.txt")
     assert read(str(tmp_path)) == ["春风"]
-    assert text.can_be_read_twice([str(Path(tmp_path, "folder.txt", "a.txt"))])
+    assert sources.can_be_read_twice([str(Path(tmp_path, "folder.txt", "a.txt"))])
 
 
 def test_the_lines_of_one_file_come_whatever_its_format(write, tmp_path):

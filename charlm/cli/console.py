@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from charlm import storage
+from charlm import jsonfiles, storage
 from charlm.errors import StorageError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def emit_name(output: Path) -> None:
 
 def emit_json(record: Mapping[str, Any]) -> None:
     """One JSON object on one line; what is not a number is null."""
-    emit(storage.json_text(record))
+    emit(jsonfiles.to_text(record))
 
 
 def table(rows: Iterable[tuple[str, str]]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from charlm import storage
+from charlm import jsonfiles
 from charlm.choices import Choices
 from charlm.cli.console import Talk, emit, emit_json, figure
 from charlm.cli.options import AsJson, Device, Force, Quiet, RunPath, ShardOption, refuse_overwriting, shard_of
@@ -121,7 +121,7 @@ def score(
                 _why_worse(total, any(formula[name] for name in used - {"lm", "length"}), lm_weight, length_weight)
             )
     if report is not None:
-        storage.write_json(report, {**summary, "formula": formula.over(used), "run": str(run), "unknown": unknown})
+        jsonfiles.write(report, {**summary, "formula": formula.over(used), "run": str(run), "unknown": unknown})
 
 
 def _named(given: list[str]) -> dict[str, float]:

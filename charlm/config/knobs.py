@@ -94,7 +94,7 @@ def build(config: type[C], *layers: Mapping[str, Any], closed: str = "") -> C:
             if value is None:
                 continue
             if problem := _misfit(kinds[name], value, known[name].metadata.get("choices")):
-                wrong[name] = f"{name} = {value!r}: {problem}"
+                wrong[name] = f"{name} = {value!r:.60}: {problem}"
             values[name] = value
     mistakes = [*unknown, *wrong.values()]
     try:
@@ -126,4 +126,6 @@ def _misfit(kind: Any, value: Any, choices: Mapping[str, Any] | None = None) -> 
         fits = isinstance(value, int) and not isinstance(value, bool)
     else:
         fits = isinstance(value, kind)
+    if fits and isinstance(value, int) and abs(value) >= 1 << 63:
+        return "at most 2^63 - 1"
     return None if fits else f"expected {kind.__name__}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from charlm import storage
+from charlm import jsonfiles, storage
 from charlm.choices import closest
 from charlm.config.knobs import fields_of
 from charlm.config.models import MODELS
@@ -66,7 +66,7 @@ def read_file(path: Path) -> dict[str, Any]:
         return ConfigError(reason, hint="a configuration is TOML, one `name = value` a line, or a run's config.json")
 
     if path.suffix == ".json":
-        content = storage.read_json(path, error=problem)
+        content = jsonfiles.read(path, error=problem)
     else:
         text = storage.read_text(path, error=problem)
         try:

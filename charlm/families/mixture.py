@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from charlm import storage, tensorfiles
+from charlm import jsonfiles, tensorfiles
 from charlm.config.knobs import build
 from charlm.config.models import MODELS, MixtureConfig
 from charlm.errors import CharlmError, ConfigError, RunError
@@ -57,9 +57,9 @@ def load(config: MixtureConfig, vocab_size: int, folder: Path) -> Mixture:
     )
     members: list[LanguageModel] = []
     for member in folders:
-        content = storage.read_json(member / CONFIG_FILE, error=problem, shape={"model": str})
+        content = jsonfiles.read(member / CONFIG_FILE, error=problem, shape={"model": str})
         name = content["model"]
-        if wrong := storage.misfit({name: dict}, content):
+        if wrong := jsonfiles.misfit({name: dict}, content):
             raise problem(f"{member / CONFIG_FILE}: {wrong}")
         try:
             family = FAMILIES[name]

@@ -15,6 +15,7 @@ from charlm.scoring import OnTokens, Score
 from charlm.text import files as text
 from charlm.text.decoding import Note
 from charlm.text.files import PartName
+from charlm.text.sources import Kept
 from charlm.text.survey import Survey
 from charlm.text.vocab import EOS, UNK
 
@@ -100,7 +101,7 @@ class Evaluation:
     context: str | None
     note: Note
     shard: text.Shard = text.WHOLE
-    _kept: text.Kept = field(default_factory=text.Kept, init=False)
+    _kept: Kept = field(default_factory=Kept, init=False)
     _told: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:

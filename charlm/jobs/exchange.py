@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, cast
 
-from charlm import storage, tensorfiles
+from charlm import jsonfiles, storage, tensorfiles
 from charlm.config.models import NgramConfig
 from charlm.config.text import Level, Reading, TextConfig
 from charlm.config.training import TrainingConfig
@@ -131,8 +131,8 @@ def import_arpa(
     }
     with storage.whole_folder(path) as folder:
         codec.save(folder)
-        storage.write_json(folder / CONFIG_FILE, config.to_json())
-        storage.write_json(folder / RUN_FILE, facts)
+        jsonfiles.write(folder / CONFIG_FILE, config.to_json())
+        jsonfiles.write(folder / RUN_FILE, facts)
         tensorfiles.write(
             folder / WEIGHTS_FILE, tensors_of(tables), {**asdict(Measured.of_one_pass()), "codec": codec.fingerprint()}
         )

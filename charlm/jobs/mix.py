@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from charlm import scoring, storage, tensorfiles
+from charlm import jsonfiles, scoring, storage, tensorfiles
 from charlm.config.models import MixtureConfig
 from charlm.errors import ConfigError, TextError
 from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
@@ -221,8 +221,8 @@ def _save(
     made = RunConfig((), (), "mixture", first.config.text, config, first.config.training)
     with storage.whole_folder(output) as folder:
         first.codec.save(folder)
-        storage.write_json(folder / CONFIG_FILE, made.to_json())
-        storage.write_json(folder / RUN_FILE, facts)
+        jsonfiles.write(folder / CONFIG_FILE, made.to_json())
+        jsonfiles.write(folder / RUN_FILE, facts)
         for name, run in zip(folders, members, strict=True):
             shutil.copytree(run.path, folder / MEMBERS_FOLDER / name, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
         tensors = {"weights": torch.from_numpy(tuned.weights), "neural": torch.from_numpy(neural)}

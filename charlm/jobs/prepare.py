@@ -14,6 +14,7 @@ from charlm.text import files as text
 from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus
 from charlm.text.decoding import Note, nobody
+from charlm.text.sources import can_be_read_twice, source_files
 from charlm.text.survey import Overlap, Survey
 from charlm.training.gradient import Texts
 
@@ -141,8 +142,8 @@ def encoded(
 
 def plain_files(sources: Iterable[str]) -> list[str]:
     """The files of some sources; raises TextError for what flows by only once."""
-    files = text.source_files(sources)
-    if not text.can_be_read_twice(files):
+    files = source_files(sources)
+    if not can_be_read_twice(files):
         raise TextError(
             "training reads its text several times, but stdin and pipes flow by only once",
             hint="write it to a file first: COMMAND > text.txt; charlm train text.txt",

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from charlm import storage
+from charlm import jsonfiles
 from charlm.config.knobs import Mistakes, build
 from charlm.config.models import MODELS
 from charlm.config.settings import foreign, read_file, refuse_unknown
@@ -160,9 +160,7 @@ def _train(
     model = fresh(config, prepared.codec)
     if init_from is not None:
         start_from(model, config.model, prepared.codec, init_from, watcher.note)
-    device, precision = machine(config.training)
-    if not parameters(model):  # counts are neither moved nor rounded
-        device, precision = torch.device("cpu"), "float32"
+    device, precision = machine(config.training, model)
     facts = {
         **provenance(config.model, command),
         "seed": config.training.seed,
@@ -231,7 +229,7 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     model = fresh(config, prepared.codec)
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
     if changes:
-        storage.write_json(path / CONFIG_FILE, config.to_json())
+        jsonfiles.write(path / CONFIG_FILE, config.to_json())
     return _fit(model, config, prepared, journal, device, precision, watcher)
 
 
@@ -296,7 +294,9 @@ def job_of(
     )
 
 
-def machine(config: TrainingConfig) -> tuple[torch.device, Precision]:
-    """The device and the precision that a config comes to on this machine."""
+def machine(config: TrainingConfig, model: Any) -> tuple[torch.device, Precision]:
+    """The device and the precision that a config comes to for a model on this machine."""
     device = choose_device(config.device)
+    if not parameters(model):  # counts are neither moved nor rounded
+        return torch.device("cpu"), "float32"
     return device, choose_precision(config.precision, device)

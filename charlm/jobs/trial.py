@@ -29,5 +29,5 @@ def estimate(config: RunConfig, *, vocab_folder: Path | None = None, watcher: Wa
         )
     prepared = prepare(config, vocab_folder, watcher.note)
     model = family.fresh(config.family, prepared.codec.vocab, config.training.seed)
-    device, precision = machine(config.training)
+    device, precision = machine(config.training, model)
     return family.trial(model, job_of(config, prepared, MemoryJournal(), device, precision, watcher.report))

@@ -1,6 +1,5 @@
 """Numbers on the disk, written in blocks and read in slices: what keeps counting in bounded memory."""
 
-import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -96,15 +95,6 @@ def scratch_folder() -> Iterator[Scratch]:
             yield scratch
         finally:
             scratch.close()
-
-
-def held_memory() -> int:
-    """The memory this process holds now, in bytes; the most it ever held where the system tells no more."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return storage.peak_memory()
-    return pages * mmap.PAGESIZE
 
 
 def mapped(numbers: Numbers) -> Array:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charlm import memory as process
 from charlm.errors import TrainingError
-from charlm.ngrams.columns import BLOCK, Array, Column, Numbers, Scratch, blocks, held_memory, mapped
+from charlm.ngrams.columns import BLOCK, Array, Column, Numbers, Scratch, blocks, mapped
 from charlm.ngrams.counts import CountLevel, Counts, unigrams, word_type
 from charlm.text.vocab import EOS
 
@@ -63,7 +64,7 @@ def count(
     An n-gram ends at a token and never reaches back over the `<EOS>` before its document.
     Raises TrainingError where there are more than 2^32 - 1 n-grams of one order.
     """
-    left = memory - held_memory()
+    left = memory - process.held()
     piece = max(SMALLEST_PIECE, left // TOKEN_BYTES)
     pairs = min(BLOCK, max(FEWEST_PAIRS, left // PAIR_BYTES))
     levels = [unigrams(_tokens(ids, vocab_size))]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from charlm import storage, tensorfiles
+from charlm import jsonfiles, storage, tensorfiles
 from charlm.errors import CharlmError
 from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
 from charlm.runs.layout import (
@@ -17,6 +17,7 @@ from charlm.runs.layout import (
 )
 from charlm.runs.run import Run, load
 from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
+from charlm.training.gradient import FACTS
 
 
 def check(path: Path) -> list[tuple[str, str | None]]:
@@ -39,7 +40,7 @@ def check(path: Path) -> list[tuple[str, str | None]]:
     if (path / MEMBERS_FOLDER).is_dir():
         look(f"{MEMBERS_FOLDER}, whole and as they were", lambda: _look_at_members(path))
     if (path / CHECKPOINT_FILE).is_file():
-        look(str(CHECKPOINT_FILE), lambda: tensorfiles.read(path / CHECKPOINT_FILE))
+        look(str(CHECKPOINT_FILE), lambda: _look_at_checkpoint(path))
     look(HISTORY_FILE, lambda: history(path))
     return found
 
@@ -50,6 +51,12 @@ def look_inside(run: Run) -> None:
     wrong = thorough() if thorough is not None else None
     if wrong is not None:
         raise problem(run.path)(f"{run.path / WEIGHTS_FILE}: {wrong}")
+
+
+def _look_at_checkpoint(path: Path) -> None:
+    _, facts = tensorfiles.read(path / CHECKPOINT_FILE)
+    if wrong := jsonfiles.misfit(FACTS, facts):
+        raise problem(path)(f"{path / CHECKPOINT_FILE}: {wrong}")
 
 
 def _look_at_members(path: Path) -> None:

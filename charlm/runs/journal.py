@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from charlm import storage, tensorfiles
+from charlm import jsonfiles, storage, tensorfiles
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.runs.layout import CHECKPOINT_FILE, HISTORY_FILE, RUN_FILE, RunConfig, history, problem
 from charlm.runs.writing import name_taken, owned
@@ -41,8 +41,8 @@ class RunJournal:
             raise name_taken(self.path)
         with storage.whole_folder(self.path) as folder:
             self.codec.save(folder)
-            storage.write_json(folder / CONFIG_FILE, self.config.to_json())
-            storage.write_json(folder / RUN_FILE, self.facts)
+            jsonfiles.write(folder / CONFIG_FILE, self.config.to_json())
+            jsonfiles.write(folder / RUN_FILE, self.facts)
         self.own()  # in time: without a checkpoint nobody can go on with it
 
     def restore(self) -> Checkpoint | None:
@@ -68,7 +68,7 @@ class RunJournal:
         tensorfiles.write(self.path / WEIGHTS_FILE, weights, {**asdict(measured), "codec": self.codec_hash})
 
     def record(self, measured: Measured) -> None:
-        storage.append_line(self.path / HISTORY_FILE, storage.json_text(asdict(measured)))
+        storage.append_line(self.path / HISTORY_FILE, jsonfiles.to_text(asdict(measured)))
 
     def stop_signal(self) -> int | None:
         return self.signal()
@@ -76,10 +76,10 @@ class RunJournal:
     def finish(self, changes: dict[str, Any]) -> None:
         """Note how the training ended in run.json."""
         self.facts |= changes
-        storage.write_json(self.path / RUN_FILE, self.facts)
+        jsonfiles.write(self.path / RUN_FILE, self.facts)
 
     def _forget_after(self, step: int) -> None:
         """Leave out what the history says of steps that will be taken again, and a line cut short by a crash."""
         kept = [entry for entry in history(self.path) if entry["step"] <= step]
         if (self.path / HISTORY_FILE).is_file():
-            storage.write_text(self.path / HISTORY_FILE, "".join(storage.json_text(entry) + "\n" for entry in kept))
+            storage.write_text(self.path / HISTORY_FILE, "".join(jsonfiles.to_text(entry) + "\n" for entry in kept))

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from charlm import storage, tensorfiles
+from charlm import jsonfiles, storage, tensorfiles
 from charlm.config.knobs import build
 from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
@@ -25,6 +25,7 @@ from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, RunError
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
+from charlm.training.journal import Measured
 
 FORMAT = 1
 
@@ -32,7 +33,7 @@ RUN_FILE, HISTORY_FILE = "run.json", "history.jsonl"
 
 CHECKPOINT_FILE = Path("resume") / "checkpoint.safetensors"
 
-# What each file must say, as `storage.misfit` reads it, so that every command can use what `check` accepts.
+# What each file must say, as `jsonfiles.misfit` reads it, so that every command can use what `check` accepts.
 _NUMBER = (float, type(None))
 _TEXT = {"documents": int, "tokens": int}
 FACTS = {
@@ -56,18 +57,7 @@ FACTS = {
 }
 CONFIG = {"model": str, "texts": [str], "valid": [str], "counts?": [str], "without?": [str]}
 FIGURES = {"step": int, "epoch": float, "valid_nats?": _NUMBER, "valid_bits_per_char?": _NUMBER}
-ENTRY = {
-    "step": int,
-    "epoch": float,
-    "seconds": float,
-    "learning_rate": float,
-    "train_nats": _NUMBER,
-    "valid_nats": _NUMBER,
-    "valid_bits_per_char": _NUMBER,
-    "tokens_per_second": _NUMBER,
-    "gradient_norm": _NUMBER,
-    "is_best": bool,
-}
+ENTRY = jsonfiles.shape_of(Measured)
 LARGEST_FIGURE = 1e300  # of a history; beyond it no axis can be drawn
 
 
@@ -141,7 +131,7 @@ def read_facts(path: Path) -> dict[str, Any]:
             else "is no run directory: run.json is missing"
         )
         raise RunError(f"{path} {what}", hint="`charlm train TEXT --run DIR` makes a run")
-    facts = storage.read_json(path / RUN_FILE, error=problem(path))
+    facts = jsonfiles.read(path / RUN_FILE, error=problem(path))
     number = facts.get("format") if isinstance(facts, dict) else None
     if not isinstance(number, int):
         raise problem(path)(f"{path / RUN_FILE} names no format")
@@ -151,7 +141,7 @@ def read_facts(path: Path) -> dict[str, Any]:
             f"this charlm knows format {FORMAT}",
             hint="pip install --upgrade charlm",
         )
-    if wrong := storage.misfit(FACTS, facts):
+    if wrong := jsonfiles.misfit(FACTS, facts):
         raise problem(path)(f"{path / RUN_FILE} does not describe a run: {wrong}")
     return typing.cast(dict[str, Any], facts)
 
@@ -166,7 +156,7 @@ def _runs_in(folder: Path) -> list[str]:
 
 def read_config(path: Path) -> RunConfig:
     """config.json; raises RunError for what cannot be used."""
-    content = storage.read_json(path / CONFIG_FILE, error=problem(path), shape=CONFIG)
+    content = jsonfiles.read(path / CONFIG_FILE, error=problem(path), shape=CONFIG)
     try:
         return RunConfig.from_json(content)
     except (CharlmError, KeyError, TypeError, AttributeError) as error:
@@ -176,7 +166,7 @@ def read_config(path: Path) -> RunConfig:
 def check_vocab(path: Path, codec: Codec) -> dict[str, Any]:
     """The figures in the weights' header; raises RunError where they belong to another vocabulary."""
     best = tensorfiles.read_facts(path / WEIGHTS_FILE)
-    if wrong := storage.misfit(FIGURES, best):
+    if wrong := jsonfiles.misfit(FIGURES, best):
         raise problem(path)(f"{path / WEIGHTS_FILE}: in its figures {wrong}")
     if best.get("codec") not in (None, codec.fingerprint()):
         raise RunError(
@@ -194,10 +184,10 @@ def history(path: Path) -> list[dict[str, Any]]:
     entries = []
     for line in storage.read_text(file, error=problem(path)).splitlines():
         try:
-            entry = storage.parse_json(line)
+            entry = jsonfiles.parse(line)
         except ValueError:
             continue
-        if storage.misfit(ENTRY, entry) is None and all(_drawable(entry[name]) for name in ENTRY):
+        if jsonfiles.misfit(ENTRY, entry) is None and all(_drawable(entry[name]) for name in ENTRY):
             entries.append(entry)
     return entries
 

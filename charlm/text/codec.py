@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from charlm import storage
+from charlm import jsonfiles, storage
 from charlm.config.text import Level, Reading
 from charlm.errors import VocabError
 from charlm.text.vocab import EOS, UNK, Vocab
@@ -151,7 +151,7 @@ class Codec:
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and `vocab.tsv`."""
-        storage.write_json(folder / TOKENIZER_FILE, self._spec())
+        jsonfiles.write(folder / TOKENIZER_FILE, self._spec())
         storage.write_text(folder / VOCAB_FILE, self.vocab.lines())
 
     @classmethod
@@ -161,7 +161,7 @@ class Codec:
         def problem(reason: str) -> VocabError:
             return VocabError(reason, hint="a folder made by `charlm vocab` holds tokenizer.json and vocab.tsv")
 
-        spec = storage.read_json(folder / TOKENIZER_FILE, error=problem)
+        spec = jsonfiles.read(folder / TOKENIZER_FILE, error=problem)
         controls: Any = spec.get("controls", 0) if isinstance(spec, dict) else 0
         known = 2 if controls else 1
         if not isinstance(spec, dict) or spec.get("format") != known:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charlm import storage
+from charlm import jsonfiles, storage
 from charlm.errors import StorageError, TextError
 from charlm.text.codec import Codec, Document
 from charlm.text.files import kind_of
@@ -129,7 +129,7 @@ def _facts_of(folder: Path, dtype: npt.DTypeLike) -> Facts | None:
 
     names = [field.name for field in fields(Facts)]
     try:
-        found = storage.read_json(folder / "facts.json", error=problem, shape=dict.fromkeys(names, int))
+        found = jsonfiles.read(folder / "facts.json", error=problem, shape=dict.fromkeys(names, int))
         ids, starts = map_array(folder / "ids.bin", dtype), map_array(folder / "starts.bin", np.int64)
     except (StorageError, OSError, ValueError):  # ValueError: a number was cut in two
         return None
@@ -168,7 +168,7 @@ def _write(documents: Iterable[Document], codec: Codec, folder: Path, report: Ca
     if not tokens:
         raise EmptyText("the text holds nothing to learn from", hint="is the file empty, or every line blank?")
     facts = Facts(documents_seen, tokens, characters, unknown, units, longest)
-    storage.write_json(folder / "facts.json", asdict(facts))
+    jsonfiles.write(folder / "facts.json", asdict(facts))
 
 
 def map_array(path: Path, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from charlm import jsonfiles
 from charlm.config.training import Precision, TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models.base import LanguageModel, detach
@@ -27,6 +28,18 @@ from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken
 from charlm.training.schedules import Budget, Place, learning_rate
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
+# Numbers of a training that stand in a checkpoint as they are.
+COUNTS, NUMBERS = ("stale", "skips", "rollbacks", "sum_tokens"), ("sum_nats", "sum_seconds", "norm", "rate", "reserve")
+# What a checkpoint must say besides its tensors, as `jsonfiles.misfit` reads it.
+FACTS = {
+    "place": jsonfiles.shape_of(Place),
+    "measured_at": jsonfiles.shape_of(Place),
+    "order": {"*": int},
+    "parts?": {"*": str},
+    "best": (jsonfiles.shape_of(Measured), type(None)),
+    **dict.fromkeys(COUNTS, int),
+    **dict.fromkeys(NUMBERS, float),
+}
 NEEDS_LESS = "try a smaller --batch-size or --window, or a smaller model"
 
 
@@ -305,7 +318,7 @@ class _Training:
             "order": self.order,
             "parts": self.learner.kinds(),
             "best": asdict(self.best) if self.best else None,
-            **{name: getattr(self, name) for name in _COUNTERS},
+            **{name: getattr(self, name) for name in COUNTS + NUMBERS},
         }
         self.journal.save(Checkpoint(self.learner.tensors(), facts))
         self.saved_at = time.monotonic()
@@ -325,6 +338,8 @@ class _Training:
         return True
 
     def take_up(self, checkpoint: Checkpoint) -> None:
+        if wrong := jsonfiles.misfit(FACTS, checkpoint.facts):
+            raise ValueError(wrong)
         if checkpoint.facts["order"] != self.order:
             raise ValueError(f"it reads the text by {checkpoint.facts['order']}, not by {self.order}")
         if not self.learner.take_up(checkpoint.tensors, checkpoint.facts.get("parts", FIRST_KINDS)):
@@ -332,7 +347,7 @@ class _Training:
         facts = checkpoint.facts
         self.place, self.measured_at = Place(**facts["place"]), Place(**facts["measured_at"])
         self.best = Measured(**facts["best"]) if facts["best"] else None
-        for name in _COUNTERS:
+        for name in COUNTS + NUMBERS:
             setattr(self, name, facts[name])
 
     def roll_back(self, cause: str) -> None:
@@ -347,7 +362,3 @@ class _Training:
         self.rollbacks, self.skips = rollbacks, 0
         self.place = replace(self.place, seconds=seconds)
         self.report(Notice(f"{cause}: back to step {self.place.step} with half the learning rate"))
-
-
-# Numbers of a training that stand in a checkpoint as they are.
-_COUNTERS = ("stale", "skips", "rollbacks", "sum_nats", "sum_tokens", "sum_seconds", "norm", "rate", "reserve")

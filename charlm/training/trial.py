@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from charlm import storage
+from charlm import memory
 from charlm.config.training import Precision, TrainingConfig
 from charlm.training import gradient
 from charlm.training.gradient import Texts
@@ -54,7 +54,7 @@ def estimate(
 ) -> Estimate:
     """Train `model` for a few seconds without keeping anything, and extrapolate."""
     parameters = sum(p.numel() for p in model.parameters())
-    before = storage.peak_memory()
+    before = memory.peak()
     speed = _Speed()
     gradient.fit(
         model,
@@ -69,5 +69,5 @@ def estimate(
     per_second = min(config.batch_size * config.window, tokens) / speed.step_seconds
     budget = Budget.of(config)
     seconds = budget.amount * {"minutes": 60.0, "steps": speed.step_seconds, "epochs": tokens / per_second}[budget.unit]
-    added = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else storage.peak_memory() - before
+    added = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else memory.peak() - before
     return Estimate(parameters, tokens, per_second, seconds, max(added, parameters * 16), str(device), precision)
