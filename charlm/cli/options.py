@@ -76,6 +76,21 @@ _kinds = functools.cache(typing.get_type_hints)  # asked for every knob, and slo
 class PanelCommand(TyperCommand):
     """A command whose help shows its options in groups, with a value's kind in capitals."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Refuse an empty name where a path is wanted: as a path it would be the current folder."""
+        given: dict[str, Any] = {}
+        if not ctx.resilient_parsing:  # a shell that completes a half-typed line
+            given, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for param in self.get_params(ctx):
+            values = given.get(param.name)
+            many = values if isinstance(values, list | tuple) else [values]
+            if "" in many and _is_path(param):
+                name = param.opts[-1] if isinstance(param, TyperOption) else (param.metavar or "").upper()
+                raise ConfigError(
+                    f"an empty name was given for {name}", hint="is a variable unset? `.` is the current folder"
+                )
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, then the options without a panel, then a group for each panel."""
         panels: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -105,6 +120,11 @@ class PanelCommand(TyperCommand):
                 name = param.metavar or (param.name or "").upper()
                 pieces.append(name if param.required else f"[{name}]")
         return pieces
+
+
+def _is_path(param: Any) -> bool:
+    kind = param.type_descriptor.annotation
+    return Path in (kind, *typing.get_args(kind))
 
 
 # While lines are filled, these stand for a hyphen and a space at which no line may end.
@@ -218,6 +238,10 @@ def takes(*pages: Iterable[tuple[str, type]]) -> Callable[[Callable[..., None]],
 
 def refuse_overwriting(output: Path, option: str, force: bool) -> None:
     """Raise StorageError where a file would be lost that nobody said may be; pipes and devices hold nothing to lose."""
+    if str(output) == "-":
+        raise ConfigError(f"{option} - names no file, and stdout is for the data", hint="give it a name of its own")
+    if storage.is_folder(output):
+        raise StorageError(f"{option} {output} is a folder, and a file is wanted", hint="name a file, in it if wanted")
     if not force and storage.exists(output) and not storage.is_stream(output):
         raise StorageError(
             f"{option} {output} exists already; nothing was changed",

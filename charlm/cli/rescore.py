@@ -79,11 +79,20 @@ def score(
     config = TextConfig(encoding=encoding)
     kind, origin = _lists(format, source, config, talk)
     if kind == "text":
-        impossible = _score_lines(
+        asked = {"--best": best, "--metric": metric, "--report": report, "--weight": weight,
+                 "--lm-weight": lm_weight != 1, "--am-weight": am_weight != 1, "--length-weight": length_weight,
+                 "--unknown": unknown != "charged"}  # fmt: skip
+        if idle := [option for option, given in asked.items() if given]:
+            raise ConfigError(
+                f"{source} is read as lines of text, and {', '.join(idle)} {'are' if idle[1:] else 'is'} for lists",
+                hint="leave out what does not fit, or say what the lists are in: --format jsonl or plain",
+            )
+        impossible, of_tokens, of_unknown = _score_lines(
             scorer, some((line.removesuffix("\n") for line in origin.lines() if line.strip()), source), as_json
         )
         if impossible:
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
+        _tell_unknown(of_unknown, of_tokens, talk)
         return
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
     total: Verdict | None = None  # until a list shows the metric; a shard may hold none
@@ -92,7 +101,7 @@ def score(
     ignored: Counter[str] = Counter()
     infinite = 0
     for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
-        _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
+        _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
         partial.update(ranked.partial)
@@ -111,9 +120,7 @@ def score(
         talk.note(f"{infinite:,} candidates have a score of -Infinity, which JSON has not: it is written as null")
     if total.impossible:
         talk.note(f"{total.impossible:,} candidates are impossible to the model: their lm and total are null")
-    if total.unknown:
-        share = figure(100 * total.unknown / total.tokens)
-        talk.note(f"{total.unknown:,} of {total.tokens:,} tokens ({share}%) are unknown to the model")
+    _tell_unknown(total.unknown, total.tokens, talk)
     if total.utterances:
         _talk_about(summary, talk)
         if total.reranked.total > total.first.total:
@@ -194,17 +201,24 @@ def _lists(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[st
     return guess, Source.of(chain(head, lines), source)
 
 
-def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> int:
-    """Show the lines; how many of them are impossible."""
-    impossible = 0
+def _tell_unknown(unknown: int, tokens: int, talk: Talk) -> None:
+    if unknown:
+        talk.note(f"{unknown:,} of {tokens:,} tokens ({figure(100 * unknown / tokens)}%) are unknown to the model")
+
+
+def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> tuple[int, int, int]:
+    """Show the lines; how many of them are impossible, and how many tokens there were, and unknown ones."""
+    impossible = tokens = unknown = 0
     for text, found in scorer.lines(lines):
         impossible += found.log_prob == -math.inf
+        tokens += found.tokens
+        unknown += len(found.unknown)
         if as_json:
             emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
                        "unknown": found.unknown})  # fmt: skip
         else:
             emit(f"{found.log_prob:.4f}\t{text}")
-    return impossible
+    return impossible, tokens, unknown
 
 
 class _Output:
@@ -215,10 +229,12 @@ class _Output:
         emit(line)
 
 
-def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_jsonl: bool, first: bool) -> None:
+def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_json: bool, as_jsonl: bool, first: bool) -> None:
     from charlm.jobs.rescore import shown
 
-    if best:
+    if best and as_json:
+        emit_json({"id": utterance.id, "text": ranked.best.text})
+    elif best:
         emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
         NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)], _Output())

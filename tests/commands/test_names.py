@@ -76,3 +76,11 @@ def test_a_folder_that_may_not_be_entered_ended_in_a_traceback_or_was_passed_ove
         for folder in (tmp_path / "shut", tmp_path / "folder" / "shut"):
             folder.chmod(0o700)
     assert ended.returncode == 1 and "Traceback" not in ended.stderr and "error: " in ended.stderr, ended.stderr
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if "--counts" not in place and "--user-dict" not in place])
+def test_an_empty_name_was_taken_for_the_current_folder(charlm, run_dir, place):
+    Path("t.txt").write_text("春眠不觉晓\n" * 3, "utf-8")
+    Path("n.jsonl").write_text('{"hyps": []}\n', "utf-8")
+    ended = charlm(*("" if word == "NAME" else word for word in place.split()), stdin="")
+    assert ended.code in (1, 2) and "an empty name was given" in ended.err

@@ -227,3 +227,26 @@ def test_lists_that_span_two_files_are_read_from_their_folder(charlm, shared_run
     charlm("score", shared_run, "lists/text", "--format", "two").refused("spans text, score", "folder", code=2)
     Path("lists/score").unlink()
     charlm("score", shared_run, "lists", "--format", "two").refused("no such file: lists/score")
+
+
+@pytest.mark.parametrize(
+    "option", ["--best", "--report r.json", "--metric cer", "--weight x=1", "--lm-weight 2", "--unknown counted"]
+)
+def test_what_is_for_lists_was_ignored_where_lines_of_text_were_read(charlm, shared_run, option):
+    ended = charlm("score", shared_run, "-", *option.split(), stdin="你好。\n再见。\n")
+    assert ended.code == 2 and ended.out == "" and f"{option.split()[0]} is for lists" in ended.err
+
+
+def test_unknown_tokens_of_lines_were_not_told(charlm, shared_run):
+    assert "1 of 3 tokens (33.33%) are unknown" in charlm("score", shared_run, "-", stdin="你☃\n").err
+
+
+def test_best_with_json_printed_no_json(charlm, shared_run):
+    ended = charlm("score", shared_run, "-", "--best", "--json", stdin='{"id": 7, "hyps": [{"text": "你\\n好"}]}\n')
+    assert json.loads(ended.out) == {"id": 7, "text": "你\n好"}
+
+
+@pytest.mark.parametrize("place", [".", "-"])
+def test_a_report_that_cannot_be_written_was_told_after_all_was_scored(charlm, shared_run, place):
+    ended = charlm("score", shared_run, LISTS, "--report", place, "--force")
+    assert ended.code in (1, 2) and ended.out == "" and "--report" in ended.err and not Path("-").exists()
