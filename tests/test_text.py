@@ -610,3 +610,7 @@ def test_simplifying_without_opencc_says_what_to_install(tmp_path, monkeypatch):
 def test_a_stream_from_standard_input_can_be_parted(monkeypatch, wanted):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("一二三四五\n六七八\n".encode())))
     assert "".join(part(["-"], STREAM, wanted)) == {"train": "一二三四五\n六七八", "test": "\n"}[wanted]
+
+
+def test_french_in_windows_code_was_offered_as_thai_only(write):
+    assert f"cp1252: {FRENCH[:40]}" in refused(write(FRENCH.encode("cp1252"))).split("\n")

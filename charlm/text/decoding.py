@@ -54,6 +54,9 @@ FAINT, CLEAR = 0.2, 0.35
 # One byte a character: any bytes decode, Greek too, so that these are offered where they are half as like as their
 # language, and never chosen.
 NEVER_SURE = frozenset({"cp1251", "koi8-r", "cp874"})
+# Letters and quotes of Western Europe in Windows' code: many legacy files, and nothing to tell their language by, so
+# that it is only ever offered, where nothing else is clear.
+WESTERN = frozenset("éèêëàáâäãåçíîïñóôöúûùüßøæœÉÈÀÄÖÜ’‘“”–—«»")
 ISO_2022 = b"\x1b$"  # how e-mails of East Asia leave ASCII in seven bits, all of which are UTF-8 too
 SAMPLE_BYTES = 1 << 18
 LOST = "\ufffd"
@@ -133,20 +136,29 @@ def guess_encoding(head: bytes, name: str) -> str:
         start = head.rfind(b"\n", 0, place) + 1
         likely = likely_encodings(head[start : start + SAMPLE_BYTES])
     ranked = sorted(likely, key=lambda encoding: -likely[encoding][0])
-    if not ranked:
+    western = _western_line(head[head.rfind(b"\n", 0, place) + 1 :][:SAMPLE_BYTES])
+    if not ranked and not western:
         raise TextError(
             f"{where}, and the file does not look like text in an old encoding of East Asia or Russia either",
             hint="name its encoding with --encoding, or convert it with iconv; a binary file cannot be read",
         )
-    best = likely[ranked[0]][0]
+    best = likely[ranked[0]][0] if ranked else 0.0
     rivals = [encoding for encoding in ranked if likely[encoding][0] * 2 > best]
     if best >= CLEAR and len(rivals) == 1 and ranked[0] not in NEVER_SURE:
         return ranked[0]
     shown = [f"{encoding}: {_foreign_line(likely[encoding][1])}" for encoding in rivals]
+    shown += [f"cp1252: {western}"] if western else []
     raise TextError(
         f"{where}; it may be in one of these, and it is not clear that it is:\n" + "\n".join(shown),
         hint="if one of them reads well, name it with --encoding; if none does, ask where the file comes from",
     )
+
+
+def _western_line(sample: bytes) -> str:
+    """The first line that is not ASCII as Western Europe reads it; empty where it is not like its languages."""
+    text = sample.decode("cp1252", "replace")
+    foreign = [c for c in text if c > "\x7f"]
+    return _foreign_line(text) if 2 * sum(c in WESTERN for c in foreign) > len(foreign) else ""
 
 
 def _foreign_line(text: str) -> str:
