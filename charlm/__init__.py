@@ -119,7 +119,13 @@ def mix(runs: Iterable[PathOrStr], run: PathOrStr, *, tune: PathOrStr, part: str
     if unknown := [f"{name!r}: {closest(name, known)}" for name in knobs if name not in known]:
         raise ConfigError(f"unknown knobs: {'; '.join(unknown)}", hint="`charlm run mix --help` lists them")
     job = Evaluation(fspath(tune), TextConfig(), part=part, context=None, note=nobody)
-    mix_runs([Path(path) for path in runs], Path(run), build(MixtureConfig, knobs), job, command="charlm.mix")
+    mix_runs(
+        [Path(path) for path in runs],
+        Path(run),
+        build(MixtureConfig, knobs, command="run mix"),
+        job,
+        command="charlm.mix",
+    )
     return load(run)
 
 

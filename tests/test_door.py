@@ -73,3 +73,15 @@ def test_a_bare_string_is_refused_where_a_list_of_texts_is_meant(run_path):
 def test_the_door_opens_without_torch():
     program = "import sys, charlm; assert not {'torch', 'numpy', 'jieba'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_mixing_no_runs_was_an_index_error(tmp_path):
+    with pytest.raises(charlm.CharlmError, match="no run was given"):
+        charlm.mix([], tmp_path / "mixed", tune="t.txt")
+
+
+def test_what_is_no_string_had_no_sentence(run_path):
+    run = charlm.load(run_path)
+    for asked in (lambda: run.score([5]), lambda: run.sample(["春"])):
+        with pytest.raises(ConfigError, match="was given where a text is wanted"):
+            asked()

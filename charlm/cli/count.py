@@ -36,8 +36,8 @@ def count(
 
     charlm ngram count poems.txt --vocab vocab/ --shard 1/4 -o counts-1/
     """
-    text = build(TextConfig, knobs)
-    ngram = build(NgramConfig, knobs)
+    text = build(TextConfig, knobs, command="ngram count")
+    ngram = build(NgramConfig, knobs, command="ngram count")
     from charlm.jobs.count import tally
 
     with Talk(quiet) as talk:

@@ -58,7 +58,7 @@ def import_(
     """
     from charlm.jobs import exchange
 
-    build(TextConfig, given(level=level))
+    build(TextConfig, given(level=level), command="run import")
     talk = Talk(quiet)
     command = shlex.join(["charlm", *sys.argv[1:]])
     exchange.import_arpa(

@@ -37,7 +37,7 @@ def mix(
     from charlm.jobs.evaluate import Evaluation
     from charlm.jobs.mix import mix as mix_runs
 
-    config = build(MixtureConfig, knobs)
+    config = build(MixtureConfig, knobs, command="run mix")
     texts = build(TextConfig, knobs)
     with Talk(quiet) as talk:
         job = Evaluation(tune, texts, part=part, context=None, note=talk.note)

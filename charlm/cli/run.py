@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from charlm import storage
 from charlm.cli.console import Talk, clock, emit, emit_json, emit_name, figure, table
 from charlm.cli.options import AsJson, Force, PanelCommand, Quiet, RunPath, refuse_overwriting
 from charlm.errors import RunError
@@ -71,7 +72,10 @@ def _weight(facts: dict[str, Any], member: dict[str, Any]) -> str:
 def check(run: RunPath, as_json: AsJson = False) -> None:
     """Look at every file of a run; exit code 1 if one is damaged."""
     from charlm.runs.checking import check as check_run
+    from charlm.runs.layout import read_facts
 
+    if not storage.is_folder(run):
+        read_facts(run)  # says that there is no run, and which there are
     found = check_run(run)
     for what, wrong in found:
         if as_json:

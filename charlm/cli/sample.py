@@ -13,6 +13,7 @@ from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
 from charlm.text.decoding import decoded_lines, nobody
+from charlm.text.vocab import escape
 
 if TYPE_CHECKING:
     from charlm.runs.run import Run
@@ -39,14 +40,15 @@ def sample(
     from charlm import sampling
     from charlm.runs.run import load as load_run
 
-    config = build(SamplingConfig, knobs)
+    config = build(SamplingConfig, knobs, command="sample")
     prompts = _prompts(prompt, prompt_file)
     loaded = load_run(run, device)
     talk = Talk(quiet)
     for text in prompts:
         ids, unknown = loaded.prompt(text)
         if unknown:
-            talk.note(f"the model does not know {' '.join(dict.fromkeys(unknown))}: read as unknown, kept in the text")
+            shown = " ".join(map(escape, dict.fromkeys(unknown)))
+            talk.note(f"the model does not know {shown}: read as unknown, kept in the text")
         if count == 1 and sys.stdout.isatty() and not as_json:
             _stream(loaded, text, ids, config)
             continue
@@ -122,4 +124,7 @@ def _lines(raw: IO[bytes], name: str) -> list[str]:
     """Prompts in UTF-8, cut into lines as training text is; raises TextError with line and byte."""
     # In a named encoding nothing is guessed, so nothing is to be told.
     lines = (line.removesuffix("\n") for line in decoded_lines(raw, name, "utf-8", nobody))
-    return [line for line in lines if line.strip()]
+    try:
+        return [line for line in lines if line.strip()]
+    except TextError as error:
+        raise TextError(str(error), hint="prompts are UTF-8 text; `iconv -f gb18030` makes it from GBK") from error

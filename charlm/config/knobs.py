@@ -73,11 +73,12 @@ class Mistakes:
         refuse([str(error) for error in self.found], command)
 
 
-def build(config: type[C], *layers: Mapping[str, Any], closed: str = "") -> C:
+def build(config: type[C], *layers: Mapping[str, Any], closed: str = "", command: str = "train") -> C:
     """Build `config` from layers of settings, later ones winning; None means "not asked for".
 
     closed  the command that has no other page: a name that is not on it is a mistake. Otherwise settings that
             belong to other configs are passed over
+    command  whose help tells the values, where it is not `closed`
     Raises ConfigError for values of the wrong type and for impossible ones, together.
     """
     known = fields_of(config)
@@ -100,12 +101,12 @@ def build(config: type[C], *layers: Mapping[str, Any], closed: str = "") -> C:
     try:
         made = config(**{name: value for name, value in values.items() if name not in wrong})
     except ConfigError as error:
-        if not mistakes:
+        if not mistakes and not closed and command == "train":
             raise
         # What the page says of a knob whose value was no value is about its default, which nobody asked for.
         flags = [re.compile(rf"--{name.replace('_', '-')}(?![\w-])") for name in wrong]
         mistakes += [said for said in str(error).split("; ") if not any(flag.search(said) for flag in flags)]
-    refuse(mistakes, closed or "train")
+    refuse(mistakes, closed or command)
     return made
 
 

@@ -17,6 +17,7 @@ from charlm.ngrams import adding, countfiles
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
 from charlm.runs.layout import RunConfig
+from charlm.runs.writing import refuse_name
 from charlm.text import census, corpus
 from charlm.text import files as text
 from charlm.text.codec import Codec
@@ -41,6 +42,7 @@ def tally(
     shard  (K, N): every N-th document, from the K-th
     Raises StorageError where `output` exists, and what `prepare` raises.
     """
+    refuse_name(output, "the folder of counts", "-o")
     if storage.exists(output):
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)

@@ -63,6 +63,8 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     refuse_name(output)
     if storage.exists(output):
         raise name_taken(output)
+    if not paths:
+        raise ConfigError("no run was given to be mixed", hint="give two or more")
     members = _alike([load_run(path) for path in paths])
     first = members[0]
     ids = [first.codec.encode(document).ids for document in job.documents(first)]

@@ -200,6 +200,7 @@ def how_to_begin_anew(path: Path) -> str:
 
 def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher: Watcher) -> Outcome:
     facts = read_facts(path)
+    before = facts.get("step")
     config = read_config(path)
     try:
         text_key, precision = facts["corpus"]["key"], cast(Precision, facts["precision"])
@@ -230,7 +231,10 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
     if changes:
         jsonfiles.write(path / CONFIG_FILE, config.to_json())
-    return _fit(model, config, prepared, journal, device, precision, watcher)
+    outcome = _fit(model, config, prepared, journal, device, precision, watcher)
+    if outcome.signal is None and outcome.place.step == before:
+        watcher.note(f"nothing was left to do: the budget is used up at step {outcome.place.step:,}; give a larger one")
+    return outcome
 
 
 def _fit(

@@ -9,6 +9,7 @@ from charlm.errors import RunError
 
 Entries = Sequence[dict[str, Any]]
 WIDTH, HEIGHT = 64, 16
+MANY_DIGITS = 1000  # which no longer fit beside three places, in a column of seven
 
 
 def _series(entries: Entries, key: str) -> list[tuple[float, float]]:
@@ -17,8 +18,16 @@ def _series(entries: Entries, key: str) -> list[tuple[float, float]]:
 
 
 def _need(entries: Entries) -> None:
+    if not entries:
+        raise RunError(
+            "the run has no history to draw",
+            hint="a network has one from its first validation on; what is mixed or imported has none",
+        )
     if not _series(entries, "train_nats") and not _series(entries, "valid_nats"):
-        raise RunError("the run has no history to draw yet", hint="let it train until its first validation")
+        raise RunError(
+            "the history of the run has no finite figure to draw",
+            hint="nothing was measured (see --valid), or the loss was infinite",
+        )
 
 
 def picture(entries: Entries, path: Path, *, title: str) -> Path:
@@ -61,7 +70,8 @@ def text_plot(entries: Entries) -> str:
             grid[row][column] = sign
     lines = []
     for row, cells in enumerate(grid):
-        label = f"{high - (high - low) * row / (HEIGHT - 1):7.3f}" if row % 5 == 0 else " " * 7
+        value = high - (high - low) * row / (HEIGHT - 1)
+        label = f"{value:{'7.3f' if abs(value) < MANY_DIGITS else '7.1e'}}" if row % 5 == 0 else " " * 7
         lines.append(f"{label} │{''.join(cells).rstrip()}")
     lines.append(" " * 8 + "└" + "─" * WIDTH)
     lines.append(f"{'nats':>7}   0{f'step {last:,.0f}':>{WIDTH - 1}}")

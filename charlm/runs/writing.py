@@ -33,12 +33,16 @@ def provenance(model: str, command: str) -> dict[str, Any]:
     }
 
 
-def refuse_name(path: Path) -> None:
+def refuse_name(path: Path, what: str = "the run", option: str = "--run") -> None:
     """Refuse a name that is not UTF-8 before anything is learned: the library that opens weights takes no such path."""
+    if str(path) == "-":
+        raise RunError(
+            f"{option} - is no name for {what}, which is a folder", hint="stdout cannot hold it; choose a name"
+        )
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise RunError(f"the run's name {str(path)!r} is not UTF-8", hint="choose another --run") from error
+        raise RunError(f"the name of {what}, {str(path)!r}, is not UTF-8", hint=f"choose another {option}") from error
 
 
 def name_taken(path: Path) -> RunError:
@@ -48,10 +52,8 @@ def name_taken(path: Path) -> RunError:
             "--run is empty or names the current folder, and a run makes a folder of its own",
             hint="is a variable unset? for example --run checkpoints/tang",
         )
-    return RunError(
-        f"{path} exists already; nothing was changed",
-        hint=f"choose another --run, or go on with it: charlm train --resume {path}",
-    )
+    go_on = f", or go on with it: charlm train --resume {path}" if storage.is_file(path / CHECKPOINT_FILE) else ""
+    return RunError(f"{path} exists already; nothing was changed", hint=f"choose another --run{go_on}")
 
 
 @contextlib.contextmanager

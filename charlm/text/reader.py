@@ -82,6 +82,8 @@ class Reader:
         return text.lstrip() if self.reading == "lines" else _unix(text)
 
     def _characters(self, text: str) -> str:
+        if not isinstance(text, str):
+            raise ConfigError(f"{text!r:.40} was given where a text is wanted", hint="a text is one string")
         text = normalize(text)
         if not self.simplify:
             return text

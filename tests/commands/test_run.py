@@ -240,3 +240,29 @@ def test_stdin_that_cannot_be_read_is_not_blamed_on_the_output(tmp_path):
 def test_packed_text_is_unpacked_from_stdin_as_from_a_file(charlm):
     packed = gzip.compress("做作业\n".encode())
     assert json.loads(charlm("vocab", "-", "--json", stdin=packed).out)["tokens"] == 3
+
+
+def test_a_mixture_was_told_to_train_until_its_first_validation(charlm, shared_run, run_dir):
+    Path("t.txt").write_text("春眠不觉晓\n" * 3, "utf-8")
+    charlm("run", "mix", run_dir, "--tune", "t.txt", "--run", "mixed")
+    charlm("run", "plot", "mixed", "--text").refused("no history to draw", "mixed or imported")
+
+
+def test_figures_of_a_diverged_run_were_drawn_with_forty_digits():
+    from charlm.runs.curves import text_plot
+
+    drawn = text_plot([{"step": 1, "valid_nats": 5.0}, {"step": 2, "valid_nats": 5.69e36}])
+    assert drawn.startswith("5.7e+36 │")
+
+
+def test_check_of_what_is_no_folder_told_to_restore_a_file(charlm):
+    charlm("run", "check", "nowhere").refused("no run directory at nowhere")
+
+
+def test_the_hint_of_a_taken_name_was_to_resume_what_cannot_go_on(charlm, run_dir):
+    Path("t.txt").write_text("春眠不觉晓\n" * 30, "utf-8")
+    Path("taken").write_text("mine", "utf-8")
+    for taken in ("taken", "-"):
+        ended = charlm("train", "t.txt", "--model", "unigram", "--run", taken)
+        assert ended.code == 1 and "--resume" not in ended.err
+    assert not Path("-").exists()

@@ -65,3 +65,14 @@ def test_prompts_are_cut_into_lines_as_training_text_is(charlm, shared_run, end)
     from_file = charlm("sample", shared_run, "--prompt-file", "p.txt", *options).out
     assert [json.loads(line)["prompt"] for line in from_file.split("\n")[:-1]] == ["你\u2028好", "再\x0c见\x85吗"]
     assert charlm("sample", shared_run, "--prompt", "-", *options, stdin=content.encode()).out == from_file
+
+
+def test_prompts_in_another_encoding_got_the_hint_of_an_option_that_sample_has_not(charlm, shared_run):
+    Path("p.txt").write_bytes("春眠".encode("gbk"))
+    ended = charlm("sample", shared_run, "--prompt-file", "p.txt")
+    assert ended.code == 1 and "p.txt:1: byte 0" in ended.err and "--encoding" not in ended.err and "iconv" in ended.err
+
+
+def test_an_unknown_space_was_told_as_nothing(charlm, shared_run):
+    told = charlm("sample", shared_run, "--prompt", "☃\v☃", "--max-tokens", 1).err
+    assert "\\u{b}" in told

@@ -100,6 +100,8 @@ def test_resuming_may_give_more_budget_but_nothing_else(charlm):
     charlm("train", "--resume", "r", "--hidden", 8).refused("--hidden", "--init-from", code=2)
     charlm("train", "--resume", "r", "--preset", "tiny", "--run", "x").refused("--preset", "--run", code=2)
     assert charlm("train", "--resume", "r", "--device", "cpu", "--quiet").code == 0
+    again = charlm("train", "--resume", "r")  # which ended without a word
+    assert again.code == 0 and "nothing was left to do: the budget is used up at step 4" in again.err
     assert json.loads(Path("r/config.json").read_text("utf-8"))["training"]["steps"] == 4
 
 

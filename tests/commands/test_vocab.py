@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from commands.conftest import CORPORA
 
 EVERYDAY = CORPORA / "everyday.zh.txt"
@@ -50,3 +52,24 @@ def test_bad_requests_are_refused(charlm):
     charlm("vocab", EVERYDAY, "-o", "v").refused("exists already")
     Path("dict.txt").write_text("# words\n两 个 词 语\n", "utf-8")
     charlm("vocab", EVERYDAY, "--level", "word", "--user-dict", "dict.txt").refused("dict.txt:2")
+
+
+@pytest.mark.parametrize("command", ["vocab t.txt", "ngram count t.txt -o out", "sample run", "train t.txt"])
+def test_the_hint_named_the_help_of_another_command(charlm, command):
+    wrong = ["--seed", "9" * 30] if command == "sample run" else ["--min-count", 0]
+    ended = charlm(*command.split(), *wrong)
+    name = " ".join(command.split(" t.txt")[0].split(" run")[0].split())
+    assert ended.code == 2 and f"`charlm {name} --help`" in ended.err
+
+
+@pytest.mark.parametrize("command", ["vocab t.txt -o -", "ngram count t.txt -o -"])
+def test_a_dash_became_a_folder_of_that_name(charlm, command):
+    Path("t.txt").write_text("春眠不觉晓\n", "utf-8")
+    ended = charlm(*command.split())
+    assert ended.code in (1, 2) and "stdout" in ended.err and not Path("-").exists()
+
+
+def test_counts_went_into_a_folder_that_training_cannot_open(charlm):
+    Path("t.txt").write_text("春眠不觉晓\n", "utf-8")
+    ended = charlm("ngram", "count", "t.txt", "-o", b"c\xff".decode("utf-8", "surrogateescape"))
+    assert ended.code == 1 and "is not UTF-8" in ended.err
