@@ -40,10 +40,12 @@ def _why(error: OSError) -> str:
 
 def write_error(path: Path, error: OSError) -> StorageError:
     """Say which file could not be written, why, and what still stands."""
-    return StorageError(
-        f"cannot write {path}: {_why(error)}",
-        hint="free some space or choose another place; what was there before is untouched",
-    )
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free some space or choose another place" if full else "choose another place"
+    with contextlib.suppress(RuntimeError):  # nobody's home is known, so it is no cache
+        if cache_folder() in path.parents:
+            remedy += ": the environment variable CHARLM_CACHE names the folder for what can be made again"
+    return StorageError(f"cannot write {path}: {_why(error)}", hint=f"{remedy}; what was there before is untouched")
 
 
 @contextlib.contextmanager

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import hashlib
 import json
@@ -332,3 +333,13 @@ def test_the_cache_folder_is_chosen_by_the_user_then_by_the_system(monkeypatch, 
 def test_json_of_another_program_is_read_too(old):
     old.write_text(json.dumps({"a": "春"}))
     assert jsonfiles.read(old, error=run_error) == {"a": "春"}
+
+
+def test_every_refusal_of_the_disk_was_answered_by_freeing_space(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine", "utf-8")
+    monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StorageError) as caught, storage.whole_file(tmp_path / "file" / "inner"):
+        pass
+    assert "space" not in caught.value.hint and "CHARLM_CACHE" in caught.value.hint
+    full = storage.write_error(tmp_path / "x", OSError(errno.ENOSPC, "full"))
+    assert full.hint.startswith("free some space") and "CHARLM_CACHE" not in full.hint
