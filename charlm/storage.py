@@ -40,10 +40,12 @@ def _why(error: OSError) -> str:
 
 def write_error(path: Path, error: OSError) -> StorageError:
     """Say which file could not be written, why, and what still stands."""
-    return StorageError(
-        f"cannot write {path}: {_why(error)}",
-        hint="free some space or choose another place; what was there before is untouched",
-    )
+    why, remedy = _why(error), "free some space or choose another place"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        why, remedy = "a part of its path is a file, not a folder", "choose another place"
+    elif error.errno == errno.ENAMETOOLONG:
+        remedy = "choose a shorter name"
+    return StorageError(f"cannot write {path}: {why}", hint=f"{remedy}; what was there before is untouched")
 
 
 @contextlib.contextmanager
@@ -81,6 +83,19 @@ def whole_file(path: Path) -> Iterator[Path]:
 def exists(path: Path) -> bool:
     """Whether something is there; nothing can be under a name that the system does not take."""
     return os.path.exists(path)  # noqa: PTH110 (pathlib raises for such names, and where a folder may not be entered)
+
+
+def refuse_as_folder(path: Path, option: str) -> None:
+    """Refuse, before any work is done, a name under which no folder can come into being; raises StorageError."""
+    if path == Path("-"):
+        raise StorageError(
+            f"{option} - names no folder: `-` is stdin or stdout", hint=f"for example {option} made/tang"
+        )
+    if os.path.islink(path) and not exists(path):  # noqa: PTH114 (as below)
+        raise StorageError(
+            f"{option} {path} is a link to {path.readlink()}, which is not there",
+            hint="make what it leads to reachable, remove the link, or choose another name",
+        )
 
 
 def is_folder(path: Path) -> bool:
@@ -217,6 +232,13 @@ def read_text(path: Path, *, error: Callable[[str], CharlmError]) -> str:
         raise error(f"{path} is not UTF-8 text: byte {cause.start} is {cause.object[cause.start]:#04x}") from cause
 
 
+def unread_hint(path: Path) -> str:
+    """What to do about a file that cannot be opened for reading, where `-` would be stdin."""
+    if not exists(path):
+        return "check the spelling, or give `-` to read from stdin"
+    return "name a file in this folder" if is_folder(path) else "check its permissions"
+
+
 @contextlib.contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacking `.gz`; raises TextError with the reason."""
@@ -224,7 +246,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as raw, _unpacked(raw, str(path)) as unpacked:
             yield unpacked
     except OSError as error:
-        hint = "check the spelling, or give `-` to read from stdin" if not exists(path) else "check its permissions"
+        hint = unread_hint(path)
         raise TextError(f"cannot read {path}: {_why(error)}", hint=hint) from error
 
 

@@ -73,3 +73,17 @@ def test_a_bare_string_is_refused_where_a_list_of_texts_is_meant(run_path):
 def test_the_door_opens_without_torch():
     program = "import sys, charlm; assert not {'torch', 'numpy', 'jieba'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("thing", [None, float("nan"), b"abc", 3, ["a"]])
+def test_what_is_no_text_is_refused_where_texts_are_scored_or_continued(run_path, thing):
+    run = charlm.load(run_path)
+    for taker in (lambda: run.score(["a", thing]), lambda: run.sample(thing)):
+        with pytest.raises(ConfigError, match="a text is wanted, not"):
+            taker()
+
+
+@pytest.mark.parametrize("count", [-1, 2.0, "3"])
+def test_an_impossible_number_of_samples_is_refused(run_path, count):
+    with pytest.raises(ConfigError, match="count must be a whole number"):
+        charlm.load(run_path).sample("a", count)

@@ -70,6 +70,8 @@ def score(
 
     Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"]))[format]
     if report is not None:
+        if report == Path("-"):
+            raise ConfigError("--report - would mix the report with the lists on stdout", hint="name a file")
         refuse_overwriting(report, "--report", force)
     talk = Talk(quiet)
     if metric is not None:

@@ -41,6 +41,8 @@ def vocab(
     """
     config = build(TextConfig, knobs)
     mine = shard_of(shard)
+    if output is not None:
+        storage.refuse_as_folder(output, "-o")
     if output is not None and storage.exists(output):
         raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     with Talk(quiet) as talk:

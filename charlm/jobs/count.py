@@ -41,6 +41,7 @@ def tally(
     shard  (K, N): every N-th document, from the K-th
     Raises StorageError where `output` exists, and what `prepare` raises.
     """
+    storage.refuse_as_folder(output, "-o")
     if storage.exists(output):
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)

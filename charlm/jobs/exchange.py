@@ -227,7 +227,5 @@ def _opened(source: Path, digest: Any) -> Iterator[IO[bytes]]:
             f"{name} is a damaged gzip file: {error}", hint=f"try `gzip -t {name}`, or fetch it again"
         ) from error
     except OSError as error:
-        hint = (
-            "check its permissions" if storage.exists(source) else "check the spelling, or give `-` to read from stdin"
-        )
+        hint = storage.unread_hint(source)
         raise TextError(f"cannot read {name}: {error.strerror or error}", hint=hint) from error

@@ -34,11 +34,15 @@ def provenance(model: str, command: str) -> dict[str, Any]:
 
 
 def refuse_name(path: Path) -> None:
-    """Refuse a name that is not UTF-8 before anything is learned: the library that opens weights takes no such path."""
+    """Refuse, before anything is learned, a name that no run can have.
+
+    The library that opens weights takes no path that is not UTF-8.
+    """
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise RunError(f"the run's name {str(path)!r} is not UTF-8", hint="choose another --run") from error
+    storage.refuse_as_folder(path, "--run")
 
 
 def name_taken(path: Path) -> RunError:

@@ -29,6 +29,13 @@ def several(things: Iterable[T], what: str = "texts") -> Iterable[T]:
     return things
 
 
+def only_text(text: object) -> str:
+    """A text; raises ConfigError for what is none, such as the None or NaN of a table's empty field."""
+    if not isinstance(text, str):
+        raise ConfigError(f"a text is wanted, not {text!r:.40}", hint="decode bytes, and leave out what has no text")
+    return text
+
+
 def one_line(text: str) -> str:
     """Join the lines of a text: without a gap after Chinese, with a space elsewhere, Korean included.
 

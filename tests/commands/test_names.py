@@ -76,3 +76,33 @@ def test_a_folder_that_may_not_be_entered_ended_in_a_traceback_or_was_passed_ove
         for folder in (tmp_path / "shut", tmp_path / "folder" / "shut"):
             folder.chmod(0o700)
     assert ended.returncode == 1 and "Traceback" not in ended.stderr and "error: " in ended.stderr, ended.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vocab t.txt -o NAME",
+        "ngram count t.txt -o NAME",
+        "train t.txt --model unigram --run NAME",
+        "run mix run run --tune t.txt --run NAME",
+        "run import model.arpa --run NAME",
+    ],
+)
+def test_no_folder_is_named_like_a_stream_or_lost_behind_a_dead_link(command, charlm, tmp_path):
+    (tmp_path / "dead").symlink_to("scratch/made")
+    for name, word in (("-", "names no folder"), ("dead", "is a link to scratch/made")):
+        charlm(*command.replace("NAME", name).split()).refused(word)
+    assert [path.name for path in tmp_path.iterdir()] == ["dead"]
+
+
+def test_a_report_is_not_named_like_stdout(charlm, shared_run):
+    lists = CORPORA / "homework.nbest.jsonl"
+    charlm("score", shared_run, lists, "--report", "-").refused("would mix the report", code=2)
+
+
+def test_the_remedy_fits_what_was_in_the_way(charlm, shared_run, tmp_path):
+    (tmp_path / "file").touch()
+    text = CORPORA / "everyday.zh.txt"
+    charlm("train", text, "--model", "unigram", "--run", "file/run").refused("is a file, not a folder", "another place")
+    charlm("vocab", text, "-o", "a" * 300).refused("File name too long", "a shorter name")
+    charlm("run", "import", shared_run, "--run", "run").refused("Is a directory", "name a file in this folder")

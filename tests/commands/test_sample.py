@@ -65,3 +65,8 @@ def test_prompts_are_cut_into_lines_as_training_text_is(charlm, shared_run, end)
     from_file = charlm("sample", shared_run, "--prompt-file", "p.txt", *options).out
     assert [json.loads(line)["prompt"] for line in from_file.split("\n")[:-1]] == ["你\u2028好", "再\x0c见\x85吗"]
     assert charlm("sample", shared_run, "--prompt", "-", *options, stdin=content.encode()).out == from_file
+
+
+def test_a_prompt_file_named_like_stdin_is_stdin(charlm, shared_run):
+    drawn = charlm("sample", shared_run, "--prompt-file", "-", "--max-tokens", 3, stdin="他在\n他\n").out.splitlines()
+    assert [line[0] for line in drawn] == ["他", "他"]
