@@ -17,7 +17,7 @@ from charlm.cli.options import AsJson, Device, Force, Quiet, RunPath, ShardOptio
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Source, Utterance
-from charlm.nbest.foreign import is_score_name, likely_format
+from charlm.nbest.foreign import REFERENCE_NAMES, is_score_name, likely_format
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
@@ -92,7 +92,8 @@ def score(
     partial: Counter[str] = Counter()
     used: set[str] = set()
     ignored: Counter[str] = Counter()
-    infinite = 0
+    infinite = replaced = unread = 0
+    names: set[str] = set()
     for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
         _show(utterance, ranked, best=best, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
@@ -100,12 +101,22 @@ def score(
         partial.update(ranked.partial)
         used.update(ranked.used)
         ignored.update(_ignored(utterance, formula))
+        replaced += any("lm" in candidate.scores for candidate in utterance.hypotheses)
+        found_names = REFERENCE_NAMES.intersection(utterance.extra) if utterance.reference is None else frozenset()
+        names |= found_names
+        unread += bool(found_names)
         infinite += sum(-math.inf in candidate.scores.values() for candidate in utterance.hypotheses)
     total = total or Verdict(scorer.metric or "cer")
     for name, lists in partial.items():
         talk.note(f"{lists:,} lists have scores.{name} for some candidates only; it was left out there")
     for name, lists in sorted(ignored.items()):
         talk.note(f"{lists:,} lists have numbers called {name}, which were not used (--weight asr=1 takes scores.asr)")
+    if replaced:
+        talk.note(f"{replaced:,} lists brought a scores.lm, which this model's replaced (another name would be kept)")
+    if unread:
+        talk.note(
+            f"{unread:,} lists name no ref but what may be one ({', '.join(sorted(names))}): nothing was compared"
+        )
     summary = {**total.summary(), "metric_from": scorer.metric_from}
     if total.empty:
         talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")

@@ -227,3 +227,12 @@ def test_lists_that_span_two_files_are_read_from_their_folder(charlm, shared_run
     charlm("score", shared_run, "lists/text", "--format", "two").refused("spans text, score", "folder", code=2)
     Path("lists/score").unlink()
     charlm("score", shared_run, "lists", "--format", "two").refused("no such file: lists/score")
+
+
+def test_a_score_that_is_replaced_and_a_reference_of_another_name_are_told(charlm, shared_run):
+    lists = '{"reference": "做", "hyps": [{"text": "做", "scores": {"lm": -3}}, {"text": "作"}]}'
+    said = charlm("score", shared_run, "-", stdin=lists).err
+    assert "1 lists brought a scores.lm" in said and "what may be one (reference)" in said
+    lists = '{"ref": "做", "label": "x", "hyps": [{"text": "做", "scores": {"am": -3}}]}'
+    said = charlm("score", shared_run, "-", stdin=lists).err
+    assert "scores.lm" not in said and "may be one" not in said
