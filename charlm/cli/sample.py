@@ -121,5 +121,8 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
 def _lines(raw: IO[bytes], name: str) -> list[str]:
     """Prompts in UTF-8, cut into lines as training text is; raises TextError with line and byte."""
     # In a named encoding nothing is guessed, so nothing is to be told.
-    lines = (line.removesuffix("\n") for line in decoded_lines(raw, name, "utf-8", nobody))
+    try:
+        lines = [line.removesuffix("\n") for line in decoded_lines(raw, name, "utf-8", nobody)]
+    except TextError as error:
+        raise TextError(str(error), hint="prompts are UTF-8: iconv -f ENCODING -t UTF-8 FILE > prompts.txt") from error
     return [line for line in lines if line.strip()]
