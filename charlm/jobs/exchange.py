@@ -88,6 +88,7 @@ def import_arpa(
     Raises ArpaError for what cannot be read, RunError where `path` exists.
     """
     refuse_name(path)
+    storage.refuse_as_folder(path, "--run")
     if storage.exists(path):
         raise name_taken(path)
     digest = hashlib.sha256()

@@ -42,7 +42,6 @@ def refuse_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise RunError(f"the run's name {str(path)!r} is not UTF-8", hint="choose another --run") from error
-    storage.refuse_as_folder(path, "--run")
 
 
 def name_taken(path: Path) -> RunError:
@@ -72,6 +71,7 @@ def begun(path: Path) -> Iterator[None]:
         try:
             if storage.exists(path):  # the other had it finished just now
                 raise name_taken(path)
+            storage.refuse_as_folder(path, "--run")  # only here: a link to what another has begun leads nowhere yet
             yield
         finally:
             # Whoever locked the file before it went meets us again when the folder is renamed into place.
