@@ -41,11 +41,15 @@ def _why(error: OSError) -> str:
 def write_error(path: Path, error: OSError) -> StorageError:
     """Say which file could not be written, why, and what still stands."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "free some space or choose another place" if full else "choose another place"
+    why, remedy = _why(error), "free some space or choose another place" if full else "choose another place"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        why = "a part of its path is a file, not a folder"
+    elif error.errno == errno.ENAMETOOLONG:
+        remedy = "choose a shorter name"
     with contextlib.suppress(RuntimeError):  # nobody's home is known, so it is no cache
         if cache_folder() in path.parents:
             remedy += ": the environment variable CHARLM_CACHE names the folder for what can be made again"
-    return StorageError(f"cannot write {path}: {_why(error)}", hint=f"{remedy}; what was there before is untouched")
+    return StorageError(f"cannot write {path}: {why}", hint=f"{remedy}; what was there before is untouched")
 
 
 @contextlib.contextmanager
@@ -83,6 +87,19 @@ def whole_file(path: Path) -> Iterator[Path]:
 def exists(path: Path) -> bool:
     """Whether something is there; nothing can be under a name that the system does not take."""
     return os.path.exists(path)  # noqa: PTH110 (pathlib raises for such names, and where a folder may not be entered)
+
+
+def refuse_as_folder(path: Path, option: str) -> None:
+    """Refuse, before any work is done, a name under which no folder can come into being; raises StorageError."""
+    if path == Path("-"):
+        raise StorageError(
+            f"{option} - names no folder: `-` is stdin or stdout", hint=f"for example {option} made/tang"
+        )
+    if os.path.islink(path) and not exists(path):  # noqa: PTH114 (as below)
+        raise StorageError(
+            f"{option} {path} is a link to {path.readlink()}, which is not there",
+            hint="make what it leads to reachable, remove the link, or choose another name",
+        )
 
 
 def is_folder(path: Path) -> bool:
@@ -219,6 +236,13 @@ def read_text(path: Path, *, error: Callable[[str], CharlmError]) -> str:
         raise error(f"{path} is not UTF-8 text: byte {cause.start} is {cause.object[cause.start]:#04x}") from cause
 
 
+def unread_hint(path: Path) -> str:
+    """What to do about a file that cannot be opened for reading, where `-` would be stdin."""
+    if not exists(path):
+        return "check the spelling, or give `-` to read from stdin"
+    return "name a file in this folder" if is_folder(path) else "check its permissions"
+
+
 @contextlib.contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacking `.gz`; raises TextError with the reason."""
@@ -226,7 +250,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as raw, _unpacked(raw, str(path)) as unpacked:
             yield unpacked
     except OSError as error:
-        hint = "check the spelling, or give `-` to read from stdin" if not exists(path) else "check its permissions"
+        hint = unread_hint(path)
         raise TextError(f"cannot read {path}: {_why(error)}", hint=hint) from error
 
 

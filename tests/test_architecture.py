@@ -37,7 +37,7 @@ STEPS = {
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches schedules journal devices learner gradient trial em",
-    "reranking": "error_rates weighing judging",
+    "reranking": "error_rates weighing findings judging",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]

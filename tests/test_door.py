@@ -80,8 +80,15 @@ def test_mixing_no_runs_was_an_index_error(tmp_path):
         charlm.mix([], tmp_path / "mixed", tune="t.txt")
 
 
-def test_what_is_no_string_had_no_sentence(run_path):
+@pytest.mark.parametrize("thing", [None, float("nan"), b"abc", 3, ["a"]])
+def test_what_is_no_text_is_refused_where_texts_are_scored_or_continued(run_path, thing):
     run = charlm.load(run_path)
-    for asked in (lambda: run.score([5]), lambda: run.sample(["春"])):
-        with pytest.raises(ConfigError, match="was given where a text is wanted"):
-            asked()
+    for taker in (lambda: run.score(["a", thing]), lambda: run.sample(thing)):
+        with pytest.raises(ConfigError, match="a text is wanted, not"):
+            taker()
+
+
+@pytest.mark.parametrize("count", [-1, 2.0, "3"])
+def test_an_impossible_number_of_samples_is_refused(run_path, count):
+    with pytest.raises(ConfigError, match="count must be a whole number"):
+        charlm.load(run_path).sample("a", count)

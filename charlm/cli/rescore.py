@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -17,8 +16,9 @@ from charlm.cli.options import AsJson, Device, Force, Quiet, RunPath, ShardOptio
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
 from charlm.nbest import NBEST_FORMATS, Source, Utterance
-from charlm.nbest.foreign import is_score_name, likely_format
+from charlm.nbest.foreign import likely_format
 from charlm.reranking.error_rates import METRICS, Metric
+from charlm.reranking.findings import Findings
 from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
 from charlm.text.files import lines_of, some
@@ -70,6 +70,8 @@ def score(
 
     Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"]))[format]
     if report is not None:
+        if report == Path("-"):
+            raise ConfigError("--report - would mix the report with the lists on stdout", hint="name a file")
         refuse_overwriting(report, "--report", force)
     talk = Talk(quiet)
     if metric is not None:
@@ -96,39 +98,29 @@ def score(
         return
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
     total: Verdict | None = None  # until a list shows the metric; a shard may hold none
-    partial: Counter[str] = Counter()
-    used: set[str] = set()
-    ignored: Counter[str] = Counter()
-    infinite = 0
+    findings = Findings(formula)
     for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
         _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
-        partial.update(ranked.partial)
-        used.update(ranked.used)
-        ignored.update(_ignored(utterance, formula))
-        infinite += sum(-math.inf in candidate.scores.values() for candidate in utterance.hypotheses)
+        findings.add(utterance, ranked)
     total = total or Verdict(scorer.metric or "cer")
-    for name, lists in partial.items():
-        talk.note(f"{lists:,} lists have scores.{name} for some candidates only; it was left out there")
-    for name, lists in sorted(ignored.items()):
-        talk.note(f"{lists:,} lists have numbers called {name}, which were not used (--weight asr=1 takes scores.asr)")
+    for sentence in findings.sentences():
+        talk.note(sentence)
     summary = {**total.summary(), "metric_from": scorer.metric_from}
     if total.empty:
         talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")
-    if infinite:
-        talk.note(f"{infinite:,} candidates have a score of -Infinity, which JSON has not: it is written as null")
     if total.impossible:
         talk.note(f"{total.impossible:,} candidates are impossible to the model: their lm and total are null")
     _tell_unknown(total.unknown, total.tokens, talk)
     if total.utterances:
         _talk_about(summary, talk)
         if total.reranked.total > total.first.total:
-            talk.note(
-                _why_worse(total, any(formula[name] for name in used - {"lm", "length"}), lm_weight, length_weight)
-            )
+            heard = any(formula[name] for name in findings.used - {"lm", "length"})
+            talk.note(_why_worse(total, heard, lm_weight, length_weight))
     if report is not None:
-        jsonfiles.write(report, {**summary, "formula": formula.over(used), "run": str(run), "unknown": unknown})
+        applied = formula.over(findings.used)
+        jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown})
 
 
 def _named(given: list[str]) -> dict[str, float]:
@@ -145,16 +137,6 @@ def _named(given: list[str]) -> dict[str, float]:
                 f"--weight takes NAME=NUMBER for a score of the candidates, not {one!r}",
                 hint="for example --weight asr=0.5; am, lm and length have options of their own",
             )
-    return found
-
-
-def _ignored(utterance: Utterance, formula: Formula) -> set[str]:
-    """Names of numbers that look like scores and were passed over."""
-    found: set[str] = set()
-    for candidate in utterance.hypotheses:
-        found |= {f"scores.{name}" for name in candidate.scores if name not in formula}
-        numbers = (name for name, value in candidate.extra.items() if type(value) in (int, float))
-        found |= {name for name in numbers if is_score_name(name)}
     return found
 
 

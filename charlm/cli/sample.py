@@ -105,10 +105,10 @@ def _prompts(prompt: str, file: Path | None) -> list[str]:
         raise ConfigError(
             "--prompt and --prompt-file are rivals; give one", hint="one prompt a line goes into the file"
         )
-    if file is not None:
+    if file is not None and str(file) != "-":
         with storage.open_bytes(file) as raw:
             prompts = _lines(raw, str(file))
-    elif prompt == "-":
+    elif prompt == "-" or file is not None:
         with storage.open_stdin() as raw:
             prompts = _lines(raw, "standard input")
     elif any("\ud800" <= character <= "\udfff" for character in prompt):  # how Python writes a byte that is not UTF-8

@@ -10,7 +10,7 @@ from charlm.cli.console import Talk, emit, emit_json, table
 from charlm.cli.options import AsJson, Quiet, ShardOption, page, shard_of, takes
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
-from charlm.errors import ConfigError, VocabError
+from charlm.errors import VocabError
 from charlm.jobs import vocab as vocab_job
 from charlm.text import census
 from charlm.text.vocab import Loss, escape
@@ -41,8 +41,8 @@ def vocab(
     """
     config = build(TextConfig, knobs, command="vocab")
     mine = shard_of(shard)
-    if str(output) == "-":
-        raise ConfigError("-o names a folder, which cannot go to stdout", hint="leave it out to print the counts")
+    if output is not None:
+        storage.refuse_as_folder(output, "-o")
     if output is not None and storage.exists(output):
         raise VocabError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     with Talk(quiet) as talk:

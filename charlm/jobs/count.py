@@ -43,6 +43,7 @@ def tally(
     Raises StorageError where `output` exists, and what `prepare` raises.
     """
     refuse_name(output, "the folder of counts", "-o")
+    storage.refuse_as_folder(output, "-o")
     if storage.exists(output):
         raise StorageError(f"{output} exists already; nothing was changed", hint="choose another folder with -o")
     files = plain_files(sources)

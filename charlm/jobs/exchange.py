@@ -88,6 +88,7 @@ def import_arpa(
     Raises ArpaError for what cannot be read, RunError where `path` exists.
     """
     refuse_name(path)
+    storage.refuse_as_folder(path, "--run")
     if storage.exists(path):
         raise name_taken(path)
     digest = hashlib.sha256()
@@ -227,7 +228,5 @@ def _opened(source: Path, digest: Any) -> Iterator[IO[bytes]]:
             f"{name} is a damaged gzip file: {error}", hint=f"try `gzip -t {name}`, or fetch it again"
         ) from error
     except OSError as error:
-        hint = (
-            "check its permissions" if storage.exists(source) else "check the spelling, or give `-` to read from stdin"
-        )
+        hint = storage.unread_hint(source)
         raise TextError(f"cannot read {name}: {error.strerror or error}", hint=hint) from error

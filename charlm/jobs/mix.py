@@ -61,6 +61,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     Raises ConfigError where the runs do not go together, RunError where `output` exists or a run is damaged.
     """
     refuse_name(output)
+    storage.refuse_as_folder(output, "--run")
     if storage.exists(output):
         raise name_taken(output)
     if not paths:

@@ -145,7 +145,7 @@ def plain_files(sources: Iterable[str]) -> list[str]:
     files = source_files(sources)
     if not can_be_read_twice(files):
         raise TextError(
-            "training reads its text several times, but stdin and pipes flow by only once",
-            hint="write it to a file first: COMMAND > text.txt; charlm train text.txt",
+            "training and counting read their text several times, but stdin and pipes flow by only once",
+            hint="write it to a file first: COMMAND > text.txt; then name text.txt",
         )
     return files

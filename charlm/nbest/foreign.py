@@ -42,6 +42,12 @@ def likely_format(lines: Sequence[str]) -> str | None:
     return None
 
 
+# What other programs call the text that was really said.
+REFERENCE_NAMES = frozenset(
+    {"refs", "reference", "references", "transcript", "target", "ground_truth", "truth", "label"}
+)
+
+
 def is_score_name(name: str) -> bool:
     """Whether other programs call a score so.
 

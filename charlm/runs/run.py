@@ -11,7 +11,7 @@ import torch
 from charlm import sampling, scoring, tensorfiles
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
-from charlm.errors import RunError
+from charlm.errors import ConfigError, RunError
 from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
@@ -73,7 +73,7 @@ class Run:
         controls  names of control tokens that are read before each text, and count for nothing
         alike     read in such batches that a figure hangs on no other text, as far as the processor allows; slower
                   for few
-        Raises ConfigError for a bare string.
+        Raises ConfigError for a bare string, and for what is no text.
         """
         encoded = [self.codec.line(self.reader.line(text), controls) for text in several(texts)]
         fewest = scoring.FEWEST_ROWS if alike else 1
@@ -104,6 +104,8 @@ class Run:
         Raises ConfigError for unknown and impossible knobs.
         """
         config = build(SamplingConfig, knobs, closed="sample")
+        if type(count) is not int or count < 0:
+            raise ConfigError(f"count must be a whole number from 0, not {count!r:.40}", hint="for example count=3")
         ids, _ = self.prompt(prompt, controls)
         ends, silent = self.codec.closing, self.codec.vocab.controls
         drawn = sampling.samples(self.model, ids, count, config, ends=ends, controls=silent)

@@ -35,10 +35,6 @@ def provenance(model: str, command: str) -> dict[str, Any]:
 
 def refuse_name(path: Path, what: str = "the run", option: str = "--run") -> None:
     """Refuse a name that is not UTF-8 before anything is learned: the library that opens weights takes no such path."""
-    if str(path) == "-":
-        raise RunError(
-            f"{option} - is no name for {what}, which is a folder", hint="stdout cannot hold it; choose a name"
-        )
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -70,6 +66,7 @@ def begun(path: Path) -> Iterator[None]:
         try:
             if storage.exists(path):  # the other had it finished just now
                 raise name_taken(path)
+            storage.refuse_as_folder(path, "--run")  # only here: a link to what another has begun leads nowhere yet
             yield
         finally:
             # Whoever locked the file before it went meets us again when the folder is renamed into place.

@@ -82,8 +82,10 @@ class Reader:
         return text.lstrip() if self.reading == "lines" else _unix(text)
 
     def _characters(self, text: str) -> str:
-        if not isinstance(text, str):
-            raise ConfigError(f"{text!r:.40} was given where a text is wanted", hint="a text is one string")
+        if not isinstance(text, str):  # such as the None or NaN of a table's empty field
+            raise ConfigError(
+                f"a text is wanted, not {text!r:.40}", hint="decode bytes, and leave out what has no text"
+            )
         text = normalize(text)
         if not self.simplify:
             return text

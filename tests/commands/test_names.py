@@ -84,3 +84,33 @@ def test_an_empty_name_was_taken_for_the_current_folder(charlm, run_dir, place):
     Path("n.jsonl").write_text('{"hyps": []}\n', "utf-8")
     ended = charlm(*("" if word == "NAME" else word for word in place.split()), stdin="")
     assert ended.code in (1, 2) and "an empty name was given" in ended.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vocab t.txt -o NAME",
+        "ngram count t.txt -o NAME",
+        "train t.txt --model unigram --run NAME",
+        "run mix run run --tune t.txt --run NAME",
+        "run import model.arpa --run NAME",
+    ],
+)
+def test_no_folder_is_named_like_a_stream_or_lost_behind_a_dead_link(command, charlm, tmp_path):
+    (tmp_path / "dead").symlink_to("scratch/made")
+    for name, word in (("-", "names no folder"), ("dead", "is a link to scratch/made")):
+        charlm(*command.replace("NAME", name).split()).refused(word)
+    assert [path.name for path in tmp_path.iterdir()] == ["dead"]
+
+
+def test_a_report_is_not_named_like_stdout(charlm, shared_run):
+    lists = CORPORA / "homework.nbest.jsonl"
+    charlm("score", shared_run, lists, "--report", "-").refused("would mix the report", code=2)
+
+
+def test_the_remedy_fits_what_was_in_the_way(charlm, shared_run, tmp_path):
+    (tmp_path / "file").touch()
+    text = CORPORA / "everyday.zh.txt"
+    charlm("train", text, "--model", "unigram", "--run", "file/run").refused("is a file, not a folder", "another place")
+    charlm("vocab", text, "-o", "a" * 300).refused("File name too long", "a shorter name")
+    charlm("run", "import", shared_run, "--run", "run").refused("Is a directory", "name a file in this folder")

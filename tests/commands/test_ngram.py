@@ -488,7 +488,7 @@ BAD_COUNTING = {
     "no such text": (["no.txt"], ["no such file: no.txt"], 1),
     "an empty text": (["empty.txt"], ["empty"], 1),
     "a text that is none": (["binary.txt"], ["binary.txt:1"], 1),
-    "stdin": (["-"], ["several times"], 1),
+    "stdin": (["-"], ["counting", "several times"], 1),
     "order 0": (["poems.txt", "--order", "0"], ["--order must be from 1 to 20, not 0"], 2),
     "order 21": (["poems.txt", "--order", "21"], ["--order must be from 1 to 20, not 21"], 2),
     "memory that is none": (["poems.txt", "--memory", "1T"], ["--memory must be a number with K, M or G"], 2),

@@ -52,7 +52,9 @@ def test_bad_requests_are_refused(charlm, shared_run):
 def test_prompts_that_are_not_utf_8_are_refused_wherever_they_come_from(charlm, shared_run):
     bad = "你好\n再见".encode() + b"\xff\n"
     Path("bad.txt").write_bytes(bad)
-    charlm("sample", shared_run, "--prompt-file", "bad.txt").refused("bad.txt:2: byte 13 (0xff) is not utf-8")
+    refused = charlm("sample", shared_run, "--prompt-file", "bad.txt")
+    refused.refused("bad.txt:2: byte 13 (0xff) is not utf-8", "iconv -f")
+    assert "--encoding" not in refused.err  # which this command does not have
     charlm("sample", shared_run, "--prompt", "-", stdin=bad).refused("standard input:2: byte 13 (0xff) is not utf-8")
     charlm("sample", shared_run, "--prompt", b"\xff\xe4".decode("utf-8", "surrogateescape")).refused("is not UTF-8")
 
@@ -76,3 +78,8 @@ def test_prompts_in_another_encoding_got_the_hint_of_an_option_that_sample_has_n
 def test_an_unknown_space_was_told_as_nothing(charlm, shared_run):
     told = charlm("sample", shared_run, "--prompt", "☃\v☃", "--max-tokens", 1).err
     assert "\\u{b}" in told
+
+
+def test_a_prompt_file_named_like_stdin_is_stdin(charlm, shared_run):
+    drawn = charlm("sample", shared_run, "--prompt-file", "-", "--max-tokens", 3, stdin="他在\n他\n").out.splitlines()
+    assert [line[0] for line in drawn] == ["他", "他"]

@@ -250,3 +250,12 @@ def test_best_with_json_printed_no_json(charlm, shared_run):
 def test_a_report_that_cannot_be_written_was_told_after_all_was_scored(charlm, shared_run, place):
     ended = charlm("score", shared_run, LISTS, "--report", place, "--force")
     assert ended.code in (1, 2) and ended.out == "" and "--report" in ended.err and not Path("-").exists()
+
+
+def test_a_score_that_is_replaced_and_a_reference_of_another_name_are_told(charlm, shared_run):
+    lists = '{"reference": "做", "hyps": [{"text": "做", "scores": {"lm": -3}}, {"text": "作"}]}'
+    said = charlm("score", shared_run, "-", stdin=lists).err
+    assert "1 lists brought a scores.lm" in said and "what may be one (reference)" in said
+    lists = '{"ref": "做", "label": "x", "hyps": [{"text": "做", "scores": {"am": -3}}]}'
+    said = charlm("score", shared_run, "-", stdin=lists).err
+    assert "scores.lm" not in said and "may be one" not in said
