@@ -279,7 +279,7 @@ def test_empty_binary_and_wrongly_encoded_texts_are_refused_with_their_place(cha
 def test_an_existing_run_is_refused_and_untouched(charlm):
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("years of work", "utf-8")
-    charlm("train", EVERYDAY, *TINY, "--run", "mine").refused("exists already", "--resume mine")
+    charlm("train", EVERYDAY, *TINY, "--run", "mine").refused("exists already", "another --run")
     assert [p.name for p in Path("mine").iterdir()] == ["thesis.txt"]
 
 
@@ -332,8 +332,9 @@ def test_a_damaged_validation_text_is_not_called_empty(charlm, reading):
 
 def test_an_empty_name_for_a_run_is_not_the_current_folder(charlm, shared_run):
     Path("a.txt").write_text("你好\n再见\n", "utf-8")
-    charlm("train", "a.txt", "--run", "", *TINY).refused("--run is empty")
-    charlm("run", "mix", shared_run, shared_run, "--tune", "a.txt", "--run", "").refused("--run is empty")
+    charlm("train", "a.txt", "--run", "", *TINY).refused("an empty name", code=2)
+    charlm("train", "a.txt", "--run", ".", *TINY).refused("--run is empty or names the current folder")
+    charlm("run", "mix", shared_run, shared_run, "--tune", "a.txt", "--run", "").refused("an empty name", code=2)
     charlm("eval", "", "a.txt").refused("an empty name", code=2)
     assert [path.name for path in Path().iterdir()] == ["a.txt"]
 
