@@ -48,6 +48,12 @@ class RecurrentConfig:
     dropout: float = knob(
         0.3, "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).", panel="Network"
     )
+    sampled: float = knob(
+        0.0,
+        "Compare each step with this share of a vocabulary of 2,000 or more, drawn anew, besides its most frequent"
+        " eighth; in the last fifth of the budget with all of it. [default: all of it, always]",
+        panel="Network",
+    )
     learned_start: bool = knob(
         False,
         "Learn the state before the first token instead of starting from zeros.",
@@ -65,6 +71,8 @@ class RecurrentConfig:
             mistakes.append(f"--layers must be at most {LARGEST_DEPTH}, not {self.layers}")
         if not 0 <= self.dropout < 1:
             mistakes.append(f"--dropout must be at least 0 and below 1, not {self.dropout}")
+        if not 0 <= self.sampled < 1:
+            mistakes.append(f"--sampled must be at least 0 and below 1, not {self.sampled}")
         refuse(mistakes)
 
 

@@ -13,9 +13,10 @@ class LanguageModel(Protocol):
     "Everything read so far" is a State: a flat tuple of tensors, batch first, never changed in place.
     Keep one, copy one, pick rows from one. A text begins by reading `<EOS>`.
 
-    Two more methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats,
-    State)` where training minimises something else than minus `score`, and `trace(inputs, state) -> {name:
-    Tensor (B, T, L, H)}` for hidden states and gates.
+    More methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats, State)` where
+    training minimises something else than minus `score`, `at(share)` where it changes on the way (told before each step
+    how much of the budget is used up), and `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states
+    and gates.
     """
 
     vocab_size: int

@@ -8,8 +8,13 @@ and, for a gradient g arriving at log P, the gradient of logit v is g ([v = y] -
 over the logits, so they are computed by hand: in blocks that stay in the processor's cache, in the dtype of
 the matrix product, and overwriting the logits with their own gradient. Rows whose logits would be too many
 are scored in segments, whose logits are computed again on the way back instead of being kept.
+
+Where the vocabulary is large, a step of training may compare with a sample of the rarer tokens instead of with all of
+them (`Shortlist`): the sum over the others is then estimated, without bias. Figures are never made so.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -36,30 +41,35 @@ def _rows_per(numbers: int, width: int) -> int:
 class TargetLogProbs(torch.autograd.Function):
     """log P(target) for N hidden vectors.
 
-    hidden (N, E), weight (V, E), bias (V,), targets (N,)  ->  (N,) nats, in float32 or wider
+    hidden (N, E), weight (V, E), bias (V,), targets (N,), offsets (V,) or None  ->  (N,) nats, in float32 or wider
+
+    offsets  added to the logits of all tokens but a row's own target
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, offsets: Tensor | None
+    ) -> Tensor:
         dtype = _compute_dtype(hidden)
         with torch.autocast(hidden.device.type, enabled=False):
             h, w, b = hidden.to(dtype), weight.to(dtype), bias.to(dtype)
             rows = _rows_per(SEGMENT_NUMBERS, len(weight))
             log_probs, normalizers, logits = [], [], None
             for start in range(0, len(h), rows):
-                logits = torch.addmm(b, h[start : start + rows], w.t())
-                log_prob, normalizer = _score(logits, targets[start : start + rows])
+                part = slice(start, start + rows)
+                logits = _logits(h[part], w, b, targets[part], offsets)
+                log_prob, normalizer = _score(logits, targets[part])
                 log_probs.append(log_prob)
                 normalizers.append(normalizer)
-        ctx.save_for_backward(hidden, weight, bias, targets, torch.cat(normalizers))
+        ctx.save_for_backward(hidden, weight, bias, targets, torch.cat(normalizers), offsets)
         ctx.dtype = dtype
         ctx.logits = logits if len(h) <= rows and any(ctx.needs_input_grad) else None
         return torch.cat(log_probs)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        hidden, weight, bias, targets, normalizers = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        hidden, weight, bias, targets, normalizers, offsets = ctx.saved_tensors
         h, w, b = hidden.to(ctx.dtype), weight.to(ctx.dtype), bias.to(ctx.dtype)
         rows = _rows_per(SEGMENT_NUMBERS, len(weight))
         grad_hidden = torch.empty_like(h)
@@ -68,11 +78,19 @@ class TargetLogProbs(torch.autograd.Function):
         for start in range(0, len(h), rows):
             part = slice(start, start + rows)
             kept, ctx.logits = ctx.logits, None  # overwritten below, so good for one backward pass
-            logits = kept if kept is not None else torch.addmm(b, h[part], w.t())
+            logits = kept if kept is not None else _logits(h[part], w, b, targets[part], offsets)
             grad_bias += _to_gradient(logits, normalizers[part], targets[part], grad[part])
             torch.mm(logits, w, out=grad_hidden[part])
             grad_weight += logits.t() @ h[part]
-        return grad_hidden.to(hidden.dtype), grad_weight, grad_bias, None
+        return grad_hidden.to(hidden.dtype), grad_weight, grad_bias, None, None
+
+
+def _logits(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, offsets: Tensor | None) -> Tensor:
+    logits = torch.addmm(bias, hidden, weight.t())
+    if offsets is not None:
+        own = logits.gather(1, targets[:, None])
+        logits.add_(offsets.to(logits.dtype)).scatter_(1, targets[:, None], own)
+    return logits
 
 
 def _score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,5 +123,51 @@ def target_log_probs(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tens
 
     hidden (..., E), weight (V, E), bias (V,), targets (...)  ->  log_probs (...), nats
     """
-    flat: Tensor = TargetLogProbs.apply(hidden.reshape(-1, hidden.shape[-1]), weight, bias, targets.reshape(-1))  # type: ignore[no-untyped-call]
+    flat: Tensor = TargetLogProbs.apply(hidden.reshape(-1, hidden.shape[-1]), weight, bias, targets.reshape(-1), None)  # type: ignore[no-untyped-call]
     return flat.reshape(targets.shape)
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """Some of a vocabulary: its frequent tokens, a random share of the others, and what a batch must predict.
+
+        log P(y) ≈ s_y - log(exp s_y + Σ_frequent exp s_v + 1/q Σ_drawn exp s_v)      v ≠ y
+
+    where q is the share that is drawn: the estimate of the sum is without bias (importance sampling: Bengio & Senécal
+    2008; Jean et al. 2015, here with the frequent tokens always in, which leaves little to chance).
+
+    ids      (K,)  of the tokens
+    offsets  (K,)  logarithm of how many tokens each stands for; of targets that were not drawn, -infinity: they stand
+             for no other row
+    targets  what was asked for, as places among `ids`
+    """
+
+    ids: Tensor
+    offsets: Tensor
+    targets: Tensor
+
+    @classmethod
+    def draw(
+        cls, targets: Tensor, vocab_size: int, frequent: int, drawn: int, generator: torch.Generator | None
+    ) -> "Shortlist":
+        """A sample for some targets (...), from a vocabulary whose first `frequent` tokens are always in it."""
+        device, rest = targets.device, vocab_size - frequent
+        chosen = torch.randperm(rest, generator=generator, device=device)[:drawn] + frequent
+        ids = torch.cat([torch.arange(frequent, device=device), chosen])
+        place = torch.full((vocab_size,), -1, device=device)
+        place[ids] = torch.arange(len(ids), device=device)
+        asked = torch.unique(targets)
+        others = asked[place[asked] < 0]
+        place[others] = torch.arange(len(ids), len(ids) + len(others), device=device)
+        offsets = torch.zeros(len(ids) + len(others), device=device)
+        offsets[frequent : len(ids)] = math.log(rest / drawn)
+        offsets[len(ids) :] = -math.inf
+        return cls(torch.cat([ids, others]), offsets, place[targets])
+
+
+def sampled_log_probs(hidden: Tensor, weight: Tensor, bias: Tensor, shortlist: Shortlist) -> Tensor:
+    """`target_log_probs` of a shortlist's targets, estimated: hidden (..., E), weight (V, E), bias (V,)  ->  (...)"""
+    flat, targets = hidden.reshape(-1, hidden.shape[-1]), shortlist.targets.reshape(-1)
+    some = weight.index_select(0, shortlist.ids), bias.index_select(0, shortlist.ids)
+    found: Tensor = TargetLogProbs.apply(flat, *some, targets, shortlist.offsets)  # type: ignore[no-untyped-call]
+    return found.reshape(shortlist.targets.shape)

@@ -12,8 +12,12 @@ from torch import Tensor, nn
 from charlm.config.models import RecurrentConfig
 from charlm.models.cells import CELLS, Cell
 from charlm.models.dropout import LockedDropout
-from charlm.models.output import target_log_probs
+from charlm.models.output import Shortlist, sampled_log_probs, target_log_probs
 from charlm.shapes import Ids, LogProbs, State
+
+FREQUENT = 8  # the most frequent 1/8 of the vocabulary is in every sample
+SAMPLED_UNTIL = 0.8  # share of a training's budget
+SMALLEST_SAMPLED = 2000  # tokens of a vocabulary; of a smaller one the whole is cheap
 
 
 class Recurrent(nn.Module):
@@ -39,6 +43,7 @@ class Recurrent(nn.Module):
         # As rows of the output, vectors want to be short; as input, of unit size (Vaswani et al. 2017, §3.4).
         nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
         self.input_scale: float = config.embedding**0.5
+        self.samples = False
 
     @property
     def output_weight(self) -> Tensor:
@@ -86,9 +91,21 @@ class Recurrent(nn.Module):
         x, after = self.read(inputs, state)
         return target_log_probs(x, self.output_weight, self.bias, targets), after
 
+    def at(self, share: float) -> None:
+        """Training has used up this share of its budget: the last part of it compares with the whole vocabulary."""
+        self.samples = self.config.sampled > 0 and share < SAMPLED_UNTIL and self.vocab_size >= SMALLEST_SAMPLED
+
     def forward(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
-        """`score`, that of a subclass too: what wraps a module for several processes sees only its calls."""
-        return self.score(inputs, targets, state)
+        """`score`, that of a subclass too: what wraps a module for several processes sees only its calls.
+
+        In training, while `at` says so, it is estimated from a part of the vocabulary.
+        """
+        if not (self.training and self.samples):
+            return self.score(inputs, targets, state)
+        x, after = self.read(inputs, state)
+        sizes = self.vocab_size // FREQUENT, max(1, round(self.config.sampled * self.vocab_size))
+        shortlist = Shortlist.draw(targets, self.vocab_size, *sizes, self.dropout.generator)
+        return sampled_log_probs(x, self.output_weight, self.bias, shortlist), after
 
     def trace(self, inputs: Ids, state: State) -> dict[str, Tensor]:
         """The hidden vectors of every layer, {"hidden": (B, T, L, H)}, and the gates that its cells can name."""
