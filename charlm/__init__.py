@@ -79,19 +79,21 @@ def train(
     run: PathOrStr,
     *,
     valid: PathOrStr | Iterable[PathOrStr] = (),
+    more: PathOrStr | Iterable[PathOrStr] = (),
     model: str | None = None,
     preset: str | None = None,
     **knobs: Any,
 ) -> "Run":
     """Train on text files, keep the run in the directory `run`, and load it where it was trained.
 
+    more   other text of the kind, "FILE:WEIGHT", read besides at first
     knobs  as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
     """
-    from charlm.jobs.train import settle
+    from charlm.jobs.settle import settle
     from charlm.jobs.train import train as train_run
 
-    settled = settle(_names(texts), _names(valid), model=model, preset=preset, knobs=knobs)
+    settled = settle(_names(texts), _names(valid), more=_names(more), model=model, preset=preset, knobs=knobs)
     train_run(settled, Path(run))
     return load(run, settled.training.device)
 

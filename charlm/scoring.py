@@ -8,6 +8,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from charlm.text.reader import several
 from charlm.text.vocab import EOS, UNK
 
 LogProbArray = npt.NDArray[np.float64]
+Pieces: TypeAlias = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]  # what `map` is, and that of a pool
 OnTokens = Callable[[int], None]  # is told how many more tokens are done
 
 BATCH_TOKENS = 8192  # tokens of one forward pass
@@ -247,42 +250,54 @@ def details(
         yield encoded, score_of(encoded, log_probs), log_probs[encoded.controls :]
 
 
-def evaluate_corpus(model: LanguageModel, corpus: Corpus, *, carried: bool, stripes: int = 16) -> Score:
+def evaluate_corpus(
+    model: LanguageModel, corpus: Corpus, *, carried: bool, stripes: int = 16, shares: int = 1, run: Pieces = map
+) -> Score:
     """The Score of an encoded text, fast: what training measures itself by.
 
     A carried text is read under several heads at once, each warmed up by the `WARM_UP` tokens before its
     stripe; `evaluate` reads it under one.
+
+    shares  pieces that are measured one by one, or side by side where `run` is the map of a pool of threads
     """
-    nats = unknown_nats = 0.0
-
-    def add(ids: npt.NDArray[np.int64], log_probs: LogProbArray) -> None:
-        nonlocal nats, unknown_nats
-        nats -= float(log_probs[corpus.predicted(ids)].sum())
-        unknown_nats -= float(log_probs[ids == UNK].sum())
-
-    if carried:
-        for ids, log_probs in _striped(model, corpus, stripes):
-            add(ids, log_probs)
-    else:
-        numbers = iter(range(len(corpus)))
-        for log_probs in log_probs_of_lines(model, (corpus.document(number).tolist() for number in range(len(corpus)))):
-            add(corpus.document(next(numbers)), log_probs)
+    found = list(run(partial(_nats_of, model, corpus, carried, stripes, shares), range(shares)))
+    nats, unknown_nats = (sum(column) for column in zip(*found, strict=True))
     facts = corpus.facts
     return Score(nats, facts.tokens, facts.characters, facts.unknown, unknown_nats, facts.units)
 
 
+def _nats_of(
+    model: LanguageModel, corpus: Corpus, carried: bool, stripes: int, shares: int, share: int
+) -> tuple[float, float]:
+    """Nats of one of several shares of a corpus, and those of its unknown tokens."""
+    nats = unknown_nats = 0.0
+    if carried:
+        read = _striped(model, corpus, stripes, slice(share, None, shares))
+    else:
+        mine = range(share, len(corpus), shares)
+        scored = log_probs_of_lines(model, (corpus.document(number).tolist() for number in mine))
+        read = ((corpus.document(number), log_probs) for number, log_probs in zip(mine, scored, strict=True))
+    for ids, log_probs in read:
+        nats -= float(log_probs[corpus.predicted(ids)].sum())
+        unknown_nats -= float(log_probs[ids == UNK].sum())
+    return nats, unknown_nats
+
+
 def _striped(
-    model: LanguageModel, corpus: Corpus, stripes: int
+    model: LanguageModel, corpus: Corpus, stripes: int, mine: slice
 ) -> Iterator[tuple[npt.NDArray[np.int64], LogProbArray]]:
-    """Target ids and their log-probabilities (N,), window by window."""
+    """Target ids and their log-probabilities (N,) of some of the stripes, window by window."""
     tokens = len(corpus.ids)
     rows = max(1, min(stripes, tokens // (4 * WARM_UP)))
     length = -(-tokens // rows)
-    starts = np.arange(rows)[:, None] * length
-    state = model.initial_state(1)
-    if rows > 1:
-        _, warm = _read(model, _row_ids(corpus, starts[1:] + np.arange(-WARM_UP, 0)), model.initial_state(rows - 1))
-        state = tuple(torch.cat(leaves) for leaves in zip(state, warm, strict=True))
+    starts = (np.arange(rows) * length)[mine, None]
+    if not len(starts):
+        return
+    begun, state = int(starts[0, 0] == 0), model.initial_state(1)
+    if len(starts) > begun:
+        places = starts[begun:] + np.arange(-WARM_UP, 0)
+        _, warm = _read(model, _row_ids(corpus, places), model.initial_state(len(places)))
+        state = tuple(torch.cat(leaves[not begun :]) for leaves in zip(state, warm, strict=True))
     for begin in range(0, length, WINDOW):
         places = starts + np.arange(begin, min(begin + WINDOW, length))
         real = places < tokens  # the last stripe is a little shorter

@@ -18,7 +18,8 @@ from charlm.families import ngram as ngram_family
 from charlm.families import recurrent as recurrent_family
 from charlm.families import unigram as unigram_family
 from charlm.jobs import vocab as vocab_job
-from charlm.jobs.train import resume, settle, train
+from charlm.jobs.settle import settle
+from charlm.jobs.train import resume, train
 from charlm.runs.layout import RunConfig
 from charlm.runs.run import Run, load
 from charlm.sampling import sample
@@ -28,6 +29,7 @@ from charlm.text.corpus import encode
 from charlm.text.vocab import EOS, UNK, Vocab
 from charlm.tokenizers import TOKENIZERS
 from charlm.training.batches import Buckets, Stripes
+from charlm.training.devices import Machine
 from charlm.training.gradient import Texts, fit
 from charlm.training.journal import MemoryJournal
 
@@ -54,7 +56,7 @@ def trained(corpus, *, carried, journal=None, steps=60):
     knobs = TrainingConfig(batch_size=4, window=8, learning_rate=0.03, steps=steps, validations=2, seed=3)
     kept, texts, device = MemoryJournal() if journal is None else journal, Texts(corpus, corpus, carried), "cpu"
     outcome = fit(
-        model, texts, knobs, precision="float32", device=torch.device(device), journal=kept, report=lambda _: None
+        model, texts, knobs, machine=Machine(torch.device(device), "float32"), journal=kept, report=lambda _: None
     )
     return model.eval(), kept, outcome
 
@@ -106,7 +108,7 @@ def test_a_window_of_nothing_but_control_tokens_leaves_the_numbers_sound():
     texts = Texts(controlled, None, True)
     knobs = TrainingConfig(batch_size=2, window=2, steps=3)
     model, journal, told = recurrent(7, dtype=torch.float32), MemoryJournal(), []
-    fit(model, texts, knobs, precision="float32", device=torch.device("cpu"), journal=journal, report=told.append)
+    fit(model, texts, knobs, machine=Machine(torch.device("cpu"), "float32"), journal=journal, report=told.append)
     assert all(torch.isfinite(tensor).all() for tensor in journal.weights.values())
     assert not any(type(event).__name__ == "Notice" for event in told)
 
@@ -321,7 +323,9 @@ def test_a_vocabulary_with_control_tokens_serves_a_text_that_has_none(tmp_path, 
 
 def job(corpus, family) -> Job:
     texts, device = Texts(corpus, None, False), torch.device("cpu")
-    return Job(texts, CODEC.vocab, family, TrainingConfig(), "float32", device, MemoryJournal(), lambda _: None)
+    return Job(
+        texts, CODEC.vocab, family, TrainingConfig(), Machine(device, "float32"), MemoryJournal(), lambda _: None
+    )
 
 
 def test_a_unigram_counts_no_control_token(corpus):

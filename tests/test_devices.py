@@ -6,9 +6,10 @@ import sys
 import pytest
 import torch
 
+from charlm import memory
 from charlm.errors import ConfigError
 from charlm.training import devices
-from charlm.training.devices import autocast, choose_device, choose_precision
+from charlm.training.devices import autocast, choose_device, choose_precision, choose_workers
 
 CPU = torch.device("cpu")
 
@@ -82,6 +83,24 @@ def test_bf16_without_kernels_is_refused_with_a_sentence_and_auto_does_without()
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("--precision bf16 cannot be used on this cpu: ")
     assert "float32" in done.stdout.partition("|")[2]
+
+
+@pytest.mark.parametrize(
+    ("threads", "batch_size", "workers"), [(1, 64, 1), (2, 64, 2), (2, 16, 2), (2, 15, 1), (2, 1, 1), (16, 32, 4)]
+)
+def test_each_core_takes_rows_of_its_own_if_there_are_enough(monkeypatch, threads, batch_size, workers):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert choose_workers(batch_size, CPU) == workers
+    assert choose_workers(batch_size, torch.device("cuda")) == 1
+
+
+@pytest.mark.parametrize("missing", [OSError, AttributeError, TypeError])
+def test_an_allocator_that_takes_no_advice_is_left_as_it_is(monkeypatch, missing):
+    def refuse(_):
+        raise missing
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    memory.keep_freed()
 
 
 def test_looking_for_kernels_draws_no_random_numbers():

@@ -15,9 +15,10 @@ from charlm.models.recurrent import Recurrent
 from charlm.scoring import Score
 from charlm.training import gradient, learner
 from charlm.training.batches import Buckets, Stripes
-from charlm.training.devices import ALONE, Ranks
+from charlm.training.devices import Machine
 from charlm.training.gradient import Outcome, Texts, fit
 from charlm.training.journal import Measured, MemoryJournal, Notice, Progress
+from charlm.training.ranks import ALONE, Ranks
 
 TRAIN, VALID = corpus_of(sentences(40)), corpus_of(sentences(8, seed=1))
 READINGS = {"stripes": Texts(TRAIN, VALID, True), "buckets": Texts(TRAIN, VALID, False)}
@@ -82,7 +83,7 @@ class Ended:
         return [event.message for event in self.events if isinstance(event, Notice)]
 
 
-def train(texts, *, model=None, journal=None, stop_after=None, **knobs) -> Ended:
+def train(texts, *, model=None, journal=None, stop_after=None, workers=1, **knobs) -> Ended:
     """Train, or go on where the journal has a checkpoint."""
     model = network() if model is None else model
     journal = Watched() if journal is None else journal
@@ -92,8 +93,7 @@ def train(texts, *, model=None, journal=None, stop_after=None, **knobs) -> Ended
         model,
         texts,
         TrainingConfig(**{**KNOBS, **knobs}),
-        precision="float32",
-        device=torch.device("cpu"),
+        machine=Machine(torch.device("cpu"), "float32", workers),
         journal=journal,
         report=events.append,
     )
@@ -432,8 +432,8 @@ def averaging(monkeypatch):
     """Learners keep averages of their weights."""
     begin = learner.Learner.of
 
-    def of(model, config, device):
-        made = begin(model, config, device)
+    def of(model, config, device, workers, rank):
+        made = begin(model, config, device, workers, rank)
         made.others["averages"] = Averages(made.model)
         return made
 
@@ -480,6 +480,68 @@ def test_a_checkpoint_whose_values_are_of_another_kind_is_refused_by_name(texts,
         train(texts, model=network(), journal=journal, steps=7)
 
 
+# ── several threads ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_a_training_by_several_threads_goes_on_after_any_step_as_if_it_had_not_stopped(texts, workers):
+    whole = train(texts, workers=workers, **BUDGETS[0])
+    assert_same_training(train(texts, workers=workers, **BUDGETS[0]).journal, whole.journal)
+    for stop in (1, 5, 12):
+        first = train(texts, workers=workers, stop_after=stop, **BUDGETS[0])
+        second = train(texts, model=network(seed=8), workers=workers, journal=first.journal, **BUDGETS[0])
+        assert_same_training(second.journal, whole.journal)
+
+
+def test_a_training_by_samples_of_the_vocabulary_goes_on_as_if_it_had_not_stopped(texts, monkeypatch):
+    monkeypatch.setattr("charlm.models.recurrent.SMALLEST_SAMPLED", 12)
+
+    def begun():
+        return network(sampled=0.3)
+
+    whole = train(texts, model=begun(), workers=2, **BUDGETS[0])
+    exact = train(texts, model=network(), workers=2, **BUDGETS[0])
+    assert whole.journal.history[0].train_nats != exact.journal.history[0].train_nats
+    for stop in (1, 6, 11, 12):  # the last before and the first after the end of sampling among them
+        first = train(texts, model=begun(), workers=2, stop_after=stop, **BUDGETS[0])
+        second = train(texts, model=begun(), workers=2, journal=first.journal, **BUDGETS[0])
+        assert_same_training(second.journal, whole.journal)
+
+
+def test_several_threads_learn_what_one_learns(texts):
+    one = train(texts, model=network(dropout=0.0), steps=9, validations=3)
+    for workers in (2, 3, 50):  # 50: more than there are rows
+        some = train(texts, model=network(dropout=0.0), workers=workers, steps=9, validations=3)
+        for name, weight in one.journal.weights.items():
+            torch.testing.assert_close(some.journal.weights[name], weight, rtol=1e-4, atol=1e-5)
+        for mine, theirs in zip(some.journal.history, one.journal.history, strict=True):
+            assert mine.valid_nats == pytest.approx(theirs.valid_nats, rel=1e-5)
+
+
+def test_threads_draw_random_numbers_of_their_own(texts):
+    """With one generator for all, which thread drew first would decide."""
+    drawn = train(texts, workers=3, steps=2).journal.checkpoint.tensors
+    states = [drawn[name] for name in ("generator", "generator/1", "generator/2")]
+    assert not any(torch.equal(a, b) for a, b in itertools.combinations(states, 2))
+
+
+def test_a_checkpoint_of_another_number_of_threads_is_refused(texts):
+    for workers, others in ((2, 1), (1, 2), (2, 3)):
+        first = train(texts, workers=workers, stop_after=2, steps=4)
+        with pytest.raises(TrainingError, match=f"{workers} threads"):
+            train(texts, workers=others, journal=first.journal, steps=4)
+
+
+def test_a_training_leaves_torch_as_many_threads_as_it_had(texts, monkeypatch):
+    before = torch.get_num_threads()
+    train(texts, workers=2, steps=2)
+    assert torch.get_num_threads() == before
+    monkeypatch.setattr(gradient._Training, "step", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(texts, workers=2, steps=2)
+    assert torch.get_num_threads() == before
+
+
 # ── several processes ───────────────────────────────────────────────────────────────────────────
 
 
@@ -501,8 +563,8 @@ class Threads(Ranks):
 def first_gradient(texts, model, ranks) -> tuple[list[torch.Tensor], float]:
     events: list = []
     config = TrainingConfig(**{**KNOBS, "steps": 1, "clip": 1e9})
-    where = {"precision": "float32", "device": torch.device("cpu")}
-    fit(model, replace(texts, valid=None), config, **where, journal=Watched(), report=events.append, ranks=ranks)
+    machine = Machine(torch.device("cpu"), "float32", ranks=ranks)
+    fit(model, replace(texts, valid=None), config, machine=machine, journal=Watched(), report=events.append)
     (told,) = [event for event in events if isinstance(event, Progress)]
     return [parameter.grad for parameter in model.parameters()], told.loss
 
@@ -537,7 +599,8 @@ def test_while_it_learns_the_model_is_reached_through_its_wrapper_alone(texts, o
             return found
 
     class Wrapping(Ranks):
-        def wrap(self, module):
+        def wrap(self, module, *, partly=False):
+            assert not partly
             return Wrapper(module)
 
     class Guarded(Recurrent):
@@ -557,8 +620,9 @@ def test_while_it_learns_the_model_is_reached_through_its_wrapper_alone(texts, o
             return -log_probs, after
 
     model = (Own if own_loss else Guarded)(RecurrentConfig(layers=1, hidden=5, embedding=4, learned_start=True), 12)
-    where = {"precision": "float32", "device": torch.device("cpu"), "journal": Watched(), "report": lambda event: None}
-    fit(model, replace(texts, valid=None), TrainingConfig(**{**KNOBS, "steps": 3}), **where, ranks=Wrapping())
+    machine = Machine(torch.device("cpu"), "float32", ranks=Wrapping())
+    where = {"machine": machine, "journal": Watched(), "report": lambda event: None}
+    fit(model, replace(texts, valid=None), TrainingConfig(**{**KNOBS, "steps": 3}), **where)
     assert calls == (["loss", "score"] * 3 if own_loss else ["score"] * 3)
 
 

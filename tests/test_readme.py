@@ -56,7 +56,12 @@ def own_texts(tmp_path, monkeypatch) -> Path:
     """The texts that the README's `text` blocks name, a few lines of our own in each."""
     monkeypatch.chdir(tmp_path)
     lines = (ROOT / "corpora" / "everyday.zh.txt").read_text("utf-8").splitlines(keepends=True)
-    for name, few in (("poems", lines[:80]), ("more", lines[80:120]), ("valid", lines[120:140])):
+    for name, few in (
+        ("poems", lines[:80]),
+        ("more", lines[80:120]),
+        ("songs", lines[140:180]),
+        ("valid", lines[120:140]),
+    ):
         Path(f"{name}.txt").write_text("".join(few), "utf-8")
     shutil.copy(ROOT / "corpora" / "village.en.txt", "play.txt")
     lists = [{"id": "u1", "ref": "做作业", "hyps": [{"text": text, "scores": {"am": am, "asr": am}}

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 
 class Signals:
-    """Notes the first Ctrl-C or SIGTERM, so that the step can be finished; a second Ctrl-C stops at once."""
+    """Notes the first Ctrl-C or SIGTERM, so that the step can be finished; a second Ctrl-C stops at once.
 
-    def __init__(self) -> None:
+    alone  not started by torchrun, which passes on what the terminal has sent already
+    """
+
+    def __init__(self, alone: bool = True) -> None:
         self.received: int | None = None
+        self.alone = alone
 
     def __call__(self) -> int | None:
         return self.received
@@ -39,7 +43,7 @@ class Signals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
+        if self.received is not None and number == signal.SIGINT and self.alone:
             raise KeyboardInterrupt
         self.received = number
 
@@ -59,6 +63,14 @@ def train(
         list[str] | None,
         typer.Option(
             help="Validation text, repeatable. [default: 5 % of the documents, or half of a stream's last tenth]"
+        ),
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE:WEIGHT",
+            help="Other text of the kind, repeatable: so many steps of it for each step of TEXT at first, later fewer,"
+            " in the last fifth none. [default weight: 1]",
         ),
     ] = None,
     counts: Annotated[
@@ -96,15 +108,18 @@ def train(
 
     charlm train poems.txt --preset base --minutes 20 --run checkpoints/tang
     """
-    from charlm.jobs.train import how_to_begin_anew, settle
+    from charlm.jobs.settle import settle
+    from charlm.jobs.train import how_to_begin_anew
     from charlm.jobs.train import resume as resume_run
     from charlm.jobs.train import train as train_run
     from charlm.jobs.trial import estimate
     from charlm.jobs.watching import Watcher
     from charlm.runs.run import load as load_run
+    from charlm.training.ranks import started_by_torchrun
 
-    talk = Talk(quiet)
-    with Signals() as signals, talk:
+    rank, ranks, _ = started_by_torchrun()
+    talk = Talk(quiet or rank > 0)  # the first of several processes tells for all
+    with Signals(alone=ranks == 1) as signals, talk:
         watcher = Watcher(report=talk.training, note=talk.note, signal=signals)
         if resume is not None:
             path = resume
@@ -113,6 +128,7 @@ def train(
                 valid=valid,
                 counts=counts,
                 without=without,
+                more=more,
                 vocab=vocab,
                 init_from=init_from,
                 preset=preset,
@@ -133,6 +149,7 @@ def train(
                 valid or (),
                 counts=counts or (),
                 without=without or (),
+                more=more or (),
                 model=model,
                 preset=preset,
                 file=config,
@@ -150,6 +167,8 @@ def train(
                 command=shlex.join(["charlm", *sys.argv[1:]]),
                 watcher=watcher,
             )
+    if rank > 0:
+        raise typer.Exit(128 + outcome.signal if outcome.signal else 0)
     if outcome.signal is not None:
         raise Interrupted(outcome.signal, outcome.place.step, f"charlm train --resume {shlex.quote(str(path))}")
     _show_outcome(load_run(path), as_json)

@@ -16,12 +16,14 @@ from charlm.config.text import TextConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError
 
-FILES = {"texts", "valid", "counts", "without"}  # settings that name files
+FILES = {"texts", "valid", "counts", "without", "more"}  # settings that name files
 
 ANY_MODEL = {"seed", "device"}  # of the page of training, what every model may be given
 
 # All pages of knobs, for whoever must know whether a name is one.
 PAGES: tuple[type, ...] = (TextConfig, *(about.page for about in MODELS.values()), TrainingConfig)
+
+LARGEST_WEIGHT = 1000  # of other text: steps of it for each step of the text
 
 
 def refuse_unknown(knobs: Mapping[str, Any]) -> None:
@@ -91,3 +93,18 @@ def read_file(path: Path) -> dict[str, Any]:
     if not isinstance(settings.get("model", ""), str):
         raise problem(f"{path}: model = {settings['model']!r}: expected a name")
     return settings
+
+
+def weighed(given: str) -> tuple[str, float]:
+    """FILE:WEIGHT as its two parts; 1 where no weight is given. Raises ConfigError for an impossible one."""
+    name, colon, number = given.rpartition(":")
+    try:
+        weight = float(number) if colon else 1.0
+    except ValueError:  # the name has a colon of its own
+        return given, 1.0
+    if not 0 < weight <= LARGEST_WEIGHT:
+        raise ConfigError(
+            f"--more {given}: a weight must be above 0 and at most {LARGEST_WEIGHT}, not {weight:g}",
+            hint="how many steps of it are read for each step of TEXT at the beginning, for example song.txt:2",
+        )
+    return (name if colon else given), weight

@@ -38,7 +38,9 @@ class TrainingConfig:
     beta2: float = knob(0.99, "Memory of AdamW for squared gradients.", panel="Optimizer")
     clip: float = knob(1.0, "Longest gradient; longer ones are scaled down to it.", panel="Optimizer")
     validations: int | None = knob(
-        None, "How often the validation text is measured. [default: each epoch, else 8 times]", panel="Budget"
+        None,
+        "How often the validation text is measured. [default: each epoch; else 8 times, fewer where it is slow]",
+        panel="Budget",
     )
     patience: int | None = knob(
         None, "Stop after this many validations in a row without a new best. [default: never]", panel="Budget"
@@ -90,6 +92,13 @@ PRESETS: Choices[Mapping[str, Any]] = Choices(
     {
         "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "window": 32},
         "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.1},
-        "base": {"hidden": 512, "embedding": 384, "layers": 2, "dropout": 0.1},
+        "base": {
+            "hidden": 512,
+            "embedding": 384,
+            "layers": 2,
+            "dropout": 0.1,
+            "batch_size": 16,
+            "sampled": 0.15,
+        },
     },
 )

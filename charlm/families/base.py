@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from charlm.config.training import Precision, TrainingConfig
+from charlm.config.training import TrainingConfig
 from charlm.errors import RunError
 from charlm.models.base import LanguageModel
 from charlm.ngrams.counts import Counts
 from charlm.text.decoding import Note
 from charlm.text.vocab import Vocab
+from charlm.training.devices import Machine
 from charlm.training.gradient import Outcome, Texts
 from charlm.training.journal import Journal, OnEvent
 from charlm.training.trial import Estimate
@@ -34,8 +34,7 @@ class Job:
     vocab: Vocab
     family: Any
     training: TrainingConfig
-    precision: Precision
-    device: torch.device
+    machine: Machine
     journal: Journal
     report: OnEvent
     counts: Counts | None = None  # n-grams counted before, instead of a text

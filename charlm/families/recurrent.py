@@ -48,8 +48,7 @@ def fit(model: Recurrent, job: Job) -> Outcome:
         model,
         job.texts,
         job.training,
-        precision=job.precision,
-        device=job.device,
+        machine=job.machine,
         journal=job.journal,
         report=job.report,
     )
@@ -107,7 +106,7 @@ def init_from(model: Recurrent, vocab: Vocab, other: LanguageModel, theirs: Voca
 
 def try_out(model: Recurrent, job: Job) -> Estimate:
     """What training this network would take."""
-    return trial.estimate(model, job.texts, job.training, precision=job.precision, device=job.device)
+    return trial.estimate(model, job.texts, job.training, job.machine)
 
 
 FAMILY = Family(fresh=fresh, load=load, fit=fit, init_from=init_from, trial=try_out)

@@ -2,6 +2,7 @@
 
 watching  who is told
 prepare   texts to codec and corpora
+settle    options to every knob of a run
 train     texts to a run; trial: what that would take
 vocab     texts to a vocabulary
 count     texts to n-gram counts

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from charlm.config.settings import weighed
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
 from charlm.ngrams.counts import Counts
@@ -118,13 +120,32 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     where = (
         "one half of the stream's last tenth" if config.text.reading == "stream" else "5 % of the documents, by hash"
     )
+    more = tuple(_other(each, config, codec) for each in config.more)
+    if more:
+        known = Overlap(valid_documents() if config.text.reading == "lines" else ())
+        for each in config.more:
+            for _ in known.watch(text.documents([weighed(each)[0]], config.text, note=note)):
+                pass
+        if known.count:
+            note(f"{known.count:,} validation documents also stand in what --more names: figures will flatter")
+        facts["more"] = [
+            {"from": weighed(each)[0], "weight": weight, "key": read.sha256, **asdict(read.facts)}
+            for each, (read, weight) in zip(config.more, more, strict=True)
+        ]
     facts |= {
         "corpus": {"key": train.sha256, **asdict(train.facts)},
         "valid": {"from": where if split else "its own file", **asdict(valid.facts)} if valid else None,
         "overlap": overlap.count if not split else 0,
         "vocab_size": len(codec.vocab),
     }
-    return Prepared(codec, Texts(train, valid, config.text.carries), facts)
+    return Prepared(codec, Texts(train, valid, config.text.carries, more), facts)
+
+
+def _other(given: str, config: RunConfig, codec: Codec) -> tuple[Corpus, float]:
+    """Other text, in the vocabulary of the text that is learned, and its weight."""
+    name, weight = weighed(given)
+    documents = partial(text.documents, [name], config.text)
+    return encoded(plain_files([name]), config.text, codec, "whole", documents), weight
 
 
 def empty_valid(config: RunConfig) -> TextError:

@@ -1,4 +1,4 @@
-"""What a training would take on this machine, before it is begun: `charlm train --dry-run`."""
+"""What a training would take on this machine_for, before it is begun: `charlm train --dry-run`."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ from charlm.config.models import MODELS
 from charlm.errors import ConfigError
 from charlm.families import FAMILIES
 from charlm.jobs.prepare import prepare
-from charlm.jobs.train import NOT_TRAINED, job_of, machine
+from charlm.jobs.settle import NOT_TRAINED
+from charlm.jobs.train import job_of, machine_for
 from charlm.jobs.watching import UNWATCHED, Watcher
 from charlm.runs.layout import RunConfig
 from charlm.training.journal import MemoryJournal
@@ -29,5 +30,5 @@ def estimate(config: RunConfig, *, vocab_folder: Path | None = None, watcher: Wa
         )
     prepared = prepare(config, vocab_folder, watcher.note)
     model = family.fresh(config.family, prepared.codec.vocab, config.training.seed)
-    device, precision = machine(config.training, model)
-    return family.trial(model, job_of(config, prepared, MemoryJournal(), device, precision, watcher.report))
+    machine = machine_for(config.training, model)
+    return family.trial(model, job_of(config, prepared, MemoryJournal(), machine, watcher.report))

@@ -45,9 +45,11 @@ FACTS = {
     "command": str,
     "device": str,
     "precision": str,
+    "workers?": int,
     "parameters": int,
     "corpus": {"key": str, **_TEXT},
     "valid": ({"from": str, **_TEXT}, type(None)),
+    "more?": [{"from": str, "weight": float, "key": str, **_TEXT}],
     "vocab_size": int,
     "ended": (str, type(None)),
     "seconds?": _NUMBER,
@@ -55,7 +57,7 @@ FACTS = {
     "members?": [{"name": str, "model": str, "hashes": {"*": str}}],
     "tuned?": {"weights": {"*": float}},
 }
-CONFIG = {"model": str, "texts": [str], "valid": [str], "counts?": [str], "without?": [str]}
+CONFIG = {"model": str, "texts": [str], "valid": [str], "counts?": [str], "without?": [str], "more?": [str]}
 FIGURES = {"step": int, "epoch": float, "valid_nats?": _NUMBER, "valid_bits_per_char?": _NUMBER}
 ENTRY = jsonfiles.shape_of(Measured)
 LARGEST_FIGURE = 1e300  # of a history; beyond it no axis can be drawn
@@ -66,6 +68,7 @@ class RunConfig:
     """Every knob of a run.
 
     texts, valid  the files as they were named
+    more          other text of the kind, FILE:WEIGHT
     counts        folders of n-gram counts that were learned from instead; `without` of ones that were taken away
     model         a name of MODELS; `family` is its page of knobs
     """
@@ -78,6 +81,7 @@ class RunConfig:
     training: TrainingConfig
     counts: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Tables that `charlm train --config` understands."""
@@ -87,6 +91,7 @@ class RunConfig:
             "texts": list(self.texts),
             "valid": list(self.valid),
             **({"counts": list(self.counts), "without": list(self.without)} if self.counts else {}),
+            **({"more": list(self.more)} if self.more else {}),
             "text": asdict(self.text),
             self.model: asdict(self.family),
             "training": asdict(self.training),
@@ -105,6 +110,7 @@ class RunConfig:
             training=build(TrainingConfig, content["training"]),
             counts=tuple(content.get("counts", ())),
             without=tuple(content.get("without", ())),
+            more=tuple(content.get("more", ())),
         )
 
 

@@ -1,9 +1,12 @@
 """STEPS: how a model learns by gradient, and how the weights of a mixture are found.
 
 batches    a corpus as steps of training
+feeding    which text the next step reads
 schedules  how far a training is, and the learning rate there
 journal    what a training tells, and what it asks to be kept
+ranks      several processes that train together
 devices    where and how precisely it computes
+crew       several threads that take a step together
 learner    a model, its optimizer and its random numbers
 gradient   the loop
 trial      a few steps, extrapolated

@@ -41,6 +41,11 @@ class Batch:
         """How many targets count."""
         return self.targets.numel() if self.mask is None else int(self.mask.sum())
 
+    def rows(self, which: slice) -> "Batch":
+        """Some of its rows."""
+        mask = None if self.mask is None else self.mask[which]
+        return Batch(self.inputs[which], self.targets[which], mask, self.fresh, self.done)
+
 
 def _generator(*numbers: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(numbers)))

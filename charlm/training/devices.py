@@ -1,4 +1,4 @@
-"""Which device and which precision a training or an evaluation uses."""
+"""What a training or an evaluation runs on: the device, the precision, the threads."""
 
 import time
 from contextlib import AbstractContextManager
@@ -9,29 +9,27 @@ from torch import nn
 
 from charlm.config.training import Precision
 from charlm.errors import ConfigError
+from charlm.training.ranks import ALONE, Ranks
+
+FEWEST_ROWS = 8  # of a thread that takes rows of its own: with less, its products would be too small
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """One process's place among those that train together; this one trains alone, and everything is the identity.
+class Machine:
+    """What a training runs on.
 
-    Whoever trains in several gives `wrap` a module whose calls average the gradient over the ranks, and `total` a sum
-    over them.
+    workers  threads that share the rows of a step (`crew.py`)
     """
 
-    rank: int = 0
-    ranks: int = 1
-
-    def wrap(self, module: nn.Module) -> nn.Module:
-        """What is called in place of `module`; nothing else of a model is, while it learns."""
-        return module
-
-    def total(self, number: float) -> float:
-        """The sum of `number` over all ranks."""
-        return number
+    device: torch.device
+    precision: Precision
+    workers: int = 1
+    ranks: Ranks = ALONE
 
 
-ALONE = Ranks()
+def choose_workers(batch_size: int, device: torch.device) -> int:
+    """How many threads share a step: one for each core that torch may use, as long as each has rows enough."""
+    return max(1, min(torch.get_num_threads(), batch_size // FEWEST_ROWS)) if device.type == "cpu" else 1
 
 
 def choose_device(name: str) -> torch.device:

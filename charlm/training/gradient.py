@@ -8,6 +8,7 @@ the text are all part of a checkpoint.
 
 import math
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
@@ -15,16 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from charlm import jsonfiles
-from charlm.config.training import Precision, TrainingConfig
+from charlm.config.training import TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models.base import LanguageModel, detach
-from charlm.scoring import Score, evaluate_corpus
+from charlm.scoring import Pieces, Score, evaluate_corpus
 from charlm.shapes import State
 from charlm.text.corpus import Corpus
 from charlm.training.batches import Batch, Buckets, Stripes
-from charlm.training.devices import ALONE, Ranks, autocast
+from charlm.training.crew import Crew
+from charlm.training.devices import Machine, autocast
+from charlm.training.feeding import Feed, Steps, Where
 from charlm.training.journal import Checkpoint, Journal, Measured, Notice, OnEvent, Progress
-from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken
+from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken, own_tensors
 from charlm.training.schedules import Budget, Place, learning_rate
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
@@ -35,25 +38,34 @@ FACTS = {
     "place": jsonfiles.shape_of(Place),
     "measured_at": jsonfiles.shape_of(Place),
     "order": {"*": int},
+    "feed?": [jsonfiles.shape_of(Where)],
     "parts?": {"*": str},
     "best": (jsonfiles.shape_of(Measured), type(None)),
     **dict.fromkeys(COUNTS, int),
     **dict.fromkeys(NUMBERS, float),
 }
+MEASURING = 0.05  # of a budget of minutes is spent on validations, unless their number was given
 NEEDS_LESS = "try a smaller --batch-size or --window, or a smaller model"
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What is learned and what is measured. carried: the state goes on from document to document."""
+    """What is learned and what is measured.
+
+    carried  the state goes on from document to document
+    more     other text of the kind, each with its weight (`feeding.py`)
+    """
 
     train: Corpus
     valid: Corpus | None
     carried: bool
+    more: tuple[tuple[Corpus, float], ...] = ()
 
-    def measure(self, model: LanguageModel) -> Score | None:
-        """The Score of the validation text, None where there is none."""
-        return None if self.valid is None else evaluate_corpus(model, self.valid, carried=self.carried)
+    def measure(self, model: LanguageModel, shares: int = 1, run: Pieces = map) -> Score | None:
+        """The Score of the validation text, None where there is none; `shares` and `run` as for `evaluate_corpus`."""
+        if self.valid is None:
+            return None
+        return evaluate_corpus(model, self.valid, carried=self.carried, shares=shares, run=run)
 
 
 @dataclass(frozen=True)
@@ -74,11 +86,9 @@ def fit(
     texts: Texts,
     config: TrainingConfig,
     *,
-    precision: Precision,
-    device: torch.device,
+    machine: Machine,
     journal: Journal,
     report: OnEvent,
-    ranks: Ranks = ALONE,
 ) -> Outcome:
     """Train `model`, a LanguageModel and an `nn.Module`, until its budget is used up or a signal comes.
 
@@ -86,11 +96,10 @@ def fit(
     the last ones where there is none, are kept in the journal.
     Raises TrainingError where the text is too short, memory runs out, or the numbers stay non-finite.
     """
-    training = _Training(
-        model, texts, config, precision=precision, device=device, journal=journal, report=report, ranks=ranks
-    )
+    training = _Training(model, texts, config, machine=machine, journal=journal, report=report)
     try:
-        return training.run()
+        with training.crew:
+            return training.run()
     except _NotFinite as error:
         raise TrainingError(str(error), hint="the starting weights are damaged; begin anew") from error
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -118,20 +127,19 @@ class _Training:
         texts: Texts,
         config: TrainingConfig,
         *,
-        precision: Precision,
-        device: torch.device,
+        machine: Machine,
         journal: Journal,
         report: OnEvent,
-        ranks: Ranks,
     ) -> None:
-        self.learner = Learner.of(model, config, device)
-        self.model, self.device, self.precision = self.learner.model, device, precision
+        self.learner = Learner.of(model, config, machine.device, machine.workers, machine.ranks.rank)
+        self.model, self.device, self.precision = self.learner.model, machine.device, machine.precision
         self.texts, self.config, self.journal, self.report = texts, config, journal, report
-        self.ranks, self.surprise = ranks, ranks.wrap(Surprise(self.model))
-        source = Stripes if texts.carried else Buckets
-        self.source = source(
-            texts.train, config.batch_size, config.window, config.seed, rank=ranks.rank, ranks=ranks.ranks
-        )
+        self.ranks = ranks = machine.ranks
+        # A start that is learned takes no part in windows that go on from the one before.
+        partly = ranks.ranks > 1 and any(leaf.requires_grad for leaf in cast(LanguageModel, model).initial_state(1))
+        surprises = [ranks.wrap(Surprise(replica), partly=partly) for replica in self.learner.replicas]
+        self.crew = Crew(surprises, list(self.model.parameters()), self.read)
+        self.feed = Feed(self.source(texts.train), [(self.source(corpus), weight) for corpus, weight in texts.more])
         # What decides which batch comes next: a checkpoint's place means nothing without it.
         self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
         self.budget = Budget.of(config)
@@ -145,13 +153,19 @@ class _Training:
         self.measured_at = Place()
         self.reserve = 0.0  # seconds that the last validation took
 
+    def source(self, corpus: Corpus) -> Steps:
+        """A corpus as steps, of which this rank takes its share."""
+        kind = Stripes if self.texts.carried else Buckets
+        knobs, ranks = self.config, self.ranks
+        return kind(corpus, knobs.batch_size, knobs.window, knobs.seed, rank=ranks.rank, ranks=ranks.ranks)
+
     # ── the course of a training ────────────────────────────────────────────────────────────────
 
     def run(self) -> Outcome:
         if not self.restore():
             self.save()  # from now on there is something to return to
-        self.clock = time.monotonic() - self.place.seconds
-        self.saved_at = time.monotonic()
+        self.begun = time.monotonic() - self.place.seconds
+        self.saved_at = self.place.seconds
         signal = None
         while signal is None and not self.is_over:
             try:
@@ -169,17 +183,17 @@ class _Training:
         """Go through the rest of one epoch; a signal, if one asks to stop."""
         self.model.train()
         steps = 0
-        for batch in self.source.batches(self.place.epoch, skip=self.place.in_epoch):
-            self.step(batch)
+        for of_text, batch in self.feed.batches(self.place.epoch, self.place.in_epoch, lambda: self.share):
+            self.step(batch, of_text)
             steps += 1
-            if (signal := self.journal.stop_signal()) is not None:
+            if signal := round(self.ranks.largest(self.journal.stop_signal() or 0)):
                 self.save()
                 return signal
             if self.validation_due():
                 self.validate()
                 if self.is_over:
                     return None
-            elif time.monotonic() - self.saved_at > self.config.save_minutes * 60:
+            elif self.place.seconds - self.saved_at > self.config.save_minutes * 60:
                 self.save()
         if not steps and not self.place.in_epoch:
             raise TrainingError("the text gives not even one step", hint="give more text, or a smaller --batch-size")
@@ -198,22 +212,21 @@ class _Training:
 
     # ── one step ────────────────────────────────────────────────────────────────────────────────
 
-    def step(self, batch: Batch) -> None:
-        """Read one window, and move the weights if the numbers are sound."""
+    def step(self, batch: Batch, of_text: bool) -> None:
+        """Read one window, of the text itself or of other text, and move the weights if the numbers are sound."""
         started = time.monotonic()
         self.rate = learning_rate(self.share, self.config) * 0.5**self.rollbacks
         for group in self.learner.optimizer.param_groups:
             group["lr"] = self.rate
         self.learner.optimizer.zero_grad(set_to_none=True)
+        self.learner.at(self.share)
         before = None if batch.fresh else self.learner.state
         tokens = round(self.ranks.total(batch.tokens))
         share = max(tokens, 1)  # a window of control tokens alone has no target that counts
-        with autocast(self.precision, self.device):
-            nats, after = self.nats(batch, before)
         # Wrappers average the gradient over the ranks; what is meant is the sum, for each token of all.
-        (nats * self.ranks.ranks / share).backward()  # type: ignore[no-untyped-call]
+        nats, after = self.crew.learn(batch, before, self.ranks.ranks / share)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        loss, self.norm = self.ranks.total(float(nats.detach())) / share, float(norm)
+        loss, self.norm = self.ranks.total(nats) / share, float(norm)
         if math.isfinite(loss) and math.isfinite(self.norm):
             self.learner.step()
             self.learner.state, self.skips = detach(after), 0
@@ -226,16 +239,21 @@ class _Training:
             if self.skips > SKIPS:
                 raise _NotFinite(cause)
             self.report(Notice(f"{cause}: step left out ({self.skips} of at most {SKIPS} in a row)"))
-        now = time.monotonic()
-        self.sum_seconds += now - started
-        place = self.place
-        self.place = Place(place.step + 1, place.epoch, place.in_epoch + 1, batch.done, now - self.clock)
+        self.sum_seconds += time.monotonic() - started
+        self.place = replace(self.place, step=self.place.step + 1, seconds=self.seconds())
+        if of_text:
+            self.place = replace(self.place, in_epoch=self.place.in_epoch + 1, done=batch.done)
         self.tell(loss)
 
-    def nats(self, batch: Batch, state: State | None) -> tuple[Tensor, State]:
+    def seconds(self) -> float:
+        """Time spent so far, as the first rank's clock tells it to all: budgets of minutes and savings hang on it."""
+        return self.ranks.of_first(lambda: time.monotonic() - self.begun)
+
+    def read(self, surprise: nn.Module, batch: Batch, state: State | None) -> tuple[Tensor, State]:
         """Total surprise of the batch's targets that count, and the state after it."""
         inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
-        nats, after = self.surprise(inputs, targets, state)
+        with autocast(self.precision, self.device):
+            nats, after = surprise(inputs, targets, state)
         if batch.mask is not None:
             nats = nats.masked_fill(~batch.mask.to(self.device), 0.0)
         return nats.sum(), after
@@ -251,6 +269,8 @@ class _Training:
     def validation_due(self) -> bool:
         """Whether the budget has passed one more of its equal parts since the last validation."""
         times = self.config.validations or (math.ceil(self.budget.amount) if self.budget.unit == "epochs" else 8)
+        if self.config.validations is None and self.budget.unit == "minutes" and self.reserve:
+            times = max(1, min(times, math.floor(MEASURING * self.budget.amount * 60 / self.reserve)))
 
         def parts(place: Place) -> int:
             return math.floor(self.budget.share(place, self.reserve) * times + 1e-9)
@@ -273,13 +293,14 @@ class _Training:
     def validate(self) -> None:
         """Measure, keep the weights if they are the best so far, record, save."""
         measured = self.measured()
-        started = time.monotonic()
+        started = self.seconds()
         self.model.eval()
-        with autocast(self.precision, self.device):
-            score = self.texts.measure(cast(LanguageModel, self.model))
+        score = self.texts.measure(
+            cast(LanguageModel, self.model), len(self.learner.replicas) * self.ranks.ranks, self.side_by_side
+        )
         self.model.train()
         if score is not None:
-            self.reserve = time.monotonic() - started
+            self.reserve = self.seconds() - started
             nats = score.nats / score.tokens
             if not math.isfinite(nats):
                 raise _NotFinite(f"the validation loss is not finite at step {self.place.step}")
@@ -291,10 +312,21 @@ class _Training:
         if measured.is_best:
             self.keep(measured)
         self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0
-        self.place = self.measured_at = replace(self.place, seconds=time.monotonic() - self.clock)
+        self.place = self.measured_at = replace(self.place, seconds=self.seconds())
         self.journal.record(measured)
         self.save()
         self.report(measured)
+
+    def side_by_side(self, task: Callable[[int], Any], numbers: Iterable[int]) -> Iterable[Any]:
+        """`map`, by the threads of the crew and by all ranks, in the precision of the training."""
+
+        def at_precision(number: int) -> Any:
+            with autocast(self.precision, self.device):
+                return task(number)
+
+        numbers, mine = list(numbers), slice(self.ranks.rank, None, self.ranks.ranks)
+        parts = self.ranks.gather(list(self.crew.map(at_precision, numbers[mine])))
+        return [parts[index % self.ranks.ranks][index // self.ranks.ranks] for index in range(len(numbers))]
 
     # ── keeping and going back ──────────────────────────────────────────────────────────────────
 
@@ -316,16 +348,20 @@ class _Training:
             "place": asdict(self.place),
             "measured_at": asdict(self.measured_at),
             "order": self.order,
+            "feed": self.feed.where(),
             "parts": self.learner.kinds(),
             "best": asdict(self.best) if self.best else None,
             **{name: getattr(self, name) for name in COUNTS + NUMBERS},
         }
-        self.journal.save(Checkpoint(self.learner.tensors(), facts))
-        self.saved_at = time.monotonic()
+        mine = self.learner.tensors()
+        others = self.ranks.gather({name: mine[name] for name in self.learner.own(mine)})[1:]
+        own = {f"ranks/{rank}/{name}": held for rank, each in enumerate(others, 1) for name, held in each.items()}
+        self.journal.save(Checkpoint(mine | own, facts))
+        self.saved_at = self.place.seconds
 
     def restore(self) -> bool:
         """Take up the journal's checkpoint; False where there is none, TrainingError where it does not fit."""
-        checkpoint = self.journal.restore()
+        checkpoint = self.ranks.of_first(self.journal.restore)
         if checkpoint is None:
             return False
         try:
@@ -342,9 +378,11 @@ class _Training:
             raise ValueError(wrong)
         if checkpoint.facts["order"] != self.order:
             raise ValueError(f"it reads the text by {checkpoint.facts['order']}, not by {self.order}")
-        if not self.learner.take_up(checkpoint.tensors, checkpoint.facts.get("parts", FIRST_KINDS)):
+        tensors = own_tensors(checkpoint.tensors, self.ranks)
+        if not self.learner.take_up(tensors, checkpoint.facts.get("parts", FIRST_KINDS)):
             self.report(Notice("another kind of device than before: dropout draws new random numbers"))
         facts = checkpoint.facts
+        self.feed.go_to(facts.get("feed", []))
         self.place, self.measured_at = Place(**facts["place"]), Place(**facts["measured_at"])
         self.best = Measured(**facts["best"]) if facts["best"] else None
         for name in COUNTS + NUMBERS:
@@ -352,7 +390,7 @@ class _Training:
 
     def roll_back(self, cause: str) -> None:
         """Return to the last checkpoint with half the learning rate, a few times; then give up."""
-        rollbacks, seconds = self.rollbacks + 1, time.monotonic() - self.clock
+        rollbacks, seconds = self.rollbacks + 1, self.seconds()
         if rollbacks > ROLLBACKS:
             raise TrainingError(
                 f"{cause}, and {ROLLBACKS} returns to the last good state with half the learning rate did not help",

@@ -120,3 +120,22 @@ class MemoryJournal:
 
     def stop_signal(self) -> int | None:
         return self.signal
+
+
+@dataclass(frozen=True)
+class Listening:
+    """The Journal of a rank that keeps nothing, since the first one does; it only hears who asks to stop."""
+
+    stop_signal: Callable[[], int | None]
+
+    def restore(self) -> Checkpoint | None:
+        return None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Not here."""
+
+    def keep(self, weights: Weights, measured: Measured) -> None:
+        """Not here."""
+
+    def record(self, measured: Measured) -> None:
+        """Not here."""

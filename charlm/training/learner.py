@@ -4,7 +4,8 @@ What a training keeps beside its weights is a part with a name, such as the opti
 checkpoint names each part with its kind, and its tensors stand there under that name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -15,6 +16,7 @@ from charlm.config.training import TrainingConfig
 from charlm.models.base import LanguageModel
 from charlm.models.dropout import give_generator
 from charlm.shapes import Ids, State
+from charlm.training.ranks import Ranks
 
 
 class Part(Protocol):
@@ -59,6 +61,7 @@ class Optimizing:
         self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
 
+SEEDS = 1_000_003  # between the seeds of two replicas
 FIRST_KINDS = {"optimizer": "AdamW"}  # the parts of checkpoints that do not name them yet
 
 
@@ -66,13 +69,16 @@ FIRST_KINDS = {"optimizer": "AdamW"}  # the parts of checkpoints that do not nam
 class Learner:
     """Everything of a training that is made of tensors.
 
-    state   after the last window; None before the first
-    others  parts beside the optimizer, in the order in which they follow its step
+    replicas    the model, and copies that share its weights: one for each thread that takes a step's rows
+    generators  random numbers of each replica
+    state       after the last window; None before the first
+    others      parts beside the optimizer, in the order in which they follow its step
     """
 
     model: nn.Module
+    replicas: list[nn.Module]
     optimizer: torch.optim.Optimizer
-    generator: torch.Generator
+    generators: list[torch.Generator]
     device: torch.device
     state: State | None = None
     others: dict[str, Part] = field(default_factory=dict)
@@ -86,30 +92,46 @@ class Learner:
         """What a checkpoint says of the parts."""
         return {name: part.kind for name, part in self.parts.items()}
 
+    def at(self, share: float) -> None:
+        """Tell a model that wants to know how much of the budget is used up."""
+        for replica in self.replicas:
+            if (at := getattr(replica, "at", None)) is not None:
+                at(share)
+
     def step(self) -> None:
         """Move the weights by their gradient; every part follows."""
         for part in self.parts.values():
             part.step()
 
     @classmethod
-    def of(cls, model: nn.Module, config: TrainingConfig, device: torch.device) -> "Learner":
-        """A learner at its beginning, on `device`."""
+    def of(
+        cls, model: nn.Module, config: TrainingConfig, device: torch.device, workers: int = 1, rank: int = 0
+    ) -> "Learner":
+        """A learner at its beginning, on `device`, whose steps are taken by some threads together."""
         model = model.to(device)
-        generator = torch.Generator(device).manual_seed(config.seed)
-        give_generator(model, generator)
-        return cls(model, make_optimizer(model, config, device), generator, device)
+        replicas = share_weights(model, workers)
+        seeds = (config.seed + (rank * workers + number) * SEEDS for number in range(workers))
+        generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        for replica, generator in zip(replicas, generators, strict=True):
+            give_generator(replica, generator)
+        return cls(model, replicas, make_optimizer(model, config, device), generators, device)
 
     def weights(self) -> dict[str, Tensor]:
         """Copies of the weights, on the CPU."""
         return {name: _copy(tensor) for name, tensor in self.model.state_dict().items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Copies of everything, on the CPU: weights/NAME, PART/…, state/INDEX, generator."""
+        """Copies of everything, on the CPU: weights/NAME, PART/…, state/INDEX, generator, generator/1, …"""
         tensors = {f"weights/{name}": tensor for name, tensor in self.weights().items()}
         for part, of_part in self.parts.items():
             tensors |= {f"{part}/{name}": _copy(tensor) for name, tensor in of_part.tensors().items()}
         tensors |= {f"state/{index}": _copy(leaf) for index, leaf in enumerate(self.state or ())}
-        return tensors | {"generator": self.generator.get_state()}
+        return tensors | {_generator_name(n): generator.get_state() for n, generator in enumerate(self.generators)}
+
+    @staticmethod
+    def own(names: Iterable[str]) -> list[str]:
+        """Those of its tensors that belong to one rank alone: its rows' state, and its random numbers."""
+        return [name for name in names if name.partition("/")[0] in ("state", "generator")]
 
     def take_up(self, tensors: dict[str, Tensor], kinds: Mapping[str, str]) -> bool:
         """Go back to what `tensors` gave; False where the random numbers of another kind of device cannot be.
@@ -118,10 +140,13 @@ class Learner:
         """
         if dict(kinds) != self.kinds():
             raise ValueError(f"it keeps {_listed(kinds)}, this training {_listed(self.kinds())}")
+        generators = sum(name.partition("/")[0] == "generator" for name in tensors)
+        if generators != len(self.generators):
+            raise ValueError(f"its steps are shared by {generators} threads, not by {len(self.generators)}")
         groups: dict[str, dict[str, Tensor]] = {"weights": {}, "state": {}, **{name: {} for name in self.parts}}
         for name, tensor in tensors.items():
             group, slash, rest = name.partition("/")
-            if slash:
+            if slash and group != "generator":
                 groups[group][rest] = tensor
         self.model.load_state_dict(groups["weights"])
         for name, part in self.parts.items():
@@ -129,10 +154,21 @@ class Learner:
         leaves = groups["state"]
         self.state = tuple(leaves[str(index)].to(self.device) for index in range(len(leaves))) or None
         try:
-            self.generator.set_state(tensors["generator"])
+            for number, generator in enumerate(self.generators):
+                generator.set_state(tensors[_generator_name(number)])
         except RuntimeError:
             return False
         return True
+
+
+def _generator_name(number: int) -> str:
+    return f"generator/{number}" if number else "generator"
+
+
+def share_weights(model: nn.Module, count: int) -> list[nn.Module]:
+    """The model and copies of it that share its weights, so that each may have random numbers of its own."""
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return [model, *(deepcopy(model, dict(shared)) for _ in range(count - 1))]
 
 
 def _copy(tensor: Tensor) -> Tensor:
@@ -177,3 +213,17 @@ def make_optimizer(model: nn.Module, config: TrainingConfig, device: torch.devic
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     fused = device.type in ("cpu", "cuda")
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=fused)
+
+
+def own_tensors(tensors: dict[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
+    """A checkpoint as one rank takes it up. Raises ValueError where it was made by another number of them."""
+    held = {name for name in tensors if name.startswith("ranks/")}
+    made_by = 1 + len({name.split("/")[1] for name in held})
+    if made_by != ranks.ranks:
+        raise ValueError(f"it was made by {made_by} processes, and here are {ranks.ranks}")
+    common = {name: tensor for name, tensor in tensors.items() if name not in held}
+    if ranks.rank == 0:
+        return common
+    prefix = f"ranks/{ranks.rank}/"
+    mine = {name.removeprefix(prefix): tensors[name] for name in held if name.startswith(prefix)}
+    return {name: tensor for name, tensor in common.items() if name not in Learner.own(common)} | mine

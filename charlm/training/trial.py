@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from charlm import memory
-from charlm.config.training import Precision, TrainingConfig
+from charlm.config.training import TrainingConfig
 from charlm.training import gradient
+from charlm.training.devices import Machine
 from charlm.training.gradient import Texts
 from charlm.training.journal import Event, MemoryJournal, Progress
 from charlm.training.schedules import Budget
@@ -49,9 +50,7 @@ class _Speed:
         return (warm[-1].place.seconds - before) / len(warm)
 
 
-def estimate(
-    model: nn.Module, texts: Texts, config: TrainingConfig, *, precision: Precision, device: torch.device
-) -> Estimate:
+def estimate(model: nn.Module, texts: Texts, config: TrainingConfig, machine: Machine) -> Estimate:
     """Train `model` for a few seconds without keeping anything, and extrapolate."""
     parameters = sum(p.numel() for p in model.parameters())
     before = memory.peak()
@@ -60,8 +59,7 @@ def estimate(
         model,
         replace(texts, valid=None),
         replace(config, epochs=None, steps=TRIAL_STEPS, minutes=None),
-        precision=precision,
-        device=device,
+        machine=machine,
         journal=MemoryJournal(),
         report=speed,
     )
@@ -69,5 +67,6 @@ def estimate(
     per_second = min(config.batch_size * config.window, tokens) / speed.step_seconds
     budget = Budget.of(config)
     seconds = budget.amount * {"minutes": 60.0, "steps": speed.step_seconds, "epochs": tokens / per_second}[budget.unit]
+    device, precision = machine.device, machine.precision
     added = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else memory.peak() - before
     return Estimate(parameters, tokens, per_second, seconds, max(added, parameters * 16), str(device), precision)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import charlm as package
 from charlm.errors import ConfigError
-from charlm.jobs.train import settle
+from charlm.jobs.settle import settle
 from commands.conftest import CORPORA, TINY
 
 EVERYDAY = CORPORA / "everyday.zh.txt"

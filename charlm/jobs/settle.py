@@ -1,0 +1,123 @@
+"""Options, a preset and a file to every knob of a run."""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from charlm.config.knobs import Mistakes, build
+from charlm.config.models import MODELS
+from charlm.config.settings import foreign, read_file, refuse_unknown, weighed
+from charlm.config.text import TextConfig
+from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
+from charlm.errors import ConfigError
+from charlm.families import FAMILIES
+from charlm.jobs.count import settle_text
+from charlm.runs.layout import RunConfig
+
+NOT_TRAINED = "charlm run mix RUN RUN --tune TEXT --run DIR"
+
+
+def settle(
+    texts: Iterable[str],
+    valid: Iterable[str] = (),
+    *,
+    counts: Iterable[str] = (),
+    without: Iterable[str] = (),
+    more: Iterable[str] = (),
+    model: str | None = None,
+    preset: str | None = None,
+    file: Path | None = None,
+    knobs: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """Every knob of a run: preset < file < knobs; a budget given later replaces an earlier one of any kind.
+
+    counts   folders of n-gram counts to learn from instead of texts
+    without  folders of counts that are among those, and shall not be learned from
+    more     other text of the kind, FILE or FILE:WEIGHT, read besides the texts at first
+    Raises one ConfigError for all unknown names, impossible values, and knobs that are not for this model.
+    """
+    knobs = knobs or {}
+    from_file = read_file(file) if file is not None else {}
+    texts, counts = tuple(texts), tuple(counts)
+    files = texts or (() if counts else tuple(from_file.get("texts", ())))
+    held_out = tuple(valid) or tuple(from_file.get("valid", ()))
+    folders = counts or (() if texts else tuple(from_file.get("counts", ())))
+    taken = tuple(without) or tuple(from_file.get("without", ()))
+    others = tuple(more) or (() if folders else tuple(from_file.get("more", ())))
+    mistakes = Mistakes()
+    with mistakes.noted():
+        others = tuple(f"{absolute(file)}:{weight:g}" for file, weight in map(weighed, others))
+    if not files and not folders:
+        mistakes.add("no text was given", "charlm train poems.txt, or --resume RUN")
+    if files and folders:
+        mistakes.add("both a text and --counts were given", "count the text too: charlm ngram count TEXT")
+    if taken and not folders:
+        mistakes.add("--without takes counts away from --counts, which were not given", "give both")
+    if any(budget in knobs for budget in BUDGETS):
+        from_file = {name: value for name, value in from_file.items() if name not in BUDGETS}
+    name = model if model is not None else from_file.get("model", "ngram" if folders else "recurrent")
+    with mistakes.noted():
+        refuse_unknown(knobs)
+    preset_knobs: Mapping[str, Any] = {}
+    if preset is not None:
+        with mistakes.noted():
+            preset_knobs = PRESETS[preset]
+    page: type | None = None
+    with mistakes.noted():
+        page = MODELS[name].page
+        with mistakes.noted():
+            _refuse_model(name, bool(folders))
+        if preset_knobs and foreign(name, preset_knobs):
+            owners = [other for other in MODELS if not foreign(other, preset_knobs)]
+            mistakes.add(
+                f"--preset {preset} is for --model {' and '.join(owners)}, not for {name}", "leave --preset out"
+            )
+        # The config.json of a run holds all pages, whatever its model had to do with them.
+        asked = knobs if "format" in from_file else {**from_file, **knobs}
+        for sentence in foreign(name, asked):
+            mistakes.add(sentence, f"leave it out; `charlm train --help` says what a {name} model takes")
+    layers = [preset_knobs, from_file, knobs]
+    if folders and not mistakes.found:
+        layers.append(settle_text(folders))
+    text: Any = None
+    family: Any = None
+    training: Any = None
+    with mistakes.noted():
+        text = build(TextConfig, *layers)
+    with mistakes.noted():
+        family = build(page, *layers) if page is not None else None
+    with mistakes.noted():
+        training = build(TrainingConfig, *layers)
+    if others and (folders or not MODELS[name].learns.startswith("gradient")):
+        mistakes.add("--more is for models that learn by gradient, from a text", "give all files as TEXT")
+    if others and text is not None and text.carries:
+        mistakes.add("--more goes with lines that are read afresh, and not with carried text", "--context line")
+    mistakes.refuse()
+    return RunConfig(
+        texts=tuple(map(absolute, files)),
+        valid=tuple(map(absolute, held_out)),
+        model=name,
+        text=text,
+        family=family,
+        training=training,
+        counts=tuple(map(absolute, folders)),
+        without=tuple(map(absolute, taken)),
+        more=others,
+    )
+
+
+def _refuse_model(name: str, from_counts: bool) -> None:
+    if FAMILIES[name].fit is None:
+        raise ConfigError(f"a {name} is not trained but mixed", hint=NOT_TRAINED)
+    if from_counts and not FAMILIES[name].takes_counts:
+        able = ", ".join(other for other in FAMILIES if FAMILIES[other].takes_counts)
+        raise ConfigError(f"--model {name} cannot learn from counts", hint=f"only --model {able} can; give it the text")
+
+
+def absolute(name: str) -> str:
+    """A file's name from anywhere, since the run may be resumed there; that of a pipe, and an empty one, as it is."""
+    with contextlib.suppress(OSError):  # too long a name is refused where it is opened
+        if name in ("", "-") or Path(name).is_fifo():
+            return name
+    return str(Path(name).resolve())
