@@ -41,7 +41,7 @@ fuzz: .venv/ready
 bench: .venv/ready
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/memory.py
-	$(BIN)/python bench/training.py
+	$(BIN)/python bench/speed.py
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,214 @@
+"""Tokens per second of a training step, beside a plain torch loop, a tuned one, and the products alone.
+
+    python bench/speed.py [--shapes abcde] [--rounds 5] [--busy] [--step NAME SHAPE]
+
+Every figure is a process of its own, turn by turn, and the median over the turns; a step is forward, backward, clip
+and AdamW. `plain` is what one writes first: `nn.LSTM`, `cross_entropy`, float32. `tuned` knows every trick that needs
+no new code: bf16 autocast where the processor has it, a fused optimizer, an output loss in chunks, an allocator that
+keeps its pages. `charlm` is the loop of `charlm train`. `products` are the step's matrix products and nothing else,
+back to back, in the precision that charlm has chosen: the ceiling. With --busy another process of equal priority
+works beside them.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+BUSY = "while True: pass"
+WARM, SECONDS = 2, 6.0  # steps that do not count, and how long the others are counted
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network of LSTM layers, and what a step reads."""
+
+    what: str
+    vocab: int
+    embedding: int
+    hidden: int
+    layers: int
+    window: int
+    rows: int
+
+
+SHAPES = {
+    "a": Shape("characters, 2 × 128", 65, 128, 128, 2, 50, 50),
+    "b": Shape("characters, 3 × 512", 65, 512, 512, 3, 100, 100),
+    "c": Shape("verse, 2 × 512", 6_000, 256, 512, 2, 64, 64),
+    "d": Shape("words, 2 × 650", 10_000, 650, 650, 2, 35, 20),
+    "e": Shape("words, 3 × 1150", 10_000, 400, 1150, 3, 70, 40),
+}
+STEPS = ("plain", "tuned", "charlm", "products")
+
+
+def timed(step: Callable[[], object]) -> list[float]:
+    """Seconds of steps, one after the other."""
+    for _ in range(WARM):
+        step()
+    seconds: list[float] = []
+    while sum(seconds) < SECONDS or len(seconds) < 3:
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def loop(shape: Shape, tuned: bool) -> list[float]:
+    """A loop of plain torch."""
+    from charlm import memory
+
+    if tuned:
+        memory.keep_freed()
+    import torch
+    from torch import nn
+
+    from charlm.training.devices import choose_precision
+
+    bf16 = tuned and choose_precision("auto", torch.device("cpu")) == "bf16"
+    embedding = nn.Embedding(shape.vocab, shape.embedding)
+    core = nn.LSTM(shape.embedding, shape.hidden, num_layers=shape.layers, batch_first=True)
+    narrow = nn.Linear(shape.hidden, shape.embedding) if shape.hidden != shape.embedding else nn.Identity()
+    bias = nn.Parameter(torch.zeros(shape.vocab))
+    parameters = [*embedding.parameters(), *core.parameters(), *narrow.parameters(), bias]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, fused=tuned)
+    inputs, targets = torch.randint(shape.vocab, (2, shape.rows, shape.window))
+    chunks = nn.LinearCrossEntropyOptions() if tuned else None
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            x = narrow(core(embedding(inputs))[0]).flatten(0, 1)
+            if chunks is not None:
+                loss = nn.functional.linear_cross_entropy(
+                    x, embedding.weight.to(x.dtype), targets.flatten(), linear_bias=bias.to(x.dtype), options=chunks
+                )
+            else:
+                loss = nn.functional.cross_entropy(nn.functional.linear(x, embedding.weight, bias), targets.flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+
+    return timed(step)
+
+
+def charlm(shape: Shape) -> list[float]:
+    """The loop of `charlm train`, on a text without sense."""
+    import numpy as np
+    import torch
+
+    from charlm.config.models import RecurrentConfig
+    from charlm.config.training import TrainingConfig
+    from charlm.models.recurrent import Recurrent
+    from charlm.text.corpus import Corpus, Facts
+    from charlm.training.devices import Machine, choose_precision, choose_workers
+    from charlm.training.gradient import Texts, fit
+    from charlm.training.journal import Event, MemoryJournal, Progress
+
+    tokens = 1_000_000
+    ids = np.random.default_rng(1).integers(2, shape.vocab, tokens).astype(np.uint16)
+    corpus = Corpus(ids, np.array([0, tokens]), Facts(1, tokens, tokens, 0, 0, tokens), "")
+    device = torch.device("cpu")
+    machine = Machine(device, choose_precision("auto", device), choose_workers(shape.rows, device))
+    layers = {"layers": shape.layers, "hidden": shape.hidden, "embedding": shape.embedding, "dropout": 0.0}
+    ends: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Progress):
+            ends.append(event.place.seconds)
+            if len(ends) >= WARM + 3 and ends[-1] - ends[WARM - 1] >= SECONDS:
+                raise Enough
+
+    settings = TrainingConfig(batch_size=shape.rows, window=shape.window, steps=100_000, validations=1)
+    try:
+        model = Recurrent(RecurrentConfig(**layers), shape.vocab)
+        fit(model, Texts(corpus, None, True), settings, machine=machine, journal=MemoryJournal(), report=listen)
+    except Enough:
+        pass
+    return [after - before for before, after in zip(ends[WARM - 1 :], ends[WARM:], strict=False)]
+
+
+def products(shape: Shape) -> list[float]:
+    """Every matrix product of a step: forward, and twice as much backward."""
+    from charlm import memory
+
+    memory.keep_freed()
+    import torch
+
+    from charlm.training.devices import choose_precision
+
+    dtype = torch.bfloat16 if choose_precision("auto", torch.device("cpu")) == "bf16" else torch.float32
+    tokens, wide = shape.rows * shape.window, 4 * shape.hidden
+    sizes = [(tokens, shape.embedding if layer == 0 else shape.hidden, wide, 1) for layer in range(shape.layers)]
+    sizes += [(shape.rows, shape.hidden, wide, shape.window)] * shape.layers  # step by step: they wait for each other
+    if shape.hidden != shape.embedding:
+        sizes.append((tokens, shape.hidden, shape.embedding, 1))
+    sizes.append((tokens, shape.embedding, shape.vocab, 1))
+    work = []
+    for rows, inner, columns, times in sizes:
+        x, w = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+        whole_x, whole_grad = (torch.randn(rows * times, width).to(dtype) for width in (inner, columns))
+        work.append((x, w, whole_grad[:rows], times, whole_x, whole_grad))
+
+    def step() -> None:
+        for x, w, grad, times, whole_x, whole_grad in work:
+            for _ in range(times):
+                torch.mm(x, w)
+                torch.mm(grad, w.t())
+            torch.mm(whole_x.t(), whole_grad)  # the weights' gradient waits for nobody, so it is one product
+
+    return timed(step)
+
+
+def one(name: str, shape: Shape) -> None:
+    """Print the seconds of one step."""
+    loops = {"plain": lambda: loop(shape, False), "tuned": lambda: loop(shape, True),
+             "charlm": lambda: charlm(shape), "products": lambda: products(shape)}  # fmt: skip
+    sys.stdout.write(f"{statistics.median(loops[name]())}\n")
+
+
+def measure(key: str, rounds: int) -> dict[str, float]:
+    """Tokens per second of every loop: medians over rounds in which they take turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in STEPS}
+    for _ in range(rounds):
+        for name in STEPS:
+            command = [sys.executable, __file__, "--step", name, key]
+            seconds[name].append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    tokens = SHAPES[key].rows * SHAPES[key].window
+    return {name: tokens / statistics.median(found) for name, found in seconds.items()}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shapes", default="abcde")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--step", nargs=2)
+    asked = parser.parse_args()
+    if asked.step:
+        one(asked.step[0], SHAPES[asked.step[1]])
+        return
+    other = subprocess.Popen([sys.executable, "-c", BUSY]) if asked.busy else None
+    state = "beside a busy process" if other else "on an idle machine"
+    print(f"tokens/s {state}, medians of {asked.rounds} rounds; × plain, × tuned, share of the ceiling")
+    try:
+        for key in asked.shapes:
+            speed = measure(key, asked.rounds)
+            ours = speed["charlm"]
+            ratios = f"{ours / speed['plain']:>7.2f}{ours / speed['tuned']:>7.2f}{ours / speed['products']:>7.2f}"
+            figures = "".join(f"{speed[name]:>10,.0f} {name}" for name in STEPS)
+            print(f"{key} {SHAPES[key].what:<22}{figures}{ratios}", flush=True)
+    finally:
+        if other is not None:
+            other.kill()
+
+
+if __name__ == "__main__":
+    main()
