@@ -47,6 +47,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("tokens", f"by {facts['level']}, {facts['vocab_size']:,} in the vocabulary; {reading}"),
         ("learned from", learned),
     ]
+    for other in facts.get("more", []):
+        rows.append(("and at first", f"{other['tokens']:,} tokens, weight {other['weight']:g}: {other['from']}"))
     if valid:
         rows.append(("measured on", f"{valid['documents']:,} documents, {valid['tokens']:,} tokens, {valid['from']}"))
     if best.get("valid_nats") is not None:

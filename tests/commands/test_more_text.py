@@ -16,6 +16,7 @@ def test_more_text_is_told_resumed_and_refused_where_it_changed(charlm):
     facts = json.loads(Path("r/run.json").read_text("utf-8"))["more"]
     assert [(one["weight"], one["documents"]) for one in facts] == [(0.5, 18)]
     assert charlm("run", "check", "r").code == 0
+    assert "weight 0.5: " in charlm("run", "info", "r").out
     assert charlm("train", "--resume", "r", "--steps", 8, "--quiet").code == 0
     again = charlm("train", "--config", "r/config.json", "--steps", 2, "--run", "again", "--quiet")
     assert again.code == 0 and json.loads(Path("again/config.json").read_text("utf-8"))["more"]
