@@ -89,7 +89,7 @@ def settle(
         family = build(page, *layers) if page is not None else None
     with mistakes.noted():
         training = build(TrainingConfig, *layers)
-    if others and (folders or not MODELS[name].learns.startswith("gradient")):
+    if others and page is not None and (folders or MODELS[name].learns != "gradient"):
         mistakes.add("--more is for models that learn by gradient, from a text", "give all files as TEXT")
     if others and text is not None and text.carries:
         mistakes.add("--more goes with lines that are read afresh, and not with carried text", "--context line")

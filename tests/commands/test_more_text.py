@@ -29,6 +29,7 @@ def test_more_text_is_told_resumed_and_refused_where_it_changed(charlm):
     [
         (("--context", "carried"), "and not with carried text"),
         (("--model", "ngram"), "learn by gradient"),
+        (("--model", "lstn", "--clip", "0"), "--clip must be above 0"),
         (("--more", "m.txt:0"), "a weight must be above 0"),
         (("--more", "nowhere.txt"), "no such file"),
     ],
