@@ -1,6 +1,6 @@
 """What a language model is: three methods over a state that can be held in the hand."""
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 
@@ -15,8 +15,9 @@ class LanguageModel(Protocol):
 
     More methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats, State)` where
     training minimises something else than minus `score`, `at(share)` where it changes on the way (told before each step
-    how much of the budget is used up), and `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states
-    and gates.
+    how much of the budget is used up), `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states and gates,
+    `tempered(inputs, targets, state, temperature)` for `score` at another temperature, `renewed(state)` where something
+    of one document serves the next, and `over(model)` or `over(members)` where it is made of others.
     """
 
     vocab_size: int
@@ -45,6 +46,17 @@ def pick(state: State, rows: torch.Tensor) -> State:
 def detach(state: State) -> State:
     """The same state, from which no gradient travels back: the truncation of back-propagation through time."""
     return tuple(leaf.detach() for leaf in state)
+
+
+def renewed(model: LanguageModel, state: State) -> State:
+    """The state in which a model begins the next document, when `<EOS>` has closed the one before.
+
+    It is the initial one, except that a model which adapts to what it reads keeps what it has learned.
+    """
+    own = getattr(model, "renewed", None)
+    if own is not None:
+        return cast(State, own(state))
+    return model.initial_state(len(state[0]) if state else 1)
 
 
 def device_of(state: State) -> torch.device:

@@ -91,6 +91,11 @@ class Recurrent(nn.Module):
         x, after = self.read(inputs, state)
         return target_log_probs(x, self.output_weight, self.bias, targets), after
 
+    def tempered(self, inputs: Ids, targets: Ids, state: State, temperature: float) -> tuple[LogProbs, State]:
+        """`score` at another temperature: the logits are divided by it."""
+        x, after = self.read(inputs, state)
+        return target_log_probs(x / temperature, self.output_weight, self.bias / temperature, targets), after
+
     def at(self, share: float) -> None:
         """Training has used up this share of its budget: the last part of it compares with the whole vocabulary."""
         self.samples = self.config.sampled > 0 and share < SAMPLED_UNTIL and self.vocab_size >= SMALLEST_SAMPLED
