@@ -15,7 +15,8 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     nbest/       CHOICE  formats of lists of candidates
     tokenizers/  CHOICE  text to tokens and back
     config/      STEPS   every knob, page by page
-    tensorfiles, jsonfiles, storage, memory, choices, shapes, errors
+    tensorfiles, jsonfiles, storage, memory, energy
+    choices, shapes, errors
 
 From Python (docs/api.md has it all):
 

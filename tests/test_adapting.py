@@ -47,7 +47,7 @@ def test_a_text_is_predicted_and_learned_from_by_the_equation(rate, decay):
 
 @pytest.mark.parametrize("place", [1, 3, 4, 7, 12, 16])
 def test_a_token_is_scored_before_it_is_learned_from(place):
-    """Another token planted at one place changes what is said of that place and of later ones, never of earlier ones."""
+    """Another token planted at one place changes what is said of it and of later ones, never of earlier ones."""
     model, planted = descending(), TEXT.clone()
     planted[0, place] = 1 if TEXT[0, place] != 1 else 2
     one, other = score(model, TEXT)[0][0], score(model, planted)[0][0]
@@ -78,7 +78,9 @@ def test_the_network_that_is_adapted_stays_as_it_is():
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
     again, _ = score(model, TEXT)
-    torch.testing.assert_close(again, score(model, TEXT)[0], rtol=0, atol=0)  # each reading begins with the trained ones
+    torch.testing.assert_close(
+        again, score(model, TEXT)[0], rtol=0, atol=0
+    )  # each reading begins with the trained ones
 
 
 def test_a_decay_of_one_forgets_everything_but_the_last_step():
@@ -117,7 +119,10 @@ def test_the_next_document_begins_anew_with_what_was_learned():
     began = renewed(model, state)
     start = recurrent(V).initial_state(1)
     assert all(torch.equal(leaf, own) for leaf, own in zip(began, start, strict=False))
-    first, second = model.step(torch.tensor([EOS]), began)[0], model.step(torch.tensor([EOS]), model.initial_state(1))[0]
+    first, second = (
+        model.step(torch.tensor([EOS]), began)[0],
+        model.step(torch.tensor([EOS]), model.initial_state(1))[0],
+    )
     assert not torch.allclose(first, second)
     # The end of a document is learned from as its last target.
     closed = torch.cat([TEXT[:, :-1], torch.tensor([[EOS, 2, 2]])], dim=1)

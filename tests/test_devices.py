@@ -36,7 +36,7 @@ def test_a_device_that_cannot_hold_numbers_is_refused(name):
 @pytest.fixture
 def able(monkeypatch):
     """A machine with all kernels, whatever this one has."""
-    monkeypatch.setattr(devices, "bf16_fault", lambda device: None)
+    monkeypatch.setattr(devices, "bf16_fault", lambda device, network=None: None)
 
 
 def test_a_precision_that_was_asked_for_is_taken(able):

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel
+from charlm.models.dropout import without_dropout
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.vocab import EOS
 
@@ -112,7 +113,7 @@ class Adapting:
     """
 
     def __init__(self, network: nn.Module, way: Way, *, segment: int, controls: int = 0) -> None:
-        self.network = copy.deepcopy(network).eval()
+        self.network = without_dropout(copy.deepcopy(network))
         self.parameters = list(self.network.parameters())
         self.trained = [parameter.detach().clone() for parameter in self.parameters]
         self.way, self.segment = way, segment
@@ -280,7 +281,7 @@ def networks_of(model: LanguageModel) -> list[nn.Module]:
 
 
 def adapting(model: LanguageModel, make: Callable[[nn.Module], LanguageModel]) -> LanguageModel:
-    """The same model with what `make` makes of each of its networks in their place, asked in the order of `networks_of`."""
+    """The same model with what `make` makes of each of its networks, asked in the order of `networks_of`."""
     if isinstance(model, nn.Module):
         return make(model)
     if not networks_of(model):

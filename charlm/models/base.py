@@ -1,10 +1,19 @@
 """What a language model is: three methods over a state that can be held in the hand."""
 
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 
 from charlm.shapes import Ids, LogProbs, State
+
+
+class Product(NamedTuple):
+    """A matrix product of a training step's way forward: (rows, inner) times (inner, columns), so many times."""
+
+    rows: int
+    inner: int
+    columns: int
+    times: float = 1
 
 
 class LanguageModel(Protocol):
@@ -15,9 +24,10 @@ class LanguageModel(Protocol):
 
     More methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats, State)` where
     training minimises something else than minus `score`, `at(share)` where it changes on the way (told before each step
-    how much of the budget is used up), `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states and gates,
-    `tempered(inputs, targets, state, temperature)` for `score` at another temperature, `renewed(state)` where something
-    of one document serves the next, and `over(model)` or `over(members)` where it is made of others.
+    how much of the budget is used up), `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states and
+    gates, `tempered(inputs, targets, state, temperature)` for `score` at another temperature, `renewed(state)` where
+    something of one document serves the next, and `over(model)` or `over(members)` where it is made of others.
+    What learns by gradient may offer `products(rows, window) -> [Product]`, and `small()`, a network like it to try.
     """
 
     vocab_size: int

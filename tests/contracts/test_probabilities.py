@@ -79,7 +79,9 @@ def test_whatever_a_network_was_trained_with_its_figures_are_probabilities(name,
     before = network.bias.detach().clone()
     machine = Machine(torch.device("cpu"), precision)
     settings = TrainingConfig(steps=12, batch_size=4, window=12, learning_rate=0.05, validations=2)
-    fit(network, Texts(corpus, corpus, False), settings, machine=machine, journal=MemoryJournal(), report=lambda _: None)
+    fit(
+        network, Texts(corpus, corpus, False), settings, machine=machine, journal=MemoryJournal(), report=lambda _: None
+    )
     assert not torch.equal(before, network.bias)
     for model in (network.train(), network.eval(), Tempered(network, 0.8), *adapted(network)):
         with torch.no_grad():
