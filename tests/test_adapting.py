@@ -1,5 +1,7 @@
 """Dynamic evaluation: what is learned, when, and from what."""
 
+import math
+
 import pytest
 import torch
 from small import Fixed, recurrent
@@ -94,6 +96,13 @@ def test_scaled_descent_divides_by_what_gradients_are_like_and_pulls_back_what_m
     way.move(weights, [torch.tensor([1.0, 1.0])], trained)
     # mean √M is 2, so ε is 0.2, and R is (0.5, 1.5).
     torch.testing.assert_close(weights[0], torch.tensor([2 - 0.25 - 0.1 / 1.2, 2 - 0.75 - 0.1 / 3.2]))
+
+
+def test_a_scaled_step_is_shortened_to_the_usual_length():
+    way = ScaledDescent(0.1, 0.0, [torch.ones(2), torch.ones(2)])
+    weights, trained = [torch.zeros(2), torch.zeros(2)], [torch.zeros(2), torch.zeros(2)]
+    way.move(weights, [torch.tensor([300.0, -300.0]), torch.zeros(2)], trained)
+    torch.testing.assert_close(torch.cat(weights), torch.tensor([-0.1, 0.1, 0, 0]) * math.sqrt(2))
 
 
 def test_squares_are_means_over_the_segments_and_move_nothing():

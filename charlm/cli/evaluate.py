@@ -129,9 +129,8 @@ def _show(result: Any, alone: bool) -> None:
 def _dynamic_rows(dynamic: Any) -> list[tuple[str, str]]:
     score, config = dynamic.score, dynamic.config
     tuned = f", tuned on {dynamic.tuned_on}" if dynamic.tuned_on else ""
-    way = (
-        f"{config.dynamic}, a step each {config.segment} tokens, rate {config.rate:.3g}, decay {config.decay:.3g}{tuned}"
-    )
+    numbers = f"rate {config.rate:.3g}, decay {config.decay:.3g}"
+    way = f"{config.dynamic}, a step each {config.segment} tokens, {numbers}{tuned}"
     rows = [
         ("dynamic", f"perplexity {figure(score.perplexity)}, {figure(score.bits_per_char, 3)} bits per character"),
         ("  learned by", way),

@@ -26,7 +26,8 @@ class DynamicConfig:
     )
     decay: float | None = knob(
         None,
-        "Share of the way back to the trained weights at each step. [default: what is best on --tune; without, 0.01; rms 0.003]",
+        "Share of the way back to the trained weights at each step. [default: what is best on --tune; without, 0.01;"
+        " rms 0.003]",
         panel=PANEL,
     )
     segment: int = knob(20, "Tokens that are predicted between two steps.", panel=PANEL)

@@ -140,7 +140,9 @@ class Adaptation:
             return found
 
         usual = USUAL[config.dynamic or "sgd"]
-        start = tuple(own if own is not None else other for own, other in zip((config.rate, config.decay), usual, strict=True))
+        start = tuple(
+            own if own is not None else other for own, other in zip((config.rate, config.decay), usual, strict=True)
+        )
         factors = tuple(1.0 if own is not None else FACTOR for own in (config.rate, config.decay))
         (rate, decay), best = descent(lambda place: nats(*place), start, factors)
         if math.isinf(best):

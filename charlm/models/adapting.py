@@ -12,6 +12,7 @@ static one.
 """
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -55,19 +56,27 @@ class Descent:
 class ScaledDescent:
     """Gradient descent scaled by what the gradients of each weight are like; what moves easily is pulled back harder.
 
+    A step whose scaled gradient is longer than usual is shortened to that (Shazeer & Stern 2018, §6): a passage that
+    is hard to predict would move the weights so far that the next one is harder still.
+
     roots  √M of each weight, as `Squares` found them
     """
 
     def __init__(self, rate: float, decay: float, roots: Sequence[Tensor]) -> None:
-        mean = sum(float(root.sum()) for root in roots) / max(1, sum(root.numel() for root in roots))
-        self.rates = [rate / (root + STABILIZER * mean) for root in roots] if mean else [rate * root for root in roots]
+        self.numbers = max(1, sum(root.numel() for root in roots))
+        mean = sum(float(root.sum()) for root in roots) / self.numbers
+        self.rate = rate
+        self.scales = [(root + (STABILIZER * mean or 1)).reciprocal() for root in roots]
         # At most all the way back (their §4.2).
-        self.pulls = [(decay * root / mean).clamp(max=1) if mean else root for root in roots]
+        self.pulls = [(decay * root / (mean or 1)).clamp(max=1) for root in roots]
 
     def move(self, weights: Sequence[Tensor], gradient: Sequence[Tensor | None], trained: Sequence[Tensor]) -> None:
-        for weight, slope, start, rate, pull in zip(weights, gradient, trained, self.rates, self.pulls, strict=True):
-            if slope is not None:
-                weight.add_((start - weight).mul_(pull)).addcmul_(slope, rate, value=-1)
+        steps = [None if slope is None else slope * scale for slope, scale in zip(gradient, self.scales, strict=True)]
+        squares = sum((step.double().square().sum() for step in steps if step is not None), torch.zeros(()))
+        rate = self.rate / max(1.0, math.sqrt(float(squares) / self.numbers))
+        for weight, step, start, pull in zip(weights, steps, trained, self.pulls, strict=True):
+            if step is not None:
+                weight.add_((start - weight).mul_(pull)).sub_(step, alpha=rate)
 
 
 class Squares:
