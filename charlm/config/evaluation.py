@@ -22,7 +22,7 @@ class DynamicConfig:
         panel=PANEL,
     )
     rate: float | None = knob(
-        None, "Learning rate of those steps. [default: what is best on --tune; without, 0.3; rms 0.0003]", panel=PANEL
+        None, "Learning rate of those steps. [default: what is best on --tune; without, 0.3; rms 0.001]", panel=PANEL
     )
     decay: float | None = knob(
         None,

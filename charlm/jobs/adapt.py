@@ -22,7 +22,7 @@ from charlm.text.files import WHOLE
 from charlm.training.searching import descent
 
 # The rate and decay from which the search begins, and the rate and decay where none was tuned.
-USUAL = {"sgd": (0.3, 0.01), "rms": (3e-4, 3e-3)}
+USUAL = {"sgd": (0.3, 0.01), "rms": (1e-3, 3e-3)}
 FACTOR = 2.5  # between two rates, or decays, that are tried: near the best ones the figure hardly changes
 TUNED_TOKENS = 10_000  # of the text of --tune, since every rate that is tried reads them all
 

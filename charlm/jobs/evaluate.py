@@ -60,6 +60,7 @@ class Result:
     context  whether the state went on from line to line
     members  the Scores of a mixture's members, each alone, by name
     dynamic  the figures of dynamic evaluation, if it was asked for; all others are static
+    exact    whether the probabilities add to one; rounded ones do so only nearly
     """
 
     run: str
@@ -69,6 +70,7 @@ class Result:
     codec: str
     members: tuple[tuple[str, Score], ...] = ()
     dynamic: Dynamic | None = None
+    exact: bool = True
 
     @property
     def gain(self) -> float | None:
@@ -97,6 +99,7 @@ class Result:
             **asdict(score),
             "context": self.context,
             "reading": self.reading,
+            "exact": self.exact,
             **self._members_json(),
             **({"dynamic": self.dynamic.to_json()} if self.dynamic is not None else {}),
         }
@@ -193,7 +196,10 @@ class Evaluation:
             for name, part in run.parts()
         )
         context: Literal["carried", "line"] = "carried" if carried else "line"
-        return Result(str(path), score, context, run.codec.reading, run.codec.fingerprint(), members)
+        if run.rounding is not None:
+            self._tell(f"{path}: figures are not exact: {run.rounding}, so probabilities add to one only nearly")
+        exact = run.rounding is None
+        return Result(str(path), score, context, run.codec.reading, run.codec.fingerprint(), members, exact=exact)
 
     def tokens(self, path: Path, device: str) -> Iterator[dict[str, Any]]:
         """A record for each token: document, place, token, log_prob (nats)."""

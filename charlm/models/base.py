@@ -69,6 +69,16 @@ def renewed(model: LanguageModel, state: State) -> State:
     return model.initial_state(len(state[0]) if state else 1)
 
 
+def rounding_of(model: object) -> str | None:
+    """Why the probabilities of a model, or of something in it, add to one only nearly; None where they add exactly.
+
+    A model whose own do not says why: its `rounding`.
+    """
+    inside = [*getattr(model, "members", ()), getattr(model, "model", None)]
+    found = [getattr(model, "rounding", None), *(rounding_of(part) for part in inside if part is not None)]
+    return next((reason for reason in found if reason), None)
+
+
 def device_of(state: State) -> torch.device:
     """Where a state lives, and so where its model's input belongs."""
     return state[0].device if state else torch.device("cpu")
