@@ -141,29 +141,16 @@ def products(shape: Shape) -> list[float]:
     memory.keep_freed()
     import torch
 
+    from charlm.config.models import RecurrentConfig
+    from charlm.models.recurrent import Recurrent
+    from charlm.training.ceiling import step_seconds
     from charlm.training.devices import choose_precision
 
-    dtype = torch.bfloat16 if choose_precision("auto", torch.device("cpu")) == "bf16" else torch.float32
-    tokens, wide = shape.rows * shape.window, 4 * shape.hidden
-    sizes = [(tokens, shape.embedding if layer == 0 else shape.hidden, wide, 1) for layer in range(shape.layers)]
-    sizes += [(shape.rows, shape.hidden, wide, shape.window)] * shape.layers  # step by step: they wait for each other
-    if shape.hidden != shape.embedding:
-        sizes.append((tokens, shape.hidden, shape.embedding, 1))
-    sizes.append((tokens, shape.embedding, shape.vocab, 1))
-    work = []
-    for rows, inner, columns, times in sizes:
-        x, w = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
-        whole_x, whole_grad = (torch.randn(rows * times, width).to(dtype) for width in (inner, columns))
-        work.append((x, w, whole_grad[:rows], times, whole_x, whole_grad))
-
-    def step() -> None:
-        for x, w, grad, times, whole_x, whole_grad in work:
-            for _ in range(times):
-                torch.mm(x, w)
-                torch.mm(grad, w.t())
-            torch.mm(whole_x.t(), whole_grad)  # the weights' gradient waits for nobody, so it is one product
-
-    return timed(step)
+    device = torch.device("cpu")
+    layers = {"layers": shape.layers, "hidden": shape.hidden, "embedding": shape.embedding}
+    step = Recurrent(RecurrentConfig(**layers), shape.vocab).products(shape.rows, shape.window)
+    precision = choose_precision("auto", device)
+    return [step_seconds(step, precision, device) for _ in range(3)]
 
 
 def one(name: str, shape: Shape) -> None:

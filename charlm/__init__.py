@@ -15,7 +15,8 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     nbest/       CHOICE  formats of lists of candidates
     tokenizers/  CHOICE  text to tokens and back
     config/      STEPS   every knob, page by page
-    tensorfiles, jsonfiles, storage, memory, choices, shapes, errors
+    tensorfiles, jsonfiles, storage, memory, energy
+    choices, shapes, errors
 
 From Python (docs/api.md has it all):
 
@@ -132,17 +133,43 @@ def mix(runs: Iterable[PathOrStr], run: PathOrStr, *, tune: PathOrStr, part: str
 
 
 def evaluate(
-    run: PathOrStr, text: PathOrStr, *, part: str | None = None, context: str | None = None, device: str = "auto"
+    run: PathOrStr,
+    text: PathOrStr,
+    *,
+    part: str | None = None,
+    context: str | None = None,
+    device: str = "auto",
+    dynamic: str | None = None,
+    tune: PathOrStr | None = None,
+    **knobs: Any,
 ) -> "Score":
     """How well a run predicts a text file: perplexity and bits per character, as sums that add.
 
     part     train, valid or test of a text that was split by hash
     context  line or carried; None: as in training
+    dynamic  sgd or rms: the Score of networks that learn from the text on the way, which is another thing than the
+             static one; sums of parts do not add then
+    tune     for dynamic: the text on which its rate and decay are found
+    knobs    for dynamic: `rate`, `decay`, `segment`, as of `charlm eval`
     Raises CharlmError.
     """
+    from charlm.config.evaluation import DynamicConfig
+    from charlm.config.knobs import build
     from charlm.config.text import TextConfig
+    from charlm.jobs.adapt import Adaptation
     from charlm.jobs.evaluate import Evaluation
     from charlm.text.decoding import nobody
 
+    config = build(DynamicConfig, knobs, {"dynamic": dynamic}, closed="eval")
     job = Evaluation(fspath(text), TextConfig(), part=part, context=context, note=nobody)
+    if dynamic is None and (knobs or tune is not None):
+        raise ConfigError(
+            f"{', '.join(sorted([*knobs, *(['tune'] if tune is not None else [])]))} without dynamic",
+            hint='dynamic="sgd"',
+        )
+    if dynamic is not None:
+        tuning = None
+        if tune is not None:
+            tuning = Evaluation(fspath(tune), TextConfig(), part=None, context=context, note=nobody)
+        return Adaptation(config, tuning).measure(Path(run), job, device).score
     return job.measure(Path(run), device).score

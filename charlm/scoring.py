@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from charlm.models.base import LanguageModel, device_of
+from charlm.models.base import LanguageModel, device_of, renewed
 from charlm.shapes import State
 from charlm.text.codec import Codec, Document, Encoded
 from charlm.text.corpus import Corpus, charged_units
@@ -217,20 +217,47 @@ def log_probs_of_stream(
         yield from flush()
 
 
+def log_probs_in_order(
+    model: LanguageModel, documents: Iterable[Sequence[int]], *, report: OnTokens | None = None
+) -> Iterator[LogProbArray]:
+    """Token log-probabilities of closed documents, each begun anew but for what the model has learned: `renewed`."""
+    state: State | None = None
+    for document in documents:
+        state = model.initial_state(1) if state is None else renewed(model, state)
+        log_probs, state = _read(model, torch.tensor([[EOS, *document]]), state)
+        yield log_probs[0]
+        if report is not None:
+            report(len(document))
+
+
 def evaluate(
-    model: LanguageModel, codec: Codec, documents: Iterable[Document], *, carried: bool, report: OnTokens | None = None
+    model: LanguageModel,
+    codec: Codec,
+    documents: Iterable[Document],
+    *,
+    carried: bool,
+    in_order: bool = False,
+    report: OnTokens | None = None,
 ) -> Score:
     """The Score of a text. Scores of parts add up when the state is not carried, and of models of counts exactly.
 
     Those of a network add within the rounding of its float32; exactly where the processor gives a document the same
     bits beside any others, as AVX-512 does for documents of up to WINDOW tokens, and AVX2 and GPUs do not.
+
+    in_order  one document after the other, for a model that adapts to what it reads; then parts do not add up
     """
-    found = details(model, codec, documents, carried=carried, report=report)
+    found = details(model, codec, documents, carried=carried, in_order=in_order, report=report)
     return sum((score.on_grid() for _, score, _ in found), Score())
 
 
 def details(
-    model: LanguageModel, codec: Codec, documents: Iterable[Document], *, carried: bool, report: OnTokens | None = None
+    model: LanguageModel,
+    codec: Codec,
+    documents: Iterable[Document],
+    *,
+    carried: bool,
+    in_order: bool = False,
+    report: OnTokens | None = None,
 ) -> Iterator[tuple[Encoded, Score, LogProbArray]]:
     """Each document's ids, Score and log-probabilities of its targets, in order and with bounded memory."""
     pending: deque[Encoded] = deque()
@@ -242,6 +269,8 @@ def details(
 
     if carried:
         read = log_probs_of_stream(model, ids(), report=report)
+    elif in_order:
+        read = log_probs_in_order(model, ids(), report=report)
     else:
         read = log_probs_of_lines(model, ids(), report=report, fewest=FEWEST_ROWS)
     # The readers give each document back in the order in which they took it, so the oldest one is meant.

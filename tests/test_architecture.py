@@ -24,19 +24,19 @@ text nbest
 tokenizers
 config tensorfiles
 jsonfiles
-storage memory choices shapes
+storage memory energy choices shapes
 errors
 """
 HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling settings",
+    "config": "knobs text models training sampling evaluation settings",
     "text": "decoding reader sources files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
-    "training": "batches feeding schedules journal ranks devices crew learner gradient trial em",
+    "training": "batches feeding schedules journal ranks devices ceiling crew learner gradient trial searching em",
     "reranking": "error_rates weighing findings judging",
     "runs": "layout writing journal run checking curves",
 }
@@ -100,7 +100,15 @@ def test_a_room_says_what_it_is(room):
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
     assert commands - jobs == {"app", "console", "options"} | {"sample", "run"}  # a sample and a run need no job
-    assert jobs - commands == {"watching", "prepare", "settle", "trial", "describe"}  # for several, or parts of one
+    assert jobs - commands == {
+        "watching",
+        "prepare",
+        "settle",
+        "trial",
+        "describe",
+        "adapt",
+        "record",
+    }  # for several, or parts of one
 
 
 def test_every_room_is_of_a_known_kind():

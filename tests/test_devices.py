@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from small import recurrent
 
 from charlm import memory
 from charlm.errors import ConfigError
@@ -36,7 +37,7 @@ def test_a_device_that_cannot_hold_numbers_is_refused(name):
 @pytest.fixture
 def able(monkeypatch):
     """A machine with all kernels, whatever this one has."""
-    monkeypatch.setattr(devices, "bf16_fault", lambda device: None)
+    monkeypatch.setattr(devices, "bf16_fault", lambda device, network=None: None)
 
 
 def test_a_precision_that_was_asked_for_is_taken(able):
@@ -60,6 +61,45 @@ def test_where_bf16_is_emulated_no_large_product_is_waited_for(able, monkeypatch
     monkeypatch.setattr(devices, "_seconds", emulated)
     assert choose_precision("auto", CPU) == "float32"
     assert max(sizes) < 16
+
+
+class Unable(torch.autograd.Function):
+    """Forward as it should be, and no kernel for the way back."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("no such primitive for the backward pass")
+
+
+def test_auto_tries_the_chosen_network_forward_and_backward_and_says_why_it_does_without(monkeypatch):
+    monkeypatch.setattr(devices, "_multiplies_faster", lambda: True)
+    network = recurrent(cell="gru").small()
+    own = network.cells[0].core.forward
+    monkeypatch.setattr(network.cells[0].core, "forward", lambda x, state: (Unable.apply(own(x, state)[0]), state))
+    with torch.no_grad():
+        network(torch.ones(1, 2, dtype=torch.int64), torch.ones(1, 2, dtype=torch.int64), network.initial_state(1))
+    said = []
+    assert choose_precision("auto", CPU, network, said.append) == "float32"
+    assert len(said) == 1 and "no such primitive for the backward pass" in said[0] and "in float32" in said[0]
+    with pytest.raises(ConfigError, match="no such primitive"):
+        choose_precision("bf16", CPU, network)
+
+
+def test_a_machine_that_is_not_faster_in_bf16_is_no_news(monkeypatch):
+    monkeypatch.setattr(devices, "_multiplies_faster", lambda: False)
+    monkeypatch.setattr(devices, "bf16_fault", lambda device, network=None: pytest.fail("nothing to try"))
+    assert choose_precision("auto", CPU, None, pytest.fail) == "float32"
+
+
+def test_what_is_tried_is_a_small_network_of_the_same_kind():
+    model = recurrent(40, cell="gru", tied=False, learned_start=True)
+    small = model.small()
+    assert (small.config.cell, small.config.tied, small.config.learned_start) == ("gru", False, True)
+    assert (small.config.layers, small.config.hidden, small.vocab_size) == (1, 8, 8)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the variable is of x86")

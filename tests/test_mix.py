@@ -1,5 +1,6 @@
 """Runs become a mixture: weights that are best on a text, kept with whole copies of the members."""
 
+import dataclasses
 import itertools
 import pickle
 import shutil
@@ -22,6 +23,7 @@ from charlm.jobs.rescore import Scorer
 from charlm.models.caches import NeuralCache, UnigramCache
 from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent
+from charlm.models.tempered import Tempered
 from charlm.nbest import Hypothesis, Utterance
 from charlm.runs.checking import check as check_run
 from charlm.runs.layout import read_facts
@@ -36,6 +38,8 @@ KINDS = {
     "for all contexts": {"by_context": False},
     "with a unigram cache": {"cache": 30},
     "with a neural cache": {"neural_cache": 30},
+    "tempered": {"temper": True},
+    "with all": {"temper": True, "cache": 9, "neural_cache": 20},
     "with both": {"cache": 9, "cache_decay": 0.5, "neural_cache": 7, "by_context": False},
 }
 
@@ -133,7 +137,7 @@ def test_a_mixture_is_at_least_as_good_as_its_best_member_on_the_text_it_was_tun
 def test_the_figures_of_tuning_are_those_of_the_mixture_and_of_the_runs(mixtures, kind, network, counts, tune):
     path, tuned = mixtures(kind)
     assert nats_of(load_run(path), tune) == pytest.approx(tuned.nats, rel=1e-6)
-    if "neural_cache" not in KINDS[kind]:
+    if KINDS[kind].keys().isdisjoint({"neural_cache", "temper"}):
         assert tuned.alone[0] == pytest.approx(nats_of(load_run(network), tune), rel=1e-6)
     assert tuned.alone[1] == pytest.approx(nats_of(load_run(counts), tune), rel=1e-6)
     assert tuned.tokens == sum(len(line) + 1 for line in LINES[90:115])
@@ -185,6 +189,56 @@ def test_a_neural_cache_is_within_the_recurrent_member_and_its_knobs_are_tuned(p
     assert f"network: neural cache with theta {cached.theta:g} and weight {cached.weight:.3f}" in place.notes
     # Its knobs were the best ones on this text, so it is no worse than the network without it.
     assert tuned.alone[0] <= mixtures("by context")[1].alone[0] + 1e-5
+
+
+def test_a_tempered_member_has_the_temperature_that_is_best_on_the_text(place, mixtures, network, tune):
+    path, tuned = mixtures("tempered")
+    member, counts = load_run(path).model.members
+    assert isinstance(member, Tempered) and isinstance(member.model, Recurrent) and isinstance(counts, Ngram)
+    assert any(note.startswith(f"network: temperature {member.temperature:.3f}, perplexity ") for note in place.notes)
+    told = read_facts(path)["members"]
+    assert [each["temperature"] for each in told] == [member.temperature, 1.0]
+
+    def nats(temperature: float) -> float:
+        run = load_run(network)
+        return nats_of(dataclasses.replace(run, model=Tempered(run.model, temperature)), tune)
+
+    assert tuned.alone[0] == pytest.approx(nats(member.temperature), rel=1e-6)
+    for factor in (0.5, 0.9, 1.1, 2.0):
+        assert nats(member.temperature * factor) > tuned.alone[0]
+    assert nats(1.0) > tuned.alone[0]
+
+
+def test_a_cache_is_around_what_was_tempered(mixtures):
+    cached, *_ = load_run(mixtures("with all")[0]).model.members
+    assert isinstance(cached, NeuralCache) and isinstance(cached.model, Tempered)
+    assert cached.model.temperature == load_run(mixtures("tempered")[0]).model.members[0].temperature
+
+
+def test_one_run_can_be_tempered_alone(place, network, tune, tmp_path):
+    before = len(place.notes)
+    tuned = place.mix([network], tune, tmp_path / "tempered", temper=True)
+    assert not any("no mixture" in note for note in place.notes[before:])
+    assert nats_of(load_run(tmp_path / "tempered"), tune) == pytest.approx(tuned.nats, rel=1e-6)
+    assert tuned.nats < nats_of(load_run(network), tune)
+
+
+def test_counts_are_not_tempered_and_it_is_told(place, counts, tune, tmp_path):
+    place.mix([counts], tune, tmp_path / "counts", temper=True)
+    assert place.notes[-2] == "--temper is for networks, and none is among the runs"
+    assert isinstance(load_run(tmp_path / "counts").model.members[0], Ngram)
+
+
+def test_a_mixture_of_before_there_were_temperatures_is_read_and_damaged_ones_are_refused(mixtures, tmp_path):
+    path = Path(shutil.copytree(mixtures("tempered")[0], tmp_path / "mix"))
+    tensors, facts = tensorfiles.read(path / "model.safetensors")
+    for damaged in (torch.tensor([1.0, -1.0]), torch.ones(3), torch.tensor(1.0)):
+        tensorfiles.write(path / "model.safetensors", {**tensors, "temperatures": damaged}, facts)
+        with pytest.raises(RunError):
+            load_run(path)
+    del tensors["temperatures"]
+    tensorfiles.write(path / "model.safetensors", tensors, facts)
+    assert isinstance(load_run(path).model.members[0], Recurrent)
 
 
 def test_a_neural_cache_learns_a_text_that_repeats_itself(place, network, tmp_path):

@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 
 from charlm.config.models import MODELS, NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.models.adapting import Adapting, Descent, ScaledDescent
 from charlm.models.base import LanguageModel
-from charlm.models.caches import UnigramCache
+from charlm.models.caches import NeuralCache, UnigramCache
 from charlm.models.mixture import Mixture
 from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent
+from charlm.models.tempered import Tempered
 from charlm.models.unigram import Unigram
 from charlm.ngrams.columns import scratch_folder
 from charlm.ngrams.counting import count
@@ -50,6 +53,37 @@ def tiny_mixture(vocab_size: int) -> Mixture:
     weights = torch.linspace(1, 2, classes * 3, dtype=torch.float64).reshape(classes, 3)
     return Mixture(parts, weights / weights.sum(1, keepdim=True), guide=0)
 
+
+def tiny_scaled(vocab_size: int) -> Adapting:
+    network = tiny_recurrent("lstm")(vocab_size)
+    roots = [torch.linspace(0.1, 1, tensor.numel()).reshape(tensor.shape).to(tensor) for tensor in network.parameters()]
+    return Adapting(network, ScaledDescent(0.1, 0.1, roots), segment=2)
+
+
+def tiny_remembering(vocab_size: int, make: Callable[[nn.Module], LanguageModel] = lambda network: network) -> Mixture:
+    """Everything at once: a tempered network with a cache of its own, an n-gram, a unigram cache."""
+    network = Tempered(make(tiny_recurrent("gru")(vocab_size)), 1.4)
+    cached = NeuralCache(network, theta=0.7, weight=0.3, window=4)
+    parts = [cached, tiny_ngram(vocab_size), UnigramCache(vocab_size, window=3, decay=0.9)]
+    return Mixture(parts, torch.tensor([[0.5, 0.3, 0.2]]))
+
+
+# Models made of others, each held to the laws like a family.
+WRAPPED: dict[str, Callable[[int], LanguageModel]] = {
+    "tempered network": lambda v: Tempered(tiny_recurrent("lstm")(v), 0.7),
+    "tempered counts": lambda v: Tempered(tiny_ngram(v), 1.3),
+    "neural cache": lambda v: NeuralCache(tiny_recurrent("lstm")(v), theta=0.7, weight=0.3, window=4),
+    "unigram cache": lambda v: UnigramCache(v, window=3, decay=0.9),
+    "mixture of all": tiny_remembering,
+    "adapting network": lambda v: Adapting(tiny_recurrent("lstm")(v), Descent(0.5, 0.1), segment=2),
+    "adapting network, scaled": tiny_scaled,
+    "adapting, tempered network": lambda v: Tempered(
+        Adapting(tiny_recurrent("gru")(v), Descent(0.5, 0.0), segment=3), 1.3
+    ),
+    "adapting mixture of all": lambda v: tiny_remembering(
+        v, lambda network: Adapting(network, Descent(0.5, 0.0), segment=3)
+    ),
+}
 
 TINY: dict[str, Callable[[int], LanguageModel]] = {
     "recurrent": tiny_recurrent("lstm"),

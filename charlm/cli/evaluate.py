@@ -1,17 +1,20 @@
 """`charlm eval`: how surprised is a model by a text?"""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Device, Quiet, ShardOption, given, knob, runs_and_texts_at, shard_of
+from charlm.cli.options import AsJson, Device, Quiet, ShardOption, given, knob, page, runs_and_texts_at, shard_of, takes
+from charlm.config.evaluation import PANEL, DynamicConfig
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
 
 
+@takes(page(DynamicConfig))
 def evaluate(
     runs: Annotated[
         list[str],
@@ -30,17 +33,27 @@ def evaluate(
     per_token: Annotated[
         bool, typer.Option("--per-token", help="A JSON line for each token instead of totals.")
     ] = False,
+    tune: Annotated[
+        str | None,
+        typer.Option(help="Text that --dynamic finds its rate and decay on, new to the runs.", rich_help_panel=PANEL),
+    ] = None,
+    tune_part: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this part of it: train, valid or test.", rich_help_panel=PANEL),
+    ] = None,
     shard: ShardOption = None,
     encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
     field: Annotated[str | None, knob(TextConfig, "field")] = None,
     device: Device = "cpu",
     as_json: AsJson = False,
     quiet: Quiet = False,
+    **asked: Any,
 ) -> None:
     """Print perplexity and bits per character of TEXT under each RUN.
 
     charlm eval checkpoints/tang valid.txt
     """
+    from charlm.jobs.adapt import Adaptation
     from charlm.jobs.evaluate import Evaluation, compare
 
     *names, source = runs
@@ -53,14 +66,33 @@ def evaluate(
         )
     texts = build(TextConfig, given(encoding=encoding, field=field))
     mine = shard_of(shard)
+    dynamic = build(DynamicConfig, asked, command="eval")
+    if dynamic.dynamic is None and (idle := sorted(asked | given(tune=tune, tune_part=tune_part))):
+        options = ", ".join("--" + name.replace("_", "-") for name in idle)
+        raise ConfigError(f"{options} without --dynamic: a static figure has no such thing", hint="add --dynamic sgd")
+    if tune_part is not None and tune is None:
+        raise ConfigError("--tune-part is a part of the text of --tune, which was not given", hint="give both")
     with Talk(quiet) as talk:
+        adaptation = None
+        if dynamic.dynamic is not None:
+            tuning = Evaluation(tune, texts, part=tune_part, context=context, note=talk.note) if tune else None
+            adaptation = Adaptation(dynamic, tuning)
+            if (source, part) == (tune, tune_part):
+                talk.note("the text of --tune is the one that is measured: the dynamic figure flatters")
         job = Evaluation(source, texts, part=part, context=context, shard=mine, note=talk.note)
         if per_token:
             for path in paths:
-                for record in job.tokens(path, device):
+                records = job.tokens(path, device) if adaptation is None else adaptation.tokens(path, job, device)
+                for record in records:
                     emit_json(record)
             return
-        results = [job.measure(path, device, report=talk.counter("scoring")) for path in paths]
+        results = []
+        for path in paths:
+            result = job.measure(path, device, report=talk.counter("scoring"))
+            if adaptation is not None:
+                moved = adaptation.measure(path, job, device, report=talk.counter("scoring and learning"))
+                result = replace(result, dynamic=moved)
+            results.append(result)
     for result in results:
         emit_json(result.to_json()) if as_json else _show(result, alone=len(results) == 1)
     if len(results) > 1 and not as_json:
@@ -87,9 +119,25 @@ def _show(result: Any, alone: bool) -> None:
         rows.append((f"  {name}", f"{figures}, alone"))
     if result.gain is not None:
         rows.append(("gain", f"{figure(result.gain, 3)} bits per character beside the best member"))
+    if result.dynamic is not None:
+        rows += _dynamic_rows(result.dynamic)
     table(rows)
     if not alone:
         emit("")
+
+
+def _dynamic_rows(dynamic: Any) -> list[tuple[str, str]]:
+    score, config = dynamic.score, dynamic.config
+    tuned = f", tuned on {dynamic.tuned_on}" if dynamic.tuned_on else ""
+    numbers = f"rate {config.rate:.3g}, decay {config.decay:.3g}"
+    way = f"{config.dynamic}, a step each {config.segment} tokens, {numbers}{tuned}"
+    rows = [
+        ("dynamic", f"perplexity {figure(score.perplexity)}, {figure(score.bits_per_char, 3)} bits per character"),
+        ("  learned by", way),
+    ]
+    if score.unknown:
+        rows.append(("  left out", f"perplexity {figure(score.perplexity_known)} without unknown tokens"))
+    return rows
 
 
 def _compare(comparison: Any) -> None:

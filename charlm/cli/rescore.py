@@ -89,6 +89,7 @@ def score(
                 f"{source} is read as lines of text, and {', '.join(idle)} {'are' if idle[1:] else 'is'} for lists",
                 hint="leave out what does not fit, or say what the lists are in: --format jsonl or plain",
             )
+        _tell_rounding(scorer, talk)
         impossible, of_tokens, of_unknown = _score_lines(
             scorer, some((line.removesuffix("\n") for line in origin.lines() if line.strip()), source), as_json
         )
@@ -96,6 +97,7 @@ def score(
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
         _tell_unknown(of_unknown, of_tokens, talk)
         return
+    _tell_rounding(scorer, talk)
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
     total: Verdict | None = None  # until a list shows the metric; a shard may hold none
     findings = Findings(formula)
@@ -120,7 +122,13 @@ def score(
             talk.note(_why_worse(total, heard, lm_weight, length_weight))
     if report is not None:
         applied = formula.over(findings.used)
-        jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown})
+        jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown,
+                                  "exact": scorer.run.rounding is None})  # fmt: skip
+
+
+def _tell_rounding(scorer: "Scorer", talk: Talk) -> None:
+    if rounding := scorer.run.rounding:
+        talk.note(f"the model's scores are not exact: {rounding}, so probabilities add to one only nearly")
 
 
 def _named(given: list[str]) -> dict[str, float]:

@@ -37,7 +37,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     if "imported" in facts:
         learned = f"not here: imported from {facts['imported']['from']}"
     elif "tuned" in facts:
-        learned = "; ".join(f"{m['name']} ({m['model']}, weight {_weight(facts, m)})" for m in facts["members"])
+        learned = "; ".join(f"{m['name']} ({m['model']}, {_part(facts, m)})" for m in facts["members"])
     elif "counts" in knobs:
         learned = f"{corpus['tokens']:,} tokens, counted in {', '.join(knobs['counts'])}"
     rows = [
@@ -61,13 +61,31 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows += [
         ("made", f"{made}, on {facts['device']} in {facts['precision']}"),
         ("time", ended),
+        *_usage(facts.get("usage") or {}),
         ("command", facts["command"]),
     ]
     return rows
 
 
-def _weight(facts: dict[str, Any], member: dict[str, Any]) -> str:
-    return figure(facts["tuned"]["weights"].get(member["name"]), 3)
+def _usage(usage: dict[str, float]) -> list[tuple[str, str]]:
+    parts = []
+    if "tokens_per_second" in usage:
+        parts.append(f"{usage['tokens_per_second']:,.0f} tokens/s")
+    if "share_of_ceiling" in usage:
+        parts.append(f"{usage['share_of_ceiling']:.0%} of what its matrix products alone would reach here")
+    if "peak_memory" in usage:
+        parts.append(f"{usage['peak_memory'] / 2**20:,.0f} MiB at most")
+    if "peak_device_memory" in usage:
+        parts.append(f"{usage['peak_device_memory'] / 2**20:,.0f} MiB of the device")
+    if "joules" in usage:
+        parts.append(f"{usage['joules']:,.0f} J, by all that ran")
+    return [("took", ", ".join(parts))] if parts else []
+
+
+def _part(facts: dict[str, Any], member: dict[str, Any]) -> str:
+    degree = member.get("temperature", 1)
+    tempered = f", temperature {degree:.3f}" if degree != 1 else ""
+    return f"weight {figure(facts['tuned']['weights'].get(member['name']), 3)}{tempered}"
 
 
 @app.command("check", cls=PanelCommand)

@@ -1,9 +1,10 @@
 """STEPS: every knob, page by page. No torch.
 
-knobs     what a knob is: default, help, panel; how a page is built and checked
-text      how files become documents and documents tokens
-models    MODELS: the families, each with its page
-training  budget, optimizer, saving; PRESETS
-sampling  how text is drawn
-settings  the names of all pages together, and the files that give them
+knobs       what a knob is: default, help, panel; how a page is built and checked
+text        how files become documents and documents tokens
+models      MODELS: the families, each with its page
+training    budget, optimizer, saving; PRESETS
+sampling    how text is drawn
+evaluation  how a network learns from the text that it is measured on
+settings    the names of all pages together, and the files that give them
 """

@@ -159,6 +159,12 @@ class MixtureConfig:
         0, "Give recurrent members a neural cache of so many tokens (Grave et al. 2017).", panel="Mixture"
     )
 
+    temper: bool = knob(
+        False,
+        "Make what each network says flatter or sharper, by the temperature that is best on the text of --tune.",
+        panel="Mixture",
+    )
+
     def __post_init__(self) -> None:
         mistakes = [
             f"--{name} must be from 0 to 1,000,000, not {value}"

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from charlm import jsonfiles, tensorfiles
 from charlm.config.knobs import build
@@ -16,17 +17,24 @@ from charlm.families.base import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE, Fami
 from charlm.models.base import LanguageModel
 from charlm.models.caches import NeuralCache, Traced, UnigramCache
 from charlm.models.mixture import Mixture
+from charlm.models.tempered import Tempered
 
 
 def build_mixture(
-    members: Sequence[LanguageModel], vocab_size: int, config: MixtureConfig, neural: npt.NDArray[np.float64]
+    members: Sequence[LanguageModel],
+    vocab_size: int,
+    config: MixtureConfig,
+    neural: npt.NDArray[np.float64],
+    temperatures: npt.NDArray[np.float64],
 ) -> list[LanguageModel]:
-    """What a mixture adds up: its members, those with a neural cache wrapped in it, and a unigram cache.
+    """What a mixture adds up: its members, tempered and with a neural cache where they have one, and a unigram cache.
 
-    neural  (members, 2)  theta and weight of each member's neural cache; weight 0 where it has none
+    neural        (members, 2)  theta and weight of each member's neural cache; weight 0 where it has none
+    temperatures  (members,)    of each member; 1 leaves it as it is
     """
     parts: list[LanguageModel] = []
-    for member, (theta, weight) in zip(members, neural.tolist(), strict=True):
+    for own, (theta, weight), temperature in zip(members, neural.tolist(), temperatures.tolist(), strict=True):
+        member = own if temperature == 1 else Tempered(own, temperature)
         wrapped = config.neural_cache and weight > 0
         parts.append(
             NeuralCache(cast(Traced, member), theta=theta, weight=weight, window=config.neural_cache)
@@ -70,10 +78,13 @@ def load(config: MixtureConfig, vocab_size: int, folder: Path) -> Mixture:
             raise problem(f"{member} has another vocabulary than the mixture")
         members.append(family.load(page, vocab_size, member))
     weights, neural = tensors.get("weights"), tensors.get("neural")
-    if weights is None or neural is None or not members or tuple(neural.shape) != (len(members), 2):
+    temperatures = tensors.get("temperatures", torch.ones(len(members)))  # which older mixtures do not have
+    shapes = [() if tensor is None else tuple(tensor.shape) for tensor in (neural, temperatures)]
+    if weights is None or neural is None or not members or shapes != [(len(members), 2), (len(members),)]:
         raise problem(f"{folder}: its weights are not those of the {len(members)} members that are there")
     try:
-        parts = build_mixture(members, vocab_size, config, neural.double().numpy())
+        numbers = neural.double().numpy(), temperatures.double().numpy()
+        parts = build_mixture(members, vocab_size, config, *numbers)
         return Mixture(parts, weights, guide=guide_of(parts, config))
     except ConfigError as error:
         raise problem(f"{folder / WEIGHTS_FILE} does not fit its members: {error}") from error

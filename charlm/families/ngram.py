@@ -95,7 +95,9 @@ def load(config: NgramConfig, vocab_size: int, folder: Path) -> Ngram:
     """Tables mapped from a run directory; none of their numbers is read yet."""
     arrays, _ = tensorfiles.map_rows(folder / WEIGHTS_FILE)
     uniform = config.smoothing in SMOOTHERS and SMOOTHERS[config.smoothing].uniform
-    return Ngram(from_tensors(arrays, vocab_size, uniform=uniform, source=str(folder / WEIGHTS_FILE)))
+    tables = from_tensors(arrays, vocab_size, uniform=uniform, source=str(folder / WEIGHTS_FILE))
+    bits = config.quantize
+    return Ngram(tables, rounding=f"n-gram probabilities are stored in {bits} bits" if bits is not None else None)
 
 
 FAMILY = Family(fresh=fresh, load=load, fit=fit, takes_counts=True)

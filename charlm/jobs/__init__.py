@@ -3,10 +3,10 @@
 watching  who is told
 prepare   texts to codec and corpora
 settle    options to every knob of a run
-train     texts to a run; trial: what that would take
+train     texts to a run; trial: what that would take; record: what it took
 vocab     texts to a vocabulary
 count     texts to n-gram counts
-evaluate  runs against a text
+evaluate  runs against a text; adapt: while they learn from it
 rescore   runs against n-best lists
 mix       runs to a mixture
 exchange  runs to ARPA files and back

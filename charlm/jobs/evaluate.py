@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from charlm import scoring
+from charlm.config.evaluation import DynamicConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
+from charlm.models.base import LanguageModel
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
 from charlm.scoring import OnTokens, Score
@@ -21,11 +24,43 @@ from charlm.text.vocab import EOS, UNK
 
 
 @dataclass(frozen=True)
+class Dynamic:
+    """The Score of a text whose weights were moved by what had been predicted of it: never one of the run as it is.
+
+    config    the way, and the rate and decay that were used
+    tuned_on  the text on which they were found, None where they were not
+    """
+
+    score: Score
+    config: DynamicConfig
+    tuned_on: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Stable keys."""
+        score, config = self.score, self.config
+        return {
+            "way": config.dynamic,
+            "rate": config.rate,
+            "decay": config.decay,
+            "segment": config.segment,
+            "tuned_on": self.tuned_on,
+            "perplexity": score.perplexity,
+            "perplexity_known": score.perplexity_known,
+            "perplexity_charged": score.perplexity_charged,
+            "bits_per_char": score.bits_per_char,
+            "nats_per_char": score.nats_per_char,
+            **asdict(score),
+        }
+
+
+@dataclass(frozen=True)
 class Result:
     """One run's Score on one text.
 
     context  whether the state went on from line to line
     members  the Scores of a mixture's members, each alone, by name
+    dynamic  the figures of dynamic evaluation, if it was asked for; all others are static
+    exact    whether the probabilities add to one; rounded ones do so only nearly
     """
 
     run: str
@@ -34,6 +69,8 @@ class Result:
     reading: str
     codec: str
     members: tuple[tuple[str, Score], ...] = ()
+    dynamic: Dynamic | None = None
+    exact: bool = True
 
     @property
     def gain(self) -> float | None:
@@ -62,7 +99,9 @@ class Result:
             **asdict(score),
             "context": self.context,
             "reading": self.reading,
+            "exact": self.exact,
             **self._members_json(),
+            **({"dynamic": self.dynamic.to_json()} if self.dynamic is not None else {}),
         }
 
     def _members_json(self) -> dict[str, Any]:
@@ -157,25 +196,34 @@ class Evaluation:
             for name, part in run.parts()
         )
         context: Literal["carried", "line"] = "carried" if carried else "line"
-        return Result(str(path), score, context, run.codec.reading, run.codec.fingerprint(), members)
+        if run.rounding is not None:
+            self._tell(f"{path}: figures are not exact: {run.rounding}, so probabilities add to one only nearly")
+        exact = run.rounding is None
+        return Result(str(path), score, context, run.codec.reading, run.codec.fingerprint(), members, exact=exact)
 
     def tokens(self, path: Path, device: str) -> Iterator[dict[str, Any]]:
         """A record for each token: document, place, token, log_prob (nats)."""
         run = load_run(path, device)
-        found = scoring.details(run.model, run.codec, self.documents(run), carried=self.carried(run))
+        yield from self.records(run, run.model, "log_prob")
+
+    def records(self, run: Run, model: LanguageModel, name: str, *, in_order: bool = False) -> Iterator[dict[str, Any]]:
+        """A record for each token of the text as `run` reads it, with what `model` says of it under `name`."""
+        carried = self.carried(run)
+        found = scoring.details(model, run.codec, self.documents(run), carried=carried, in_order=in_order)
         first, of = self.shard
         for number, (encoded, _, log_probs) in zip(count(first - 1, of), found, strict=False):
             unknown = iter(encoded.unknown)
             for place, (token, log_prob) in enumerate(zip(encoded.targets, log_probs.tolist(), strict=True)):
                 shown = "<EOS>" if token == EOS else next(unknown) if token == UNK else run.codec.vocab.tokens[token]
-                yield {"document": number, "place": place, "token": shown, "known": token != UNK, "log_prob": log_prob}
+                yield {"document": number, "place": place, "token": shown, "known": token != UNK, name: log_prob}
 
 
 def compare(results: list[Result]) -> Comparison:
     """Rank runs by bits per character; by perplexity they are ranked only where the tokens are the same."""
-    ranked = sorted(results, key=lambda result: result.score.bits_per_char)
-    best = ranked[0].score.bits_per_char
-    ranking = [(r.run, r.score.bits_per_char, r.score.bits_per_char - best) for r in ranked]
+    figures = [(result.run, result.score.bits_per_char) for result in results]
+    figures += [(f"{r.run}, dynamic", r.dynamic.score.bits_per_char) for r in results if r.dynamic is not None]
+    figures.sort(key=itemgetter(1))
+    ranking = [(run, bits, bits - figures[0][1]) for run, bits in figures]
     if len({result.codec for result in results}) > 1:
         remark = (
             "Not ranked by perplexity: the vocabularies differ, and a perplexity per token says little about another "
@@ -185,4 +233,6 @@ def compare(results: list[Result]) -> Comparison:
         remark = "The contexts differ: carried text tells a model more than single lines do."
     else:
         remark = "The vocabularies are the same, so perplexities compare as well."
+    if any(result.dynamic is not None for result in results):
+        remark += " A dynamic figure is of a model that learned from the text, and compares with dynamic ones."
     return Comparison(ranking, remark)

@@ -20,6 +20,7 @@ from charlm.models.base import LanguageModel
 from charlm.models.caches import NeuralCache, Traced
 from charlm.models.mixture import Classifier
 from charlm.models.recurrent import Recurrent
+from charlm.models.tempered import Tempered
 from charlm.runs.layout import RUN_FILE, RunConfig, hashes
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
@@ -28,9 +29,11 @@ from charlm.shapes import Ids, LogProbs, State
 from charlm.text.corpus import Facts
 from charlm.training import em
 from charlm.training.journal import Measured
+from charlm.training.searching import lowest
 
 THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
-CACHE_TOKENS = 50_000  # of the text, on which a neural cache is tuned
+CACHE_TOKENS = 50_000  # of the text, on which a neural cache and a temperature are tuned
+TEMPERATURES, TEMPERATURE_WITHIN = (0.4, 2.5), 0.003  # between which the best is looked for, and how closely
 LEFT_BEHIND = ("resume", "*.png", ".*")  # of a member: what it needs no more
 
 
@@ -72,14 +75,24 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     if not any(ids):
         raise TextError(f"{job.source} holds nothing to tune weights on", hint="give a validation text")
     carried = job.carried(first)
-    neural = np.zeros((len(members), 2))
-    if config.neural_cache:
-        for number, run in enumerate(members):
-            if isinstance(run.model, Recurrent):
-                neural[number] = _tune_neural_cache(run.model, config.neural_cache, ids, carried)
-                theta, weight = neural[number]
-                job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
-    parts = build_mixture([run.model for run in members], len(first.codec.vocab), config, neural)
+    neural, temperatures = np.zeros((len(members), 2)), np.ones(len(members))
+    for number, run in enumerate(members):
+        model = run.model
+        if not isinstance(model, Recurrent):
+            continue
+        said: Any = model
+        if config.temper:
+            temperatures[number], before, after = _tune_temperature(model, ids, carried)
+            said = Tempered(model, temperatures[number])
+            gain = f"perplexity {scoring.perplexity_of(before):,.2f} → {scoring.perplexity_of(after):,.2f}"
+            job.note(f"{run.path.name}: temperature {temperatures[number]:.3f}, {gain}")
+        if config.neural_cache:
+            neural[number] = _tune_neural_cache(said, config.neural_cache, ids, carried)
+            theta, weight = neural[number]
+            job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
+    if config.temper and not any(isinstance(run.model, Recurrent) for run in members):
+        job.note("--temper is for networks, and none is among the runs")
+    parts = build_mixture([run.model for run in members], len(first.codec.vocab), config, neural, temperatures)
     names = _names(members, config)
     digests = [hashes(run.path) for run in members]
     if len(parts) == 1 and parts[0] is first.model:
@@ -108,7 +121,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
         found.history[0],
         len(log_probs),
     )
-    _save(members, digests, output, config, neural, tuned, job, command)
+    _save(members, digests, output, config, neural, temperatures, tuned, job, command)
     return tuned
 
 
@@ -154,7 +167,27 @@ class _Classes:
         return classes.double(), self.guide.score(inputs, targets, state)[1]
 
 
-def _tune_neural_cache(model: Recurrent, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
+def _tune_temperature(model: LanguageModel, ids: list[list[int]], carried: bool) -> tuple[float, float, float]:
+    """The temperature of a model that is best on a text, and the nats per token without it and with it.
+
+    The surprise is convex in its inverse, so the search finds the one best value, of those that were tried.
+    """
+    some, tokens = [], 0
+    for document in ids:
+        some.append(document)
+        tokens += len(document)
+        if tokens >= CACHE_TOKENS:
+            break
+
+    def nats(temperature: float) -> float:
+        return -float(_read(Tempered(model, temperature), some, carried).mean())
+
+    before = nats(1.0)
+    temperature, after = lowest(nats, *TEMPERATURES, within=TEMPERATURE_WITHIN)
+    return (temperature, before, after) if after < before else (1.0, before, before)
+
+
+def _tune_neural_cache(model: LanguageModel, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
     """The theta and the weight of a neural cache that are best on a text."""
     cache = NeuralCache(cast(Traced, model), theta=1.0, weight=0.5, window=window)
     alone, remembered, tokens = [], [], 0
@@ -193,6 +226,7 @@ def _save(
     output: Path,
     config: MixtureConfig,
     neural: npt.NDArray[np.float64],
+    temperatures: npt.NDArray[np.float64],
     tuned: Tuned,
     job: Evaluation,
     command: str,
@@ -206,8 +240,8 @@ def _save(
         "precision": "float32",
         "parameters": sum(int(run.facts.get("parameters", 0)) for run in members),
         "members": [
-            {"name": name, "model": run.config.model, "from": str(run.path), "hashes": files}
-            for name, run, files in zip(folders, members, digests, strict=True)
+            {"name": name, "model": run.config.model, "from": str(run.path), "temperature": degree, "hashes": files}
+            for name, run, degree, files in zip(folders, members, temperatures.tolist(), digests, strict=True)
         ],
         "tuned": {
             "on": job.source,
@@ -228,6 +262,7 @@ def _save(
         jsonfiles.write(folder / RUN_FILE, facts)
         for name, run in zip(folders, members, strict=True):
             shutil.copytree(run.path, folder / MEMBERS_FOLDER / name, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
-        tensors = {"weights": torch.from_numpy(tuned.weights), "neural": torch.from_numpy(neural)}
+        numbers = {"weights": tuned.weights, "neural": neural, "temperatures": temperatures}
+        tensors = {name: torch.from_numpy(array) for name, array in numbers.items()}
         about = asdict(Measured.of_one_pass())
         tensorfiles.write(folder / WEIGHTS_FILE, tensors, {**about, "codec": first.codec.fingerprint()})

@@ -15,6 +15,7 @@ from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
 from charlm.jobs.count import prepare_counts
 from charlm.jobs.prepare import Prepared, prepare
+from charlm.jobs.record import Usage
 from charlm.jobs.settle import NOT_TRAINED, absolute
 from charlm.jobs.watching import UNWATCHED, Watcher
 from charlm.runs.journal import RunJournal
@@ -22,7 +23,7 @@ from charlm.runs.layout import CHECKPOINT_FILE, RUN_FILE, RunConfig, check_vocab
 from charlm.runs.run import load as load_run
 from charlm.runs.writing import begun, owned, provenance, refuse_name
 from charlm.text.codec import Codec
-from charlm.text.decoding import Note
+from charlm.text.decoding import Note, nobody
 from charlm.training.devices import Machine, bf16_fault, choose_device, choose_precision, choose_workers
 from charlm.training.gradient import Outcome
 from charlm.training.journal import Journal, Listening, OnEvent
@@ -68,7 +69,7 @@ def _train(
     model = fresh(config, prepared.codec)
     if init_from is not None:
         start_from(model, config.model, prepared.codec, init_from, watcher.note)
-    machine = machine_for(config.training, model, ranks)
+    machine = machine_for(config.training, model, ranks, watcher.note)
     facts = {
         **provenance(config.model, command),
         "seed": config.training.seed,
@@ -129,11 +130,6 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     if (path / WEIGHTS_FILE).is_file():
         check_vocab(path, Codec.load(path))
     device = choose_device(config.training.device)
-    if precision == "bf16" and (fault := bf16_fault(device)) is not None:
-        raise ConfigError(
-            f"{path} was begun in bf16, which cannot be used on this {device.type}: {fault}",
-            hint=f"go on where it was begun, or anew from it: charlm train TEXT --init-from {path} --run ANOTHER",
-        )
     prepared = prepare(config, path, watcher.note)
     if prepared.facts["corpus"]["key"] != text_key:
         raise TrainingError(
@@ -143,6 +139,11 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     if [other["key"] for other in prepared.facts.get("more", [])] != [other["key"] for other in facts.get("more", [])]:
         raise TrainingError(f"what --more names has changed since {path} was begun", hint="restore it")
     model = fresh(config, prepared.codec)
+    if precision == "bf16" and (fault := bf16_fault(device, small(model))) is not None:
+        raise ConfigError(
+            f"{path} was begun in bf16, which cannot be used on this {device.type}: {fault}",
+            hint=f"go on where it was begun, or anew from it: charlm train TEXT --init-from {path} --run ANOTHER",
+        )
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
     if changes and ranks.is_first:
         jsonfiles.write(path / CONFIG_FILE, config.to_json())
@@ -162,7 +163,8 @@ def _fit(
     watcher: Watcher,
 ) -> Outcome:
     heard: Journal = journal if machine.ranks.is_first else Listening(watcher.signal)
-    job = job_of(config, prepared, heard, machine, watcher.report)
+    usage = Usage(watcher.report)
+    job = job_of(config, prepared, heard, machine, usage)
     fit = FAMILIES[config.model].fit
     assert fit is not None  # `fresh` has refused a family that is made otherwise
     with closing(journal):
@@ -170,6 +172,7 @@ def _fit(
         ended = "its budget was used up" if outcome.signal is None else f"signal {outcome.signal}"
         if machine.ranks.is_first:
             journal.finish({"ended": ended, "step": outcome.place.step, "seconds": round(outcome.place.seconds, 1)})
+            journal.finish({"usage": usage.record(model, config.training, machine, outcome.tokens_per_second)})
     return outcome
 
 
@@ -198,6 +201,11 @@ def parameters(model: Any) -> int:
     return sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0
 
 
+def small(model: Any) -> nn.Module | None:
+    """A small network of the same kind, on which a precision is tried; None where a model has none."""
+    return model.small() if hasattr(model, "small") else None
+
+
 def job_of(config: RunConfig, prepared: Prepared, journal: Journal, machine: Machine, report: OnEvent) -> Job:
     """What a family is asked to do."""
     return Job(
@@ -212,8 +220,11 @@ def job_of(config: RunConfig, prepared: Prepared, journal: Journal, machine: Mac
     )
 
 
-def machine_for(config: TrainingConfig, model: Any, ranks: Ranks = ALONE) -> Machine:
-    """What a model is trained on, by its config. Raises ConfigError where several processes would count the same."""
+def machine_for(config: TrainingConfig, model: Any, ranks: Ranks = ALONE, note: Note = nobody) -> Machine:
+    """What a model is trained on, by its config; `note` is told of a precision that is missing.
+
+    Raises ConfigError where several processes would count the same.
+    """
     device = choose_device(config.device)
     if not parameters(model) and ranks.ranks > 1:
         raise ConfigError(
@@ -221,6 +232,6 @@ def machine_for(config: TrainingConfig, model: Any, ranks: Ranks = ALONE) -> Mac
         )
     if not parameters(model):  # counts are neither moved nor rounded
         return Machine(torch.device("cpu"), "float32")
-    precision = ranks.of_first(lambda: choose_precision(config.precision, device))
+    precision = ranks.of_first(lambda: choose_precision(config.precision, device, small(model), note))
     workers = choose_workers(config.batch_size, device) if ranks.ranks == 1 else 1
     return Machine(device, precision, workers, ranks)

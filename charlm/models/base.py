@@ -1,10 +1,19 @@
 """What a language model is: three methods over a state that can be held in the hand."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 
 from charlm.shapes import Ids, LogProbs, State
+
+
+class Product(NamedTuple):
+    """A matrix product of a training step's way forward: (rows, inner) times (inner, columns), so many times."""
+
+    rows: int
+    inner: int
+    columns: int
+    times: float = 1
 
 
 class LanguageModel(Protocol):
@@ -15,8 +24,10 @@ class LanguageModel(Protocol):
 
     More methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats, State)` where
     training minimises something else than minus `score`, `at(share)` where it changes on the way (told before each step
-    how much of the budget is used up), and `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states
-    and gates.
+    how much of the budget is used up), `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states and
+    gates, `tempered(inputs, targets, state, temperature)` for `score` at another temperature, `renewed(state)` where
+    something of one document serves the next, and `over(model)` or `over(members)` where it is made of others.
+    What learns by gradient may offer `products(rows, window) -> [Product]`, and `small()`, a network like it to try.
     """
 
     vocab_size: int
@@ -45,6 +56,27 @@ def pick(state: State, rows: torch.Tensor) -> State:
 def detach(state: State) -> State:
     """The same state, from which no gradient travels back: the truncation of back-propagation through time."""
     return tuple(leaf.detach() for leaf in state)
+
+
+def renewed(model: LanguageModel, state: State) -> State:
+    """The state in which a model begins the next document, when `<EOS>` has closed the one before.
+
+    It is the initial one, except that a model which adapts to what it reads keeps what it has learned.
+    """
+    own = getattr(model, "renewed", None)
+    if own is not None:
+        return cast(State, own(state))
+    return model.initial_state(len(state[0]) if state else 1)
+
+
+def rounding_of(model: object) -> str | None:
+    """Why the probabilities of a model, or of something in it, add to one only nearly; None where they add exactly.
+
+    A model whose own do not says why: its `rounding`.
+    """
+    inside = [*getattr(model, "members", ()), getattr(model, "model", None)]
+    found = [getattr(model, "rounding", None), *(rounding_of(part) for part in inside if part is not None)]
+    return next((reason for reason in found if reason), None)
 
 
 def device_of(state: State) -> torch.device:

@@ -7,13 +7,13 @@ Usunier 2017). Nothing in them is learned, so they adapt to any text while they 
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
 from charlm.errors import ConfigError
-from charlm.models.base import LanguageModel, device_of
+from charlm.models.base import LanguageModel, device_of, renewed
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.vocab import EOS
 
@@ -122,6 +122,14 @@ class NeuralCache:
         keys = hidden.new_zeros(batch_size, self.window + 1, hidden.shape[-1])
         values = torch.full((batch_size, self.window + 1), EMPTY, device=hidden.device)
         return (*self.model.initial_state(batch_size), keys, values)
+
+    def renewed(self, state: State) -> State:
+        """What was remembered is forgotten; of the model only what `renewed` forgets."""
+        return (*renewed(self.model, state[:-2]), *self.initial_state(len(state[-1]))[-2:])
+
+    def over(self, model: LanguageModel) -> "NeuralCache":
+        """The same cache for another model."""
+        return NeuralCache(cast(Traced, model), theta=self.theta, weight=self.weight, window=self.window)
 
     def _hidden(self, inputs: Ids, state: State) -> Tensor:
         """The top layer's vectors: inputs (B, T)  ->  (B, T, H), in float32 or wider"""

@@ -30,3 +30,12 @@ def give_generator(model: nn.Module, generator: torch.Generator) -> None:
     for module in model.modules():
         if isinstance(module, LockedDropout):
             module.generator = generator
+
+
+def without_dropout(model: nn.Module) -> nn.Module:
+    """The model as it is evaluated, yet with a gradient: on a GPU torch's fused layers have one in training only."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.train()
+    return model

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from charlm.errors import ConfigError
-from charlm.models.base import LanguageModel, device_of
+from charlm.models.base import LanguageModel, device_of, renewed
 from charlm.shapes import Ids, LogProbs, State
 
 ROUNDING = 1e-6  # by how much a row of weights may miss one
@@ -98,6 +98,15 @@ class Mixture:
 
     def initial_state(self, batch_size: int) -> State:
         return tuple(leaf for member in self.members for leaf in member.initial_state(batch_size))
+
+    def renewed(self, state: State) -> State:
+        """The members' states at the beginning of the next document."""
+        own = zip(self.members, self.member_states(state), strict=True)
+        return tuple(leaf for member, leaves in own for leaf in renewed(member, leaves))
+
+    def over(self, members: Sequence[LanguageModel]) -> "Mixture":
+        """Other members with the same weights."""
+        return Mixture(members, self.weights, guide=self.guide)
 
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         home = device_of(state)

@@ -26,9 +26,13 @@ CLASS_BITS = 6  # classes for each length of matched context: 1, 2-3, 4-7, 8-15,
 
 
 class Ngram:
-    """A back-off model over tables. State: `(entries,)`, int64 (B, N-1), column k for the last k+1 tokens."""
+    """A back-off model over tables. State: `(entries,)`, int64 (B, N-1), column k for the last k+1 tokens.
 
-    def __init__(self, tables: Tables) -> None:
+    rounding  why the probabilities of a context add to one only nearly; None where they do
+    """
+
+    def __init__(self, tables: Tables, *, rounding: str | None = None) -> None:
+        self.rounding = rounding
         self.tables = tables
         self.vocab_size = tables.vocab_size
         self.searches = 0

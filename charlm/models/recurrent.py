@@ -4,12 +4,14 @@ Mikolov et al. 2010 with the cells of the table, stacked (Graves 2013), the outp
 embedding (Press & Wolf 2017; Inan et al. 2017) and locked dropout before, between and after the layers.
 """
 
+from dataclasses import replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from charlm.config.models import RecurrentConfig
+from charlm.models.base import Product
 from charlm.models.cells import CELLS, Cell
 from charlm.models.dropout import LockedDropout
 from charlm.models.output import Shortlist, sampled_log_probs, target_log_probs
@@ -91,6 +93,11 @@ class Recurrent(nn.Module):
         x, after = self.read(inputs, state)
         return target_log_probs(x, self.output_weight, self.bias, targets), after
 
+    def tempered(self, inputs: Ids, targets: Ids, state: State, temperature: float) -> tuple[LogProbs, State]:
+        """`score` at another temperature: the logits are divided by it."""
+        x, after = self.read(inputs, state)
+        return target_log_probs(x / temperature, self.output_weight, self.bias / temperature, targets), after
+
     def at(self, share: float) -> None:
         """Training has used up this share of its budget: the last part of it compares with the whole vocabulary."""
         self.samples = self.config.sampled > 0 and share < SAMPLED_UNTIL and self.vocab_size >= SMALLEST_SAMPLED
@@ -117,6 +124,29 @@ class Recurrent(nn.Module):
             x, _ = cell(x, before)
             layers.append({"hidden": x, **gates})
         return {name: torch.stack([each[name] for each in layers], dim=2) for name in layers[0]}
+
+    def products(self, rows: int, window: int) -> list[Product]:
+        """The matrix products of a step of training, those of a cell's own state one position after the other."""
+        tokens, found = rows * window, []
+        for name, matrix in self.cells.named_parameters():
+            if matrix.dim() == 2:
+                columns, inner = matrix.shape
+                found.append(
+                    Product(rows, inner, columns, window) if "_hh" in name else Product(tokens, inner, columns)
+                )
+        if self.projection is not None:
+            found.append(Product(tokens, self.config.hidden, self.config.embedding))
+        width, sampled = self.output_weight.shape[1], self.config.sampled
+        if sampled and self.vocab_size >= SMALLEST_SAMPLED:
+            some = self.vocab_size // FREQUENT + max(1, round(sampled * self.vocab_size))
+            found.append(Product(tokens, width, some, SAMPLED_UNTIL))
+            return [*found, Product(tokens, width, self.vocab_size, 1 - SAMPLED_UNTIL)]
+        return [*found, Product(tokens, width, self.vocab_size)]
+
+    def small(self) -> "Recurrent":
+        """A network of the same kind with a few weights, on which can be tried what a machine is able to."""
+        with torch.random.fork_rng(devices=[]):
+            return Recurrent(replace(self.config, layers=1, hidden=8, embedding=8), 8)
 
 
 def _learned(start: State) -> nn.Parameter | nn.ParameterList:

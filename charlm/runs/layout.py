@@ -53,8 +53,9 @@ FACTS = {
     "vocab_size": int,
     "ended": (str, type(None)),
     "seconds?": _NUMBER,
+    "usage?": {"*": float},
     "imported?": {"from": str},
-    "members?": [{"name": str, "model": str, "hashes": {"*": str}}],
+    "members?": [{"name": str, "model": str, "temperature?": float, "hashes": {"*": str}}],
     "tuned?": {"weights": {"*": float}},
 }
 CONFIG = {"model": str, "texts": [str], "valid": [str], "counts?": [str], "without?": [str], "more?": [str]}

@@ -13,7 +13,7 @@ from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, RunError
 from charlm.families import FAMILIES, WEIGHTS_FILE
-from charlm.models.base import LanguageModel, to_device
+from charlm.models.base import LanguageModel, rounding_of, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.text.codec import Codec, Controlled, Document
 from charlm.text.reader import Reader, one_line, several
@@ -59,6 +59,11 @@ class Run:
     def carried(self) -> bool:
         """Whether the state goes on from line to line, as it did in training."""
         return self.config.text.carries
+
+    @property
+    def rounding(self) -> str | None:
+        """Why its figures are not exact, since its probabilities add to one only nearly; None where they are."""
+        return rounding_of(self.model)
 
     @property
     def reader(self) -> Reader:

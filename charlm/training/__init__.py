@@ -6,9 +6,11 @@ schedules  how far a training is, and the learning rate there
 journal    what a training tells, and what it asks to be kept
 ranks      several processes that train together
 devices    where and how precisely it computes
+ceiling    how fast a step could be at best
 crew       several threads that take a step together
 learner    a model, its optimizer and its random numbers
 gradient   the loop
 trial      a few steps, extrapolated
+searching  the lowest place of a function
 em         weights of a mixture
 """

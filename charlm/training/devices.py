@@ -3,12 +3,18 @@
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
 
+from charlm.config.models import RecurrentConfig
 from charlm.config.training import Precision
 from charlm.errors import ConfigError
+from charlm.models.base import LanguageModel
+from charlm.models.dropout import without_dropout
+from charlm.models.recurrent import Recurrent
+from charlm.text.decoding import Note, nobody
 from charlm.training.ranks import ALONE, Ranks
 
 FEWEST_ROWS = 8  # of a thread that takes rows of its own: with less, its products would be too small
@@ -47,37 +53,51 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(wanted: Precision, device: torch.device) -> Precision:
-    """float32 or bf16; `auto` is bf16 where the device multiplies matrices clearly faster in it.
+def choose_precision(
+    wanted: Precision, device: torch.device, network: nn.Module | None = None, note: Note = nobody
+) -> Precision:
+    """float32 or bf16; `auto` is bf16 where the device multiplies matrices clearly faster in it, and has all kernels.
+
+    network  a small one of the kind that is to be trained; None: an LSTM
+    note     is told where a kernel is missing, so that float32 is chosen on a machine that is fast in bf16
 
     bf16 keeps weights, cell arithmetic of the loss and the optimizer in float32; only the large products
     are computed in it (mixed precision, Micikevicius et al. 2018).
     Raises ConfigError where bf16 is asked for and this machine has no kernels for it.
     """
-    if wanted == "bf16" and (fault := bf16_fault(device)) is not None:
+    if wanted == "bf16" and (fault := bf16_fault(device, network)) is not None:
         raise ConfigError(
             f"--precision bf16 cannot be used on this {device.type}: {fault}", hint="try --precision float32, or auto"
         )
     if wanted != "auto":
         return wanted
-    if device.type not in ("cpu", "cuda") or bf16_fault(device) is not None:
+    if device.type not in ("cpu", "cuda"):
         return "float32"
-    faster = torch.cuda.is_bf16_supported() if device.type == "cuda" else _multiplies_faster()
-    return "bf16" if faster else "float32"
+    if not (torch.cuda.is_bf16_supported() if device.type == "cuda" else _multiplies_faster()):
+        return "float32"
+    if (fault := bf16_fault(device, network)) is not None:
+        note(
+            f"in float32: bf16 would be faster on this {device.type}, but this network cannot be trained in it: {fault}"
+        )
+        return "float32"
+    return "bf16"
 
 
-def bf16_fault(device: torch.device) -> str | None:
-    """Why a small network cannot be read and learned in bf16 here; None where it can.
+def bf16_fault(device: torch.device, network: nn.Module | None = None) -> str | None:
+    """Why a small network, by default an LSTM, cannot be read and learned in bf16 here; None where it can.
 
     That matrices can be multiplied in it does not say that the recurrent layers can: they have kernels of their own,
-    and the LSTM's are the first to be missing.
+    and the LSTM's are the first to be missing. So one small window is read, and its gradient taken.
     """
-    with torch.random.fork_rng([]):
-        layer = nn.LSTM(8, 8, batch_first=True).to(device)
+    if network is None:
+        with torch.random.fork_rng(devices=[]):
+            network = Recurrent(RecurrentConfig(layers=1, hidden=8, embedding=8), 8)
+    network = without_dropout(network.to(device))  # which would draw random numbers
+    ids = torch.ones(2, 4, dtype=torch.int64, device=device)
     try:
         with autocast("bf16", device):
-            hidden, _ = layer(torch.ones(2, 3, 8, device=device))
-        hidden.float().sum().backward()
+            log_probs, _ = network(ids[:, :-1], ids[:, 1:], cast(LanguageModel, network).initial_state(2))
+        log_probs.float().sum().backward()
     except (RuntimeError, NotImplementedError) as error:
         return (str(error).splitlines() or [type(error).__name__])[0][:120]
     return None

@@ -70,11 +70,16 @@ class Texts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended. signal: the one that stopped it early, or None."""
+    """How a training ended.
+
+    signal             the one that stopped it early, or None
+    tokens_per_second  of its steps since it was begun or resumed; None where there were none
+    """
 
     place: Place
     best: Measured | None
     signal: int | None
+    tokens_per_second: float | None = None
 
 
 class _NotFinite(Exception):
@@ -149,6 +154,7 @@ class _Training:
         self.skips = 0  # steps left out in a row
         self.rollbacks = 0
         self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0  # since the last validation
+        self.all_tokens, self.all_seconds = 0, 0.0  # since it was begun or resumed
         self.norm, self.rate = math.nan, 0.0  # of the last step
         self.measured_at = Place()
         self.reserve = 0.0  # seconds that the last validation took
@@ -177,7 +183,8 @@ class _Training:
                 self.roll_back(str(cause))
         if self.best is None:  # stopped before the first validation: what there is can be used all the same
             self.keep(self.measured())
-        return Outcome(self.place, self.best, signal)
+        speed = self.all_tokens / self.all_seconds if self.all_seconds else None
+        return Outcome(self.place, self.best, signal, speed)
 
     def epoch(self) -> int | None:
         """Go through the rest of one epoch; a signal, if one asks to stop."""
@@ -239,7 +246,9 @@ class _Training:
             if self.skips > SKIPS:
                 raise _NotFinite(cause)
             self.report(Notice(f"{cause}: step left out ({self.skips} of at most {SKIPS} in a row)"))
-        self.sum_seconds += time.monotonic() - started
+        taken = time.monotonic() - started
+        self.sum_seconds += taken
+        self.all_tokens, self.all_seconds = self.all_tokens + tokens, self.all_seconds + taken
         self.place = replace(self.place, step=self.place.step + 1, seconds=self.seconds())
         if of_text:
             self.place = replace(self.place, in_epoch=self.place.in_epoch + 1, done=batch.done)

@@ -38,7 +38,24 @@ def test_json_keys_are_stable(charlm, shared_run):
         "unknown_rate",
         "context",
         "reading",
+        "exact",
     }
+
+
+@pytest.mark.parametrize(("bits", "exact"), [((), True), (("--quantize", 8), False)])
+def test_figures_that_are_not_exact_are_told(charlm, shared_run, bits, exact):
+    charlm("train", EVERYDAY, "--model", "ngram", "--order", 3, *bits, "--vocab", shared_run, "--run", "counts", "-q")
+    charlm("run", "mix", shared_run, "counts", "--tune", EVERYDAY, "--part", "valid", "--run", "mix", "--quiet")
+    for run in ("counts", "mix"):
+        ended = charlm("eval", run, EVERYDAY, "--part", "test", "--json")
+        assert json.loads(ended.out)["exact"] is exact
+        assert ("figures are not exact: n-gram probabilities are stored in 8 bits" in ended.err) is not exact
+        for arguments in (
+            (CORPORA / "homework.nbest.jsonl", "--report", f"{run}.json"),
+            (EVERYDAY, "--format", "text"),
+        ):
+            assert ("scores are not exact" in charlm("score", run, *arguments).err) is not exact
+        assert json.loads(Path(f"{run}.json").read_text("utf-8"))["exact"] is exact
 
 
 def test_every_line_end_counts_as_a_character_and_a_token(charlm, shared_run):

@@ -109,7 +109,7 @@ def test_a_run_begun_in_bf16_is_not_resumed_with_a_traceback_where_there_are_no_
     charlm("train", EVERYDAY, *TINY, "--steps", 2, "--precision", "float32", "--run", "r")
     facts = json.loads(Path("r/run.json").read_text("utf-8"))
     Path("r/run.json").write_text(json.dumps({**facts, "precision": "bf16"}), "utf-8")
-    monkeypatch.setattr("charlm.jobs.train.bf16_fault", lambda device: "no such kernel")
+    monkeypatch.setattr("charlm.jobs.train.bf16_fault", lambda device, network: "no such kernel")
     before = Path("r/config.json").read_bytes()
     charlm("train", "--resume", "r", "--steps", 4).refused("begun in bf16", "no such kernel", "--init-from r", code=2)
     assert Path("r/config.json").read_bytes() == before

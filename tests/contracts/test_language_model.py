@@ -9,7 +9,7 @@ import itertools
 import pytest
 import torch
 from small import Fixed, recurrent
-from tiny_models import TINY
+from tiny_models import TINY, WRAPPED
 
 from charlm.config.models import RecurrentConfig
 from charlm.families import FAMILIES
@@ -109,6 +109,7 @@ LAWS = [
 
 MODELS = {
     **{f"family {name}": lambda name=name: TINY[name](7) for name in FAMILIES},
+    **{name: lambda name=name: WRAPPED[name](7) for name in WRAPPED},
     "fixed": lambda: Fixed(0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.1),
     **{
         f"{cell} {'tied' if tied else 'untied'} {hidden} {'learned start' if start else ''}".strip(): (
