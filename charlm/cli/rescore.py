@@ -1,32 +1,39 @@
 """`charlm score`: how likely is a text, and which candidate of a list is the likeliest?"""
 
 import math
-import re
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from charlm import jsonfiles
-from charlm.choices import Choices
-from charlm.cli.console import Talk, emit, emit_json, figure
-from charlm.cli.options import AsJson, Device, Force, Quiet, RunPath, ShardOption, refuse_overwriting, shard_of
+from charlm.cli.console import Stdout, Talk, complain, emit, emit_json, figure
+from charlm.cli.options import (
+    AsJson,
+    Beam,
+    Device,
+    Force,
+    KeepGoing,
+    Quiet,
+    References,
+    RunPath,
+    ShardOption,
+    completing,
+    refuse_overwriting,
+    shard_of,
+)
 from charlm.config.text import TextConfig
-from charlm.errors import ConfigError, TextError
-from charlm.nbest import NBEST_FORMATS, Source, Utterance
-from charlm.nbest.foreign import likely_format
+from charlm.errors import ConfigError
+from charlm.nbest import NBEST_FORMATS, Utterance
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.findings import Findings
 from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
-from charlm.text.files import lines_of, some
+from charlm.text.files import some
 
 if TYPE_CHECKING:
     from charlm.jobs.rescore import Scorer
-
-PEEKED = 200  # lines that the guess of a format looks at
 
 
 def score(
@@ -35,9 +42,14 @@ def score(
     format: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="jsonl, plain (lists between blank lines), text (one score a line), or auto."
+            metavar="NAME",
+            help=f"auto, text (one score a line), or lists: {', '.join(NBEST_FORMATS)}.",
+            autocompletion=completing(["auto", "text", *NBEST_FORMATS]),
         ),
     ] = "auto",
+    references: References = None,
+    beam: Beam = None,
+    keep_going: KeepGoing = False,
     lm_weight: Annotated[float, typer.Option(help="λ: weight of the language model's log-probability (nats).")] = 1.0,
     am_weight: Annotated[
         float, typer.Option(help="Weight of scores.am, where every candidate of a list has it.")
@@ -66,9 +78,9 @@ def score(
 
     charlm score checkpoints/zh nbest.jsonl
     """
+    from charlm.jobs.lists import Refusals, lists_at
     from charlm.jobs.rescore import Scorer
 
-    Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"]))[format]
     if report is not None:
         if report == Path("-"):
             raise ConfigError("--report - would mix the report with the lists on stdout", hint="name a file")
@@ -79,9 +91,15 @@ def score(
     formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
     scorer = Scorer(run, formula, unknown, cast(Metric | None, metric), device, shard=shard_of(shard))
     config = TextConfig(encoding=encoding)
-    kind, origin = _lists(format, source, config, talk)
+    refusals = Refusals(keep_going, lambda error: complain(str(error), error.hint))
+    lists = lists_at(source, format, config, refusals, beam=beam, note=talk.note)
+    kind, origin = lists.format, lists.source
+    if lists.guessed and kind not in ("jsonl", "text"):
+        seen = "blank lines inside: read as n-best lists" if kind == "plain" else f"read as lists in the format {kind}"
+        talk.note(f"{seen}; --format text scores every line by itself")
     if kind == "text":
-        asked = {"--best": best, "--metric": metric, "--report": report, "--weight": weight,
+        asked = {"--best": best, "--ref": references, "--beam": beam, "--keep-going": keep_going,
+                 "--metric": metric, "--report": report, "--weight": weight,
                  "--lm-weight": lm_weight != 1, "--am-weight": am_weight != 1, "--length-weight": length_weight,
                  "--unknown": unknown != "charged"}  # fmt: skip
         if idle := [option for option, given in asked.items() if given]:
@@ -99,7 +117,8 @@ def score(
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
     total: Verdict | None = None  # until a list shows the metric; a shard may hold none
     findings = Findings(formula)
-    for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
+    found_lists = lists.utterances(refusals, references, talk.note)
+    for utterance, ranked in scorer.rank(some(found_lists, source, "lists")):
         _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=total is None)
         found = judge(utterance, ranked, scorer.metric or "cer")
         total = found if total is None else total + found
@@ -121,6 +140,7 @@ def score(
     if report is not None:
         applied = formula.over(findings.used)
         jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown})
+    refusals.finish()
 
 
 def _named(given: list[str]) -> dict[str, float]:
@@ -155,34 +175,6 @@ def _why_worse(total: Verdict, with_sound: bool, lm_weight: float, length_weight
     return "reranking made the lists worse than they were; likely causes: " + "; ".join(causes)
 
 
-def _lists(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Source]:
-    """The format, guessed from a folder's files or from the first lines if need be, and where its lines are."""
-    from charlm.jobs import rescore as rescoring
-
-    kind = rescoring.format_of_folder(source) or "auto" if format == "auto" else format
-    if kind in NBEST_FORMATS and NBEST_FORMATS[kind].files:
-        return kind, rescoring.source_of_folder(source, NBEST_FORMATS[kind].files, config, note=talk.note)
-    lines = lines_of(source, config, note=talk.note)
-    if kind != "auto":
-        return kind, Source.of(lines, source)
-    head = []
-    for line in lines:
-        head.append(line)
-        if len(head) == PEEKED:
-            break
-    inner = "".join(head).strip()
-    if foreign := likely_format(head):
-        raise TextError(
-            f"{source} looks like {foreign}, which charlm does not read",
-            hint='bring it into JSON lines, {"id": "u1", "hyps": [{"text": "做作业", "scores": {"am": -12.4}}]}; '
-            "for words as they stand: --format text or --format plain",
-        )
-    guess = "jsonl" if inner.startswith("{") else "plain" if re.search(r"\n\s*\n", inner) else "text"
-    if guess == "plain":
-        talk.note("blank lines inside: read as n-best lists; --format text scores every line by itself")
-    return guess, Source.of(chain(head, lines), source)
-
-
 def _tell_unknown(unknown: int, tokens: int, talk: Talk) -> None:
     if unknown:
         talk.note(f"{unknown:,} of {tokens:,} tokens ({figure(100 * unknown / tokens)}%) are unknown to the model")
@@ -203,14 +195,6 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> tuple
     return impossible, tokens, unknown
 
 
-class _Output:
-    """Stdout as the target of a format of one file."""
-
-    def write(self, line: str, file: str = "") -> None:  # noqa: ARG002 (a protocol's)
-        """One line of data."""
-        emit(line)
-
-
 def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_json: bool, as_jsonl: bool, first: bool) -> None:
     from charlm.jobs.rescore import shown
 
@@ -219,7 +203,7 @@ def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_json: bool, as
     elif best:
         emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
-        NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)], _Output())
+        NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)], Stdout())
     else:
         if not first:
             emit("")
