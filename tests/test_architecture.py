@@ -100,7 +100,14 @@ def test_a_room_says_what_it_is(room):
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
     assert commands - jobs == {"app", "console", "options"} | {"sample", "run"}  # a sample and a run need no job
-    assert jobs - commands == {"watching", "prepare", "settle", "trial", "describe", "lists"}  # for several, or parts of one
+    assert jobs - commands == {
+        "watching",
+        "prepare",
+        "settle",
+        "trial",
+        "describe",
+        "lists",
+    }  # for several, or parts of one
 
 
 def test_every_room_is_of_a_known_kind():

@@ -36,19 +36,25 @@ def folder(name: str, told: list[str] | None = None, **files: list[str]) -> list
     return list(NBEST_FORMATS[name].parse(given))
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if HOLDS[name].malformed and not FORMATS[name].files])
-def test_a_list_that_does_not_fit_is_left_out_and_the_others_are_read(name):
-    """Where the user keeps going; what follows a broken bracket cannot be told any more."""
-    for bad in HOLDS[name].malformed:
-        first, last = (written(name, [one])[""] for one in (LISTS[1], LISTS[2]))
-        between = [""] if name in ("srilm", "decipher") else []
-        told: list[str] = []
-        given = Source.of([*first, *between, bad, *between, *last], "x", refuse=lambda error: told.append(str(error)))
-        found = list(FORMATS[name].parse(given))
-        assert len(told) == 1 or (name, len(told)) == ("nemo", 2), told
-        assert told[0].startswith(f"x:{len(first) + len(between) + 1}: ")
-        expected = [only.hypotheses for only in kept_by(name, LISTS[1:])]
-        assert [u.hypotheses for u in found if u.hypotheses in expected] == [u.hypotheses for u in found]
+BROKEN = ("[", "{", "[{]", '{"hyps": ["a"')  # brackets after which nothing can be told any more
+SPOILING = [
+    (name, bad)
+    for name in FORMATS
+    if not FORMATS[name].files and name != "tsv"  # a table has one header
+    for bad in HOLDS[name].malformed
+    if bad not in BROKEN or name == "jsonl"
+]
+
+
+@pytest.mark.parametrize(("name", "bad"), SPOILING)
+def test_a_list_that_does_not_fit_is_left_out_and_the_others_are_read(name, bad):
+    first, last = (written(name, [one])[""] for one in (LISTS[1], LISTS[0]))
+    between = [""] if name in ("srilm", "decipher") else []
+    found, told = read_on(name, *first, *between, bad, *between, *last)
+    assert told[0].startswith(f"x:{len(first) + len(between) + 1}: ") and len(told) == 1
+    whole = [only.hypotheses for only in kept_by(name, [LISTS[1], LISTS[0]])]
+    assert all(u.hypotheses in whole for u in found)
+    assert found or name in ("moses", "trn")  # a line there that names no list costs both its neighbours
 
 
 def test_a_spoilt_line_costs_its_own_list_only():
@@ -72,7 +78,7 @@ def test_a_list_knows_where_it_began():
 def test_a_list_without_end_is_refused(line):
     (name,) = formats_of([line]) or ["plain"]
     assert len(read(name, *[line] * 10_000)[0].hypotheses) == 10_000
-    with pytest.raises(NBestError, match="^x:10001: ") as caught:
+    with pytest.raises(NBestError, match=r"^x:10001: ") as caught:
         read(name, *[line] * 10_001)
     assert "at most 10,000 candidates" in caught.value.hint
 
@@ -143,8 +149,8 @@ def test_espnets_files_must_go_in_step(files, place, ids):
 
 def test_srilms_logarithms_have_base_ten():
     (found,) = read("srilm", "-2 -1 3 <s> a b </s>", "-3 -inf 0")
-    assert found.hypotheses[0] == H("a b", {"am": math.log(0.01), "old_lm": math.log(0.1), "words": 3.0})
-    assert found.hypotheses[1] == H("", {"am": math.log(0.001), "old_lm": -math.inf, "words": 0.0})
+    assert found.hypotheses[0] == H("a b", {"am": -2 * math.log(10), "old_lm": -math.log(10), "words": 3.0})
+    assert found.hypotheses[1] == H("", {"am": -3 * math.log(10), "old_lm": -math.inf, "words": 0.0})
 
 
 def test_a_folder_of_srilm_has_a_file_for_each_list():
@@ -156,7 +162,9 @@ def test_a_folder_of_srilm_has_a_file_for_each_list():
 
 
 def test_bytelogs_become_natural_logarithms():
-    assert read("decipher", "NBestList1.0", "(-10000) a b")[0].hypotheses == (H("a b", {"am": -10000 * 1024 / 10000.5}),)
+    assert read("decipher", "NBestList1.0", "(-10000) a b")[0].hypotheses == (
+        H("a b", {"am": -10000 * 1024 / 10000.5}),
+    )
 
 
 def test_words_of_nbestlist2_are_added_up_without_phones_and_states():
@@ -173,7 +181,7 @@ def test_nemos_lists_are_told_apart_by_the_beam_or_by_blank_lines():
     lines = ["a\t-1", "b\t-2", "c\t-3", "d\t-4"]
     assert [(u.id, len(u.hypotheses)) for u in read("nemo", *lines, beam=2)] == [("1", 2), ("2", 2)]
     assert [len(u.hypotheses) for u in read("nemo", *lines[:3], "", lines[3], "")] == [3, 1]
-    with pytest.raises(NBestError, match="^x:4: ") as caught:
+    with pytest.raises(NBestError, match=r"^x:4: ") as caught:
         read("nemo", *lines)
     assert "--beam N" in caught.value.hint
     found, told = read_on("nemo", *lines, "e\t-5", beam=2)
@@ -220,7 +228,7 @@ def test_json_is_cut_into_elements_whatever_stands_in_its_strings():
 
 @pytest.mark.parametrize("text", ["[1", "[", "[,1]", "[1}", '["a]', "7", '{"a"', "[1] x", '{"a": }'])
 def test_json_that_does_not_fit_together_is_named_by_its_line(text):
-    with pytest.raises(NBestError, match="^x:2: "):
+    with pytest.raises(NBestError, match=r"^x:2: "):
         list(elements(Source.of(["", text], "x"), members=True))
 
 
@@ -239,7 +247,7 @@ def test_references_are_told_apart_by_what_stands_in_them():
     ("lines", "place", "said"),
     [
         (["u1 a", "u2 b", "u1 c"], "r:3", "u1 has a reference in line 1 already"),
-        (["a (u1)", *["b (u2x)"] * 0, *[f"c (v{n})" for n in range(60)], "no id"], "r:62", "its id in parentheses"),
+        (["a (u1)", *[f"c (v{n})" for n in range(60)], "no id"], "r:62", "its id in parentheses"),
         (['{"text": "a"}', '{"txt": "b"}'], "r:2", "a string as text"),
         (['{"text": "a"}', "{"], "r:2", "one JSON object a line"),
     ],
@@ -289,13 +297,20 @@ def test_two_possible_formats_are_refused_and_both_are_shown(lines, names):
 
 @pytest.mark.parametrize(
     "lines",
-    [["今天天气很好", "明天"], ["3 月 5 日", "4 月"], ["covid-19 来了", "covid-19 走了"], ["他(笑)"], ["a|b", "c|d"], ["a\tb"]],
+    [
+        ["今天天气很好", "明天"],
+        ["3 月 5 日", "4 月"],
+        ["covid-19 来了", "covid-19 走了"],
+        ["他(笑)"],
+        ["a|b", "c|d"],
+        ["a\tb"],
+    ],
 )
 def test_text_is_no_list(lines):
     assert formats_of(lines) == [] and guess(lines, "x") == "text"
 
 
-@pytest.mark.parametrize("name", NAMES + ["kaldi", "espnet"])
+@pytest.mark.parametrize("name", [*NAMES, "kaldi", "espnet"])
 def test_a_format_says_what_it_would_lose(name):
     """A blank in an id, or a line end in a text, is refused or comes back."""
     for odd in (U("two words", (H("a"),)), U("u", (H("a\nb"),))):

@@ -19,6 +19,7 @@ from charlm.cli.options import (
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
 from charlm.nbest import NBEST_FORMATS
+from charlm.text.files import some
 
 app = typer.Typer(name="nbest", help="Lists of candidates of speech recognisers.", no_args_is_help=True)
 
@@ -82,7 +83,7 @@ def convert(
             hint=f"say what they are: --from NAME, with one of {NAMES}",
         )
     left_out = converting.LeftOut(to, format)
-    utterances = left_out.watching(found.utterances(refusals, references, talk.note))
+    utterances = left_out.watching(some(found.utterances(refusals, references, talk.note), source, "lists"))
     if as_folder:
         converting.write_folder(utterances, format, Path(output))
     elif output == "-":

@@ -22,10 +22,10 @@ def references_of(source: Source) -> dict[str, str]:
     """Id -> reference; an id that comes twice goes to `source.refuse`, as does every line that does not fit."""
     lines = [(number, line) for number, line in numbered(source.lines()) if line.strip()]
     head = [line for _, line in lines[:PEEKED]]
-    if head and all(line.lstrip().startswith("{") for line in head):
-        read = _manifest
+    if head and Trn().recognises(head):
+        read = _trn
     else:
-        read = _trn if head and Trn().recognises(head) else _text
+        read = _manifest if head and all(line.lstrip().startswith("{") for line in head) else _text
     found: dict[str, str] = {}
     where: dict[str, int] = {}
     for count, (number, line) in enumerate(lines, 1):
