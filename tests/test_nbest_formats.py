@@ -324,8 +324,32 @@ def test_a_format_says_what_it_would_lose(name):
         assert back.id == odd.id or not NBEST_FORMATS[name].ids
 
 
-def test_the_page_of_formats_shows_each_of_them():
-    page = (Path(__file__).parents[1] / "docs" / "nbest.md").read_text("utf-8")
+PAGE = Path(__file__).parents[1] / "docs" / "nbest.md"
+EXAMPLES = re.findall(r"### `(\w+)`\n\n```\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_the_examples_of_the_page_are_read_as_it_says(name, example):
+    lines = example.splitlines()
+    if NBEST_FORMATS[name].files:
+        files: dict[str, list[str]] = {}
+        for line in lines:
+            file, content = line.split(None, 1)
+            files.setdefault(file, []).append(content)
+        assert formats_of_folder(files, list) == [name]
+    else:
+        files = {"": lines}
+        assert guess(lines, "x") == name
+    found = list(NBEST_FORMATS[name].parse(source(files)))
+    texts = [re.sub(" ", "", candidate.text) for candidate in found[0].hypotheses]
+    assert {"做做业", "做作业"} <= set(texts)
+    if NBEST_FORMATS[name].scores and name != "hyporadise":
+        assert "am" in found[0].hypotheses[0].scores
+    if NBEST_FORMATS[name].references:
+        assert found[0].reference == "做作业"
+
+
+def test_every_format_has_an_example_and_a_row_in_the_table():
     for name, format in NBEST_FORMATS.items():
-        assert f"`{name}`" in page, name
-        assert format.about
+        assert re.search(rf"^\|.*`{name}`.*\|", PAGE.read_text("utf-8"), re.MULTILINE) and format.about
+    assert {name for name, _ in EXAMPLES} == set(NBEST_FORMATS) - {"tabs"}
