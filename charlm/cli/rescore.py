@@ -223,6 +223,9 @@ def _talk_about(summary: dict[str, Any], talk: Talk) -> None:
         f"{name} of {summary['utterances']:,} lists: first {rate('first')} · reranked {rate('reranked')} · "
         f"oracle {rate('oracle')} · avoidable errors avoided {rate('gap_closed')}"
     )
+    kinds = ("substitutions", "deletions", "insertions")
+    before, after = (", ".join(f"{summary[f'{of}_{kind}']:,} {kind}" for kind in kinds) for of in ("first", "reranked"))
+    talk.note(f"first: {before} · reranked: {after}, of {summary['reference_units']:,}")
     if summary["pairs"]:
         share = figure(100 * summary["pairwise_accuracy"], 2)
         talk.note(f"pairs with one right candidate: {share}% of {summary['pairs']:,} won, ties one half")
