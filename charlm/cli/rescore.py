@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from charlm import jsonfiles
-from charlm.cli.console import Stdout, Talk, complain, emit, emit_json, figure
+from charlm.cli.console import Stdout, Talk, complain, emit, emit_json, emit_name, figure
 from charlm.cli.options import (
     AsJson,
     Beam,
@@ -25,7 +26,7 @@ from charlm.cli.options import (
 )
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
-from charlm.nbest import NBEST_FORMATS, Utterance
+from charlm.nbest import NBEST_FORMATS, Hypothesis, Utterance
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.findings import Findings
 from charlm.reranking.judging import Verdict, judge
@@ -60,6 +61,18 @@ def score(
         typer.Option(metavar="NAME=NUMBER", help="Weight of another score of the candidates; may be repeated."),
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="Print only the best text of each list.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Write lists in this format of one file, as --format names them; with --best, lists of one.",
+            autocompletion=completing(NBEST_FORMATS),
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this file, whole or not at all; NAME.trn: the best as trn."),
+    ] = None,
     metric: Annotated[str | None, typer.Option(metavar="NAME", help="cer, wer or mer. [default: by script]")] = None,
     unknown: Annotated[
         str, typer.Option(metavar="NAME", help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
@@ -78,6 +91,7 @@ def score(
 
     charlm score checkpoints/zh nbest.jsonl
     """
+    from charlm.jobs.convert import write_file
     from charlm.jobs.lists import Refusals, lists_at
     from charlm.jobs.rescore import Scorer
 
@@ -85,6 +99,15 @@ def score(
         if report == Path("-"):
             raise ConfigError("--report - would mix the report with the lists on stdout", hint="name a file")
         refuse_overwriting(report, "--report", force)
+    if output is not None:
+        refuse_overwriting(output, "-o", force)
+        if to is None and output.suffix == ".trn":
+            to, best = "trn", True
+        to = to or "jsonl"
+    if to is not None and NBEST_FORMATS[to].files:
+        raise ConfigError(f"--to {to} spans several files", hint="write JSON lines and give them to `nbest convert`")
+    if to is not None and as_json:
+        raise ConfigError(f"--json and --to {to} are two formats", hint="leave one of them out")
     talk = Talk(quiet)
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
@@ -98,8 +121,8 @@ def score(
         seen = "blank lines inside: read as n-best lists" if kind == "plain" else f"read as lists in the format {kind}"
         talk.note(f"{seen}; --format text scores every line by itself")
     if kind == "text":
-        asked = {"--best": best, "--ref": references, "--beam": beam, "--keep-going": keep_going,
-                 "--metric": metric, "--report": report, "--weight": weight,
+        asked = {"--best": best, "--to": to, "--output": output, "--ref": references, "--beam": beam,
+                 "--keep-going": keep_going, "--metric": metric, "--report": report, "--weight": weight,
                  "--lm-weight": lm_weight != 1, "--am-weight": am_weight != 1, "--length-weight": length_weight,
                  "--unknown": unknown != "charged"}  # fmt: skip
         if idle := [option for option, given in asked.items() if given]:
@@ -115,15 +138,18 @@ def score(
         _tell_unknown(of_unknown, of_tokens, talk)
         return
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
-    total: Verdict | None = None  # until a list shows the metric; a shard may hold none
-    findings = Findings(formula)
-    found_lists = lists.utterances(refusals, references, talk.note)
-    for utterance, ranked in scorer.rank(some(found_lists, source, "lists")):
-        _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=total is None)
-        found = judge(utterance, ranked, scorer.metric or "cer")
-        total = found if total is None else total + found
-        findings.add(utterance, ranked)
-    total = total or Verdict(scorer.metric or "cer")
+    told = _Told(scorer, formula)
+    found = told.ranked(some(lists.utterances(refusals, references, talk.note), source, "lists"))
+    if to is not None:
+        format_out, results = NBEST_FORMATS[to], (_result(*pair, best=best) for pair in found)
+        if output is None:
+            format_out.render(results, Stdout())
+        else:
+            write_file(results, format_out, output)
+    else:
+        for number, (utterance, ranked) in enumerate(found):
+            _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=not number)
+    total, findings = told.total or Verdict(scorer.metric or "cer"), told.findings
     for sentence in findings.sentences():
         talk.note(sentence)
     summary = {**total.summary(), "metric_from": scorer.metric_from}
@@ -141,6 +167,31 @@ def score(
         applied = formula.over(findings.used)
         jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown})
     refusals.finish()
+    if output is not None:
+        emit_name(output)
+
+
+class _Told:
+    """What is counted of lists while they are put in order: a verdict, once a list has come, and what is odd."""
+
+    def __init__(self, scorer: "Scorer", formula: Formula) -> None:
+        self.scorer, self.total, self.findings = scorer, cast(Verdict | None, None), Findings(formula)
+
+    def ranked(self, utterances: Iterator[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
+        """Each list and its order."""
+        for utterance, ranked in self.scorer.rank(utterances):
+            found = judge(utterance, ranked, self.scorer.metric or "cer")
+            self.total = found if self.total is None else self.total + found
+            self.findings.add(utterance, ranked)
+            yield utterance, ranked
+
+
+def _result(utterance: Utterance, ranked: Ranked, *, best: bool) -> Utterance:
+    """A list in its new order, or its best candidate alone."""
+    from charlm.jobs.rescore import shown
+
+    found = shown(utterance, ranked)
+    return replace(found, hypotheses=found.hypotheses[:1] or (Hypothesis(""),)) if best else found
 
 
 def _named(given: list[str]) -> dict[str, float]:

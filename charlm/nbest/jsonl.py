@@ -27,6 +27,8 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Lone surrogates cannot be written as UTF-8, and some programs take the others for the end of a line.
 _TO_ESCAPE = re.compile("[\ud800-\udfff\x85\u2028\u2029]")
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
 
 class JsonLines:
     """JSON lines; they hold everything that an Utterance has."""
@@ -63,7 +65,10 @@ class JsonLines:
 
 def line_of(record: Mapping[str, Any]) -> str:
     """A record as one line of JSON."""
-    line = json.dumps(_without_infinity(record), ensure_ascii=False, allow_nan=False)
+    try:
+        line = _ENCODER.encode(record)
+    except ValueError:  # a number that JSON has not; it is seldom, so it is looked for only now
+        line = _ENCODER.encode(_without_infinity(record))
     return _TO_ESCAPE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 

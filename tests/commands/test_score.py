@@ -286,3 +286,29 @@ def test_a_score_that_is_replaced_and_a_reference_of_another_name_are_told(charl
     lists = '{"ref": "做", "label": "x", "hyps": [{"text": "做", "scores": {"am": -3}}]}'
     said = charlm("score", shared_run, "-", stdin=lists).err
     assert "scores.lm" not in said and "may be one" not in said
+
+
+def test_lists_are_written_in_any_format_of_one_file(charlm, shared_run):
+    Path("lists").write_text("u1 做做业|做作业\nu2 坐下|做下|左下\n", "utf-8")
+    plain = [json.loads(line) for line in charlm("score", shared_run, "lists").out.splitlines()]
+    table = charlm("score", shared_run, "lists", "--to", "tsv").out.splitlines()
+    rows = [(u["id"], h["scores"]["lm"], h["text"]) for u in plain for h in u["hyps"]]
+    assert table[0] == "id\tlm\ttext" and table[1:] == [f"{name}\t{lm}\t{text}" for name, lm, text in rows]
+    array = json.loads(charlm("score", shared_run, "lists", "--to", "hypr", "--best").out)
+    assert [u["hyps"] for u in array] == [[u["hyps"][0]["text"]] for u in plain]
+
+
+def test_the_best_are_written_as_a_trn_whole_or_not_at_all(charlm, shared_run):
+    ended = charlm("score", shared_run, LISTS, "-o", "best.trn", "--quiet")
+    best = charlm("score", shared_run, LISTS, "--best").out.splitlines()
+    assert ended.out == "best.trn\n" and len(best) == 20
+    found = Path("best.trn").read_text("utf-8").splitlines()
+    assert found == [f"{text} (hw-{number})" for number, text in enumerate(best)]
+    charlm("score", shared_run, LISTS, "-o", "best.trn").refused("best.trn exists already")
+    bad = '{"id": "a", "hyps": [{"text": "好"}]}\n{"id": "b", "hyps": 1}\n'
+    charlm("score", shared_run, "-", "-o", "other.jsonl", stdin=bad).refused("cannot read")
+    assert not Path("other.jsonl").exists()
+    kept = charlm("score", shared_run, "-", "-o", "other.jsonl", "--keep-going", stdin=bad)
+    assert kept.code == 1 and kept.out == "" and json.loads(Path("other.jsonl").read_text("utf-8"))["id"] == "a"
+    charlm("score", shared_run, LISTS, "--to", "kaldi").refused("spans several files", code=2)
+    charlm("score", shared_run, LISTS, "--to", "trn", "--json").refused("two formats", code=2)
