@@ -14,7 +14,7 @@ from pathlib import Path
 from charlm import storage
 from charlm.choices import Choices
 from charlm.config.text import TextConfig
-from charlm.errors import CharlmError, ConfigError, NBestError
+from charlm.errors import CharlmError, ConfigError, NBestError, TextError
 from charlm.nbest import NBEST_FORMATS, Source, Utterance
 from charlm.nbest.recognising import PEEKED, ambiguous, formats_of, formats_of_folder, guess
 from charlm.nbest.references import references_of
@@ -99,7 +99,7 @@ def lists_at(
     Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"]))[format]
     if beam is not None and beam < 1:
         raise ConfigError(f"--beam must be at least 1, not {beam}", hint="it is how many candidates each list has")
-    kind = _of_folder(name, config, note) if format == "auto" and storage.is_folder(Path(name)) else format
+    kind = _of_folder(name, config) if format == "auto" and storage.is_folder(Path(name)) else format
     if kind in NBEST_FORMATS:
         refusals.format = kind
         files = NBEST_FORMATS[kind].files
@@ -118,9 +118,12 @@ def lists_at(
     return Lists(kind, Source.of(lines, name, refuse=refusals, beam=beam), format == "auto")
 
 
-def _of_folder(name: str, config: TextConfig, note: Note) -> str:
+def _of_folder(name: str, config: TextConfig) -> str:
     def head(file: str) -> list[str]:
-        return list(islice(lines_of(str(Path(name) / file), config, note=note), PEEKED))
+        try:
+            return list(islice(lines_of(str(Path(name) / file), config), PEEKED))
+        except TextError:  # no text, so no lists; what is wrong with it is told if it is wanted
+            return []
 
     files = _files_of(Path(name))
     found = formats_of_folder(files, head)
@@ -131,8 +134,11 @@ def _of_folder(name: str, config: TextConfig, note: Note) -> str:
 
 def _files_of(folder: Path) -> list[str]:
     """The names of the files in a folder and in its folders, without hidden ones."""
-    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    inner = [file for entry in entries if entry.is_dir() for file in sorted(entry.iterdir()) if file.is_file()]
+    try:
+        entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+        inner = [file for entry in entries if entry.is_dir() for file in sorted(entry.iterdir()) if file.is_file()]
+    except OSError as error:
+        raise TextError(f"cannot read {error.filename}: {error.strerror}", hint="check its permissions") from error
     return [str(path.relative_to(folder).as_posix()) for path in (*(e for e in entries if e.is_file()), *inner)]
 
 

@@ -158,6 +158,14 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(charlm, argum
     assert here() == before and Path("lists.tsv").read_text("utf-8") == TWO
 
 
+def test_a_folder_of_one_text_file_is_that_file(charlm):
+    Path("there/inner").mkdir(parents=True)
+    Path("there/a.bin").write_bytes(bytes(range(256)))
+    Path("there/lists.txt").write_text(TWO, "utf-8")
+    ended = charlm("nbest", "convert", "there")
+    assert ended.code == 0 and len(records(ended.out)) == 2, ended.err
+
+
 def test_a_folder_appears_whole_or_not_at_all(charlm):
     Path("lists.tsv").write_text(TWO.replace("u2", "../u2"), "utf-8")
     charlm("nbest", "convert", "lists.tsv", "--to", "srilm", "-o", "made/").refused("cannot be a file of that name")
