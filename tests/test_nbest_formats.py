@@ -221,9 +221,8 @@ def test_json_is_cut_into_elements_whatever_stands_in_its_strings():
     texts = ['"a]"', '{"b": "\\"},["}', "[1, [2]]", "null"]
     found = list(elements(Source.of(["[" + ",\n".join(texts) + "]"], "x")))
     assert [one.text.replace(" ", "") for one in found] == [text.replace(" ", "") for text in texts]
-    assert [(one.key, one.text) for one in elements(Source.of(['{"a":1,"b":{"c":2}}'], "x"), members=True)] == [
-        ('"a"', "1"), ('"b"', '{ "c" : 2 }'),
-    ]  # fmt: skip
+    members = list(elements(Source.of(['{"a":1,"b":{"c":2}}'], "x"), members=True))
+    assert [(one.key, one.text.replace(" ", "")) for one in members] == [('"a"', "1"), ('"b"', '{"c":2}')]
 
 
 @pytest.mark.parametrize("text", ["[1", "[", "[,1]", "[1}", '["a]', "7", '{"a"', "[1] x", '{"a": }'])

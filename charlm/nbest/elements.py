@@ -12,6 +12,8 @@ from charlm.errors import NBestError
 from charlm.nbest.base import Source, numbered
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s"\[\]{},:]+|"')
+# Inside an element only brackets and strings matter.
+_INSIDE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^"\[\]{}]+|"')
 
 
 @dataclass
@@ -48,14 +50,14 @@ def _elements(source: Source, members: bool) -> Iterator[Element]:
     first, number, line = 0, 0, ""
     inner = 0  # how deep an element begins
     for number, line in numbered(source.lines()):
-        for match in _PIECE.finditer(line):
-            piece = match[0]
-            misfit = source.misfit(number, line[max(match.start() - 20, 0) :])
+        at = 0
+        while match := (_INSIDE if len(opened) > inner and opened else _PIECE).search(line, at):
+            piece, at = match[0], match.end()
             if piece == '"':
-                raise misfit("a string that ends on its line")
+                raise _misfit(source, number, match, "a string that ends on its line")
             if not opened:
                 if piece not in "[{":
-                    raise misfit("an array or object of JSON")
+                    raise _misfit(source, number, match, "an array or object of JSON")
                 opened = [piece]
                 inner = 0 if piece == "{" and not members else 1
                 pieces, key, first = ([piece] if inner == 0 else []), None, number
@@ -66,12 +68,12 @@ def _elements(source: Source, members: bool) -> Iterator[Element]:
             if piece in "[{":
                 opened.append(piece)
             elif piece in "]}" and opened.pop() + piece not in ("[]", "{}"):
-                raise misfit("brackets that fit together")
+                raise _misfit(source, number, match, "brackets that fit together")
             if depth == inner and piece in ",]}":
                 if pieces:
                     yield Element(first, key, " ".join(pieces))
                 elif piece == "," or key is not None:
-                    raise misfit("a value before this")
+                    raise _misfit(source, number, match, "a value before this")
                 pieces, key = [], None
                 continue
             if depth == inner == 1 and piece == ":" and opened[0] == "{" and key is None and len(pieces) == 1:
@@ -83,3 +85,9 @@ def _elements(source: Source, members: bool) -> Iterator[Element]:
                 pieces = []
     if opened:
         raise source.misfit(first or number, " ".join(pieces) or line)("an end of what begins here")
+
+
+def _misfit(source: Source, number: int, match: re.Match[str], expected: str) -> NBestError:
+    """The error of a piece, shown with a little of what stands before it and of what follows."""
+    start = max(match.start() - 20, 0)
+    return source.misfit(number, match.string[start : start + 60])(expected)
