@@ -56,12 +56,13 @@ class StorageError(CharlmError):
 
 
 class NBestError(CharlmError):
-    """A line of an n-best list that does not fit its format."""
+    """A line of an n-best list that does not fit its format; `line` is what stands there."""
 
     def __init__(self, source: str, line_number: int, line: str, *, expected: str) -> None:
+        self.line = line
         super().__init__(
             f"{source}:{line_number}: cannot read {line[:60]!r}",
-            hint=f"expected {expected}; `charlm score --help` lists the formats",
+            hint=f"expected {expected}; docs/nbest.md shows the formats",
         )
 
 

@@ -108,6 +108,7 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
         "describe",
         "adapt",
         "record",
+        "lists",
     }  # for several, or parts of one
 
 

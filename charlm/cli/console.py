@@ -44,6 +44,14 @@ def emit(line: str) -> None:
             sys.stdout.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
+class Stdout:
+    """Stdout where lists of candidates are written to one file."""
+
+    def write(self, line: str, file: str = "") -> None:  # noqa: ARG002 (a protocol's)
+        """One line of data."""
+        emit(line)
+
+
 @contextlib.contextmanager
 def writing_output() -> Iterator[None]:
     """Turn what stdout refuses into a StorageError; an OSError from elsewhere is none of its business."""

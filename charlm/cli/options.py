@@ -26,6 +26,16 @@ ShardOption: TypeAlias = Annotated[
     str | None, typer.Option("--shard", metavar="K/N", help="Only every N-th document or list, from the K-th.")
 ]
 
+References: TypeAlias = Annotated[
+    Path | None, typer.Option("--ref", metavar="FILE", help="What was really said: Kaldi's text, .trn, or a manifest.")
+]
+Beam: TypeAlias = Annotated[
+    int | None, typer.Option("--beam", metavar="N", help="Candidates of each list, for NeMo's beams.")
+]
+KeepGoing: TypeAlias = Annotated[
+    bool, typer.Option("--keep-going", help="Leave out lists that do not fit, name them, and fail at the end.")
+]
+
 METAVARS = {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}
 DEEPEST = 3  # folders below the one that was typed, in which runs are looked for
 MOST_ENTRIES = 2000  # of folders that are looked at while a shell waits

@@ -1,32 +1,40 @@
 """`charlm score`: how likely is a text, and which candidate of a list is the likeliest?"""
 
 import math
-import re
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from charlm import jsonfiles
-from charlm.choices import Choices
-from charlm.cli.console import Talk, emit, emit_json, figure
-from charlm.cli.options import AsJson, Device, Force, Quiet, RunPath, ShardOption, refuse_overwriting, shard_of
+from charlm.cli.console import Stdout, Talk, complain, emit, emit_json, emit_name, figure
+from charlm.cli.options import (
+    AsJson,
+    Beam,
+    Device,
+    Force,
+    KeepGoing,
+    Quiet,
+    References,
+    RunPath,
+    ShardOption,
+    completing,
+    refuse_overwriting,
+    shard_of,
+)
 from charlm.config.text import TextConfig
-from charlm.errors import ConfigError, TextError
-from charlm.nbest import NBEST_FORMATS, Source, Utterance
-from charlm.nbest.foreign import likely_format
+from charlm.errors import ConfigError
+from charlm.nbest import NBEST_FORMATS, Hypothesis, Utterance
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.findings import Findings
 from charlm.reranking.judging import Verdict, judge
 from charlm.reranking.weighing import Formula, Ranked
-from charlm.text.files import lines_of, some
+from charlm.text.files import some
 
 if TYPE_CHECKING:
     from charlm.jobs.rescore import Scorer
-
-PEEKED = 200  # lines that the guess of a format looks at
 
 
 def score(
@@ -35,9 +43,14 @@ def score(
     format: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="jsonl, plain (lists between blank lines), text (one score a line), or auto."
+            metavar="NAME",
+            help=f"auto, text (one score a line), or lists: {', '.join(NBEST_FORMATS)}.",
+            autocompletion=completing(["auto", "text", *NBEST_FORMATS]),
         ),
     ] = "auto",
+    references: References = None,
+    beam: Beam = None,
+    keep_going: KeepGoing = False,
     lm_weight: Annotated[float, typer.Option(help="λ: weight of the language model's log-probability (nats).")] = 1.0,
     am_weight: Annotated[
         float, typer.Option(help="Weight of scores.am, where every candidate of a list has it.")
@@ -48,6 +61,18 @@ def score(
         typer.Option(metavar="NAME=NUMBER", help="Weight of another score of the candidates; may be repeated."),
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="Print only the best text of each list.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Write lists in this format of one file, as --format names them; with --best, lists of one.",
+            autocompletion=completing(NBEST_FORMATS),
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this file, whole or not at all; NAME.trn: the best as trn."),
+    ] = None,
     metric: Annotated[str | None, typer.Option(metavar="NAME", help="cer, wer or mer. [default: by script]")] = None,
     unknown: Annotated[
         str, typer.Option(metavar="NAME", help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
@@ -66,22 +91,38 @@ def score(
 
     charlm score checkpoints/zh nbest.jsonl
     """
+    from charlm.jobs.convert import write_file
+    from charlm.jobs.lists import Refusals, lists_at
     from charlm.jobs.rescore import Scorer
 
-    Choices("format", dict.fromkeys(["auto", *NBEST_FORMATS, "text"]))[format]
     if report is not None:
         if report == Path("-"):
             raise ConfigError("--report - would mix the report with the lists on stdout", hint="name a file")
         refuse_overwriting(report, "--report", force)
+    if output is not None:
+        refuse_overwriting(output, "-o", force)
+        if to is None and output.suffix == ".trn":
+            to, best = "trn", True
+        to = to or "jsonl"
+    if to is not None and NBEST_FORMATS[to].files:
+        raise ConfigError(f"--to {to} spans several files", hint="write JSON lines and give them to `nbest convert`")
+    if to is not None and as_json:
+        raise ConfigError(f"--json and --to {to} are two formats", hint="leave one of them out")
     talk = Talk(quiet)
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
     formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
     scorer = Scorer(run, formula, unknown, cast(Metric | None, metric), device, shard=shard_of(shard))
     config = TextConfig(encoding=encoding)
-    kind, origin = _lists(format, source, config, talk)
+    refusals = Refusals(keep_going, lambda error: complain(str(error), error.hint))
+    lists = lists_at(source, format, config, refusals, beam=beam, note=talk.note)
+    kind, origin = lists.format, lists.source
+    if lists.guessed and kind not in ("jsonl", "text"):
+        seen = "blank lines inside: read as n-best lists" if kind == "plain" else f"read as lists in the format {kind}"
+        talk.note(f"{seen}; --format text scores every line by itself")
     if kind == "text":
-        asked = {"--best": best, "--metric": metric, "--report": report, "--weight": weight,
+        asked = {"--best": best, "--to": to, "--output": output, "--ref": references, "--beam": beam,
+                 "--keep-going": keep_going, "--metric": metric, "--report": report, "--weight": weight,
                  "--lm-weight": lm_weight != 1, "--am-weight": am_weight != 1, "--length-weight": length_weight,
                  "--unknown": unknown != "charged"}  # fmt: skip
         if idle := [option for option, given in asked.items() if given]:
@@ -99,14 +140,18 @@ def score(
         return
     _tell_rounding(scorer, talk)
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
-    total: Verdict | None = None  # until a list shows the metric; a shard may hold none
-    findings = Findings(formula)
-    for utterance, ranked in scorer.rank(some(NBEST_FORMATS[kind].parse(origin), source, "lists")):
-        _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=total is None)
-        found = judge(utterance, ranked, scorer.metric or "cer")
-        total = found if total is None else total + found
-        findings.add(utterance, ranked)
-    total = total or Verdict(scorer.metric or "cer")
+    told = _Told(scorer, formula)
+    found = told.ranked(some(lists.utterances(refusals, references, talk.note), source, "lists"))
+    if to is not None:
+        format_out, results = NBEST_FORMATS[to], (_result(*pair, best=best) for pair in found)
+        if output is None:
+            format_out.render(results, Stdout())
+        else:
+            write_file(results, format_out, output)
+    else:
+        for number, (utterance, ranked) in enumerate(found):
+            _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=not number)
+    total, findings = told.total or Verdict(scorer.metric or "cer"), told.findings
     for sentence in findings.sentences():
         talk.note(sentence)
     summary = {**total.summary(), "metric_from": scorer.metric_from}
@@ -122,13 +167,39 @@ def score(
             talk.note(_why_worse(total, heard, lm_weight, length_weight))
     if report is not None:
         applied = formula.over(findings.used)
-        jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown,
-                                  "exact": scorer.run.rounding is None})  # fmt: skip
+        exact = {"exact": scorer.run.rounding is None}
+        jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown, **exact})
+    refusals.finish()
+    if output is not None:
+        emit_name(output)
 
 
 def _tell_rounding(scorer: "Scorer", talk: Talk) -> None:
     if rounding := scorer.run.rounding:
         talk.note(f"the model's scores are not exact: {rounding}, so probabilities add to one only nearly")
+
+
+class _Told:
+    """What is counted of lists while they are put in order: a verdict, once a list has come, and what is odd."""
+
+    def __init__(self, scorer: "Scorer", formula: Formula) -> None:
+        self.scorer, self.total, self.findings = scorer, cast(Verdict | None, None), Findings(formula)
+
+    def ranked(self, utterances: Iterator[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
+        """Each list and its order."""
+        for utterance, ranked in self.scorer.rank(utterances):
+            found = judge(utterance, ranked, self.scorer.metric or "cer")
+            self.total = found if self.total is None else self.total + found
+            self.findings.add(utterance, ranked)
+            yield utterance, ranked
+
+
+def _result(utterance: Utterance, ranked: Ranked, *, best: bool) -> Utterance:
+    """A list in its new order, or its best candidate alone."""
+    from charlm.jobs.rescore import shown
+
+    found = shown(utterance, ranked)
+    return replace(found, hypotheses=found.hypotheses[:1] or (Hypothesis(""),)) if best else found
 
 
 def _named(given: list[str]) -> dict[str, float]:
@@ -163,34 +234,6 @@ def _why_worse(total: Verdict, with_sound: bool, lm_weight: float, length_weight
     return "reranking made the lists worse than they were; likely causes: " + "; ".join(causes)
 
 
-def _lists(format: str, source: str, config: TextConfig, talk: Talk) -> tuple[str, Source]:
-    """The format, guessed from a folder's files or from the first lines if need be, and where its lines are."""
-    from charlm.jobs import rescore as rescoring
-
-    kind = rescoring.format_of_folder(source) or "auto" if format == "auto" else format
-    if kind in NBEST_FORMATS and NBEST_FORMATS[kind].files:
-        return kind, rescoring.source_of_folder(source, NBEST_FORMATS[kind].files, config, note=talk.note)
-    lines = lines_of(source, config, note=talk.note)
-    if kind != "auto":
-        return kind, Source.of(lines, source)
-    head = []
-    for line in lines:
-        head.append(line)
-        if len(head) == PEEKED:
-            break
-    inner = "".join(head).strip()
-    if foreign := likely_format(head):
-        raise TextError(
-            f"{source} looks like {foreign}, which charlm does not read",
-            hint='bring it into JSON lines, {"id": "u1", "hyps": [{"text": "做作业", "scores": {"am": -12.4}}]}; '
-            "for words as they stand: --format text or --format plain",
-        )
-    guess = "jsonl" if inner.startswith("{") else "plain" if re.search(r"\n\s*\n", inner) else "text"
-    if guess == "plain":
-        talk.note("blank lines inside: read as n-best lists; --format text scores every line by itself")
-    return guess, Source.of(chain(head, lines), source)
-
-
 def _tell_unknown(unknown: int, tokens: int, talk: Talk) -> None:
     if unknown:
         talk.note(f"{unknown:,} of {tokens:,} tokens ({figure(100 * unknown / tokens)}%) are unknown to the model")
@@ -211,14 +254,6 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> tuple
     return impossible, tokens, unknown
 
 
-class _Output:
-    """Stdout as the target of a format of one file."""
-
-    def write(self, line: str, file: str = "") -> None:  # noqa: ARG002 (a protocol's)
-        """One line of data."""
-        emit(line)
-
-
 def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_json: bool, as_jsonl: bool, first: bool) -> None:
     from charlm.jobs.rescore import shown
 
@@ -227,7 +262,7 @@ def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_json: bool, as
     elif best:
         emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
     elif as_jsonl:
-        NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)], _Output())
+        NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)], Stdout())
     else:
         if not first:
             emit("")
@@ -247,6 +282,9 @@ def _talk_about(summary: dict[str, Any], talk: Talk) -> None:
         f"{name} of {summary['utterances']:,} lists: first {rate('first')} · reranked {rate('reranked')} · "
         f"oracle {rate('oracle')} · avoidable errors avoided {rate('gap_closed')}"
     )
+    kinds = ("substitutions", "deletions", "insertions")
+    before, after = (", ".join(f"{summary[f'{of}_{kind}']:,} {kind}" for kind in kinds) for of in ("first", "reranked"))
+    talk.note(f"first: {before} · reranked: {after}, of {summary['reference_units']:,}")
     if summary["pairs"]:
         share = figure(100 * summary["pairwise_accuracy"], 2)
         talk.note(f"pairs with one right candidate: {share}% of {summary['pairs']:,} won, ties one half")

@@ -6,21 +6,17 @@ A Scorer pickles as a path and loads its run on the first call, so that any engi
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 from charlm.choices import Choices
-from charlm.config.text import TextConfig
-from charlm.errors import ConfigError
-from charlm.nbest import NBEST_FORMATS, Hypothesis, Source, Utterance
+from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric, metric_for, units
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
-from charlm.text.decoding import Note
-from charlm.text.files import WHOLE, Shard, lines_of, sharded
+from charlm.text.files import WHOLE, Shard, sharded
 from charlm.text.reader import several
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
@@ -29,21 +25,6 @@ LINES_PER_CHUNK = 4096
 Unknown = Literal["charged", "counted"]
 # What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
 UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
-
-
-def format_of_folder(name: str) -> str | None:
-    """The format of several files that all lie in this folder; None where there is none, or it is no folder."""
-    for known, format in NBEST_FORMATS.items():
-        if format.files and all((Path(name) / file).is_file() for file in format.files):
-            return known
-    return None
-
-
-def source_of_folder(name: str, files: Iterable[str], config: TextConfig, *, note: Note) -> Source:
-    """The files of a format that spans several; what is missing or unreadable is told when it is read."""
-    if not Path(name).is_dir():
-        raise ConfigError(f"{name} is one file, and this format spans {', '.join(files)}", hint="give their folder")
-    return Source(name, {file: partial(lines_of, str(Path(name) / file), config, note=note) for file in files})
 
 
 @dataclass

@@ -11,29 +11,38 @@ A list is called by its number, from 1. There are no scores and no references. E
 or blank, so no line is malformed; a line of white space alone is blank.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from charlm.errors import CharlmError
 from charlm.nbest.base import Hypothesis, Source, Target, Utterance, numbered
+from charlm.nbest.rows import Row, gathered
 
 
 class Plain:
     """Plain lists; they hold texts alone, and leave out ids, scores, references and other fields."""
 
     files: tuple[str, ...] = ()
+    folders = False
+    scores = ""
+    references = False
+    ids = False
+    about = "one candidate a line, a blank line between lists; no scores"
+
+    def recognises(self, head: Sequence[str]) -> bool:  # noqa: ARG002 (a protocol's)
+        """Never from lines that are not blank: they are as well a text."""
+        return False
 
     def parse(self, source: Source) -> Iterator[Utterance]:
-        candidates: list[Hypothesis] = []
-        lists = 0
-        for _, line in numbered(source.lines()):
-            if line.strip():
-                candidates.append(Hypothesis(line))
-            elif candidates:
-                lists += 1
-                yield Utterance(str(lists), tuple(candidates))
-                candidates = []
-        if candidates:
-            yield Utterance(str(lists + 1), tuple(candidates))
+        def found() -> Iterator[Row]:
+            lists, ended = 0, True
+            for number, line in numbered(source.lines()):
+                if line.strip():
+                    lists, ended = lists + ended, False
+                    yield number, str(lists), Hypothesis(line)
+                else:
+                    ended = True
+
+        yield from gathered(found(), source)
 
     def render(self, utterances: Iterable[Utterance], target: Target) -> None:
         for number, utterance in enumerate(utterances):

@@ -89,6 +89,7 @@ class Verdict:
         metric                     cer, wer or mer
         first, reranked, oracle    error rates; None without reference units
         …_errors                   the errors of each, as counts
+        …_substitutions, …_deletions, …_insertions   the kinds of them, of one cheapest alignment
         gap_closed                 see the property; None without a gap
         pairwise_accuracy, pairs   see the property; how many pairs there were
         pairs_won                  those won, ties one half
@@ -109,6 +110,9 @@ class Verdict:
             "first_errors": self.first.total,
             "reranked_errors": self.reranked.total,
             "oracle_errors": self.oracle.total,
+            **_kinds("first", self.first),
+            **_kinds("reranked", self.reranked),
+            **_kinds("oracle", self.oracle),
             "gap_closed": self.gap_closed,
             "pairwise_accuracy": self.pairwise_accuracy,
             "pairs": self.pairs,
@@ -123,6 +127,14 @@ class Verdict:
             "impossible": self.impossible,
             "empty": self.empty,
         }
+
+
+def _kinds(name: str, found: Errors) -> dict[str, int]:
+    return {
+        f"{name}_substitutions": found.substitutions,
+        f"{name}_deletions": found.deletions,
+        f"{name}_insertions": found.insertions,
+    }
 
 
 def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Verdict:

@@ -167,21 +167,37 @@ def test_scores_under_other_names_are_noted(charlm, shared_run):
 @pytest.mark.parametrize(
     ("lines", "name"),
     [
-        ("今天天气\t-12.5\n今天天汽\t-13.1e0\n", "NeMo"),
-        ("utt-1 今天 天气\nutt-2 今天 天汽\n", "Kaldi"),
-        ("-1023.5 -45.2 4 <s> 今天 天气\n-1030.5 -44 4 <s> 今 天气\n", "SRILM"),
-        ("0 ||| 今天 ||| LM: -3 ||| -3\n0 ||| 今 ||| LM: -4 ||| -4\n", "Moses"),
+        ("u1\t-12.5\t今天天气\nu1\t-13.1e0\t今天天汽\n", "tsv"),
+        ("utt-1-1 今天 天气\nutt-1-2 今天 天汽\nutt-2-1 好\n", "kaldi"),
+        ("-1023.5 -45.2 4 <s> 今天 天气\n-1030.5 -44 4 <s> 今 天气\n", "srilm"),
+        ("0 ||| 今天 ||| LM: -3 ||| -3\n0 ||| 今 ||| LM: -4 ||| -4\n", "moses"),
+        ('[{"input": ["今天", "今"]}]\n', "hyporadise"),
+        ('[\n  {"hyps": ["今天"]}\n]\n', "hypr"),
+        ('{"u1": {"hyp_1": {"text": "今天", "score": -1}}}\n', "mlm"),
+        ("NBestList1.0\n(-123) 今天 天气\n(-130.5) 今 天气\n", "decipher"),
+        ("今天 天气 (spk_001)\n今 天气 (spk_002)\n", "trn"),
+        ("u1 今天|今\nu2 天气|天汽\n", "pipes"),
+        ("u1\t今天\t今\nu2\t天气\t天汽\n", "tabs"),
+    ],
+)
+def test_lists_of_other_programs_are_recognised(charlm, shared_run, lines, name):
+    ended = charlm("score", shared_run, "-", stdin=lines)
+    assert ended.code == 0 and f"read as lists in the format {name}" in ended.err
+    assert ended.out == charlm("score", shared_run, "-", "--format", name, stdin=lines).out != ""
+    lines_alone = charlm("score", shared_run, "-", "--format", "text", stdin=lines)
+    assert len(lines_alone.out.splitlines()) == len(lines.splitlines())
+
+
+def test_what_is_no_known_list_is_refused_and_not_read_as_words(charlm, shared_run):
+    for lines, name in (
         ('[{"hyps": [{"text": "今天"}]}]\n', "JSON array"),
         ('[\n  {"text": "今天"}\n]\n', "JSON array"),
         ('["今天", "今"]\n["天气"]\n', "JSON array"),
-        ("utt-0 今天 天气\nutt-1 今天 天汽\n", "Kaldi"),
-        ("NBestList1.0\n(-123) 今天 天气\n(-130.5) 今 天气\n", "SRILM"),
-        ("今天 天气 (spk_001)\n今 天气 (spk_002)\n", "sclite"),
-    ],
-)
-def test_lists_of_other_programs_are_refused_by_name(charlm, shared_run, lines, name):
-    charlm("score", shared_run, "-", stdin=lines).refused(name)
-    assert charlm("score", shared_run, "-", "--format", "text", stdin=lines).code == 0
+        ("utt-1 今天 天气\nutt-2 今天 天汽\n", "--format kaldi"),
+        ("今天天气\t-12.5\n今天天汽\t-13.1e0\n", "--beam N"),
+    ):
+        charlm("score", shared_run, "-", stdin=lines).refused(name)
+        assert charlm("score", shared_run, "-", "--format", "text", stdin=lines).code == 0
 
 
 def test_text_with_numbers_is_no_foreign_list(charlm, shared_run):
@@ -230,7 +246,18 @@ def test_lists_that_span_two_files_are_read_from_their_folder(charlm, shared_run
 
 
 @pytest.mark.parametrize(
-    "option", ["--best", "--report r.json", "--metric cer", "--weight x=1", "--lm-weight 2", "--unknown counted"]
+    "option",
+    [
+        "--best",
+        "--ref r.txt",
+        "--beam 5",
+        "--keep-going",
+        "--report r.json",
+        "--metric cer",
+        "--weight x=1",
+        "--lm-weight 2",
+        "--unknown counted",
+    ],
 )
 def test_what_is_for_lists_was_ignored_where_lines_of_text_were_read(charlm, shared_run, option):
     ended = charlm("score", shared_run, "-", *option.split(), stdin="你好。\n再见。\n")
@@ -259,3 +286,29 @@ def test_a_score_that_is_replaced_and_a_reference_of_another_name_are_told(charl
     lists = '{"ref": "做", "label": "x", "hyps": [{"text": "做", "scores": {"am": -3}}]}'
     said = charlm("score", shared_run, "-", stdin=lists).err
     assert "scores.lm" not in said and "may be one" not in said
+
+
+def test_lists_are_written_in_any_format_of_one_file(charlm, shared_run):
+    Path("lists").write_text("u1 做做业|做作业\nu2 坐下|做下|左下\n", "utf-8")
+    plain = [json.loads(line) for line in charlm("score", shared_run, "lists").out.splitlines()]
+    table = charlm("score", shared_run, "lists", "--to", "tsv").out.splitlines()
+    rows = [(u["id"], h["scores"]["lm"], h["text"]) for u in plain for h in u["hyps"]]
+    assert table[0] == "id\tlm\ttext" and table[1:] == [f"{name}\t{lm}\t{text}" for name, lm, text in rows]
+    array = json.loads(charlm("score", shared_run, "lists", "--to", "hypr", "--best").out)
+    assert [u["hyps"] for u in array] == [[u["hyps"][0]["text"]] for u in plain]
+
+
+def test_the_best_are_written_as_a_trn_whole_or_not_at_all(charlm, shared_run):
+    ended = charlm("score", shared_run, LISTS, "-o", "best.trn", "--quiet")
+    best = charlm("score", shared_run, LISTS, "--best").out.splitlines()
+    assert ended.out == "best.trn\n" and len(best) == 20
+    found = Path("best.trn").read_text("utf-8").splitlines()
+    assert found == [f"{text} (hw-{number})" for number, text in enumerate(best)]
+    charlm("score", shared_run, LISTS, "-o", "best.trn").refused("best.trn exists already")
+    bad = '{"id": "a", "hyps": [{"text": "好"}]}\n{"id": "b", "hyps": 1}\n'
+    charlm("score", shared_run, "-", "-o", "other.jsonl", stdin=bad).refused("cannot read")
+    assert not Path("other.jsonl").exists()
+    kept = charlm("score", shared_run, "-", "-o", "other.jsonl", "--keep-going", stdin=bad)
+    assert kept.code == 1 and kept.out == "" and json.loads(Path("other.jsonl").read_text("utf-8"))["id"] == "a"
+    charlm("score", shared_run, LISTS, "--to", "kaldi").refused("spans several files", code=2)
+    charlm("score", shared_run, LISTS, "--to", "trn", "--json").refused("two formats", code=2)

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from charlm.errors import CharlmError, ConfigError, NBestError
 from charlm.nbest import NBEST_FORMATS, Hypothesis, Source, Utterance
 from charlm.nbest.base import numbered
+from charlm.nbest.decipher import BYTELOG
+from charlm.nbest.srilm import NATURAL
 
 HOMEWORK = Path(__file__).parents[2] / "corpora" / "homework.nbest.jsonl"
 
@@ -44,15 +46,104 @@ class Holds:
     malformed: tuple[str, ...]  # single lines; a format of free text has none
 
 
+def held(
+    ids: bool = True, scores: Callable[[dict], dict] = lambda scores: {}, reference: bool = False, extra: bool = False
+) -> Callable[[Iterable[Utterance]], list[Utterance]]:
+    """What comes back of utterances in a format that keeps these, and texts without blanks at their edges."""
+
+    def kept(utterances: Iterable[Utterance]) -> list[Utterance]:
+        return [
+            Utterance(
+                u.id if ids else str(number),
+                tuple(Hypothesis(h.text.strip(" \t"), scores(dict(h.scores))) for h in u.hypotheses),
+                u.reference if reference else None,
+                u.extra if extra else {},
+            )
+            for number, u in enumerate(utterances, 1)
+        ]
+
+    return kept
+
+
+def whole(utterances: Iterable[Utterance]) -> list[Utterance]:
+    return list(utterances)
+
+
+def only_am(scores: dict) -> dict:
+    return {name: value for name, value in scores.items() if name == "am"}
+
+
+def in_base_ten(scores: dict) -> dict:
+    return {"am": scores.get("am", 0.0) / NATURAL * NATURAL, "old_lm": 0.0, "words": 7.0}
+
+
+def in_bytelogs(scores: dict) -> dict:
+    return {"am": round(scores.get("am", 0.0) / BYTELOG) * BYTELOG}
+
+
+def words_counted(utterances: Iterable[Utterance]) -> list[Utterance]:
+    """SRILM counts the words where nobody has."""
+    return [
+        replace(
+            u,
+            hypotheses=tuple(
+                replace(h, scores={**h.scores, "words": float(len(h.text.split()))}) for h in u.hypotheses
+            ),
+        )
+        for u in held(ids=False, scores=in_base_ten)(utterances)
+    ]
+
+
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+ONE_LINE = ANY_TEXT.filter(lambda text: not set(text) & set("\r\n"))
+COLUMN = ONE_LINE.filter(lambda text: "\t" not in text)
 HOLDS = {
-    "jsonl": Holds(list, ANY_TEXT, ("{", "[]", '{"id": "x"}')),
-    "plain": Holds(
-        only_texts,
-        ANY_TEXT.filter(lambda text: text.strip() and not set(text) & set("\r\n") and text[0] != "\ufeff"),
-        (),
+    "jsonl": Holds(whole, ANY_TEXT, ("{", "[]", '{"id": "x"}')),
+    "plain": Holds(only_texts, ONE_LINE.filter(lambda text: text.strip() and text[0] != "\ufeff"), ()),
+    "tsv": Holds(held(scores=dict), COLUMN, ("c", "c\t-1", "c\tx\ttext", "c\tnan\ttext", "c\t1e999\ttext")),
+    "pipes": Holds(held(), ONE_LINE.filter(lambda text: "|" not in text), ("a|b", "|")),
+    "tabs": Holds(held(), COLUMN, ("\t\tb",)),
+    "kaldi": Holds(held(scores=only_am), ONE_LINE, ("u", "-1 x", "u-x y")),
+    "espnet": Holds(held(scores=only_am), ONE_LINE, ()),  # see below
+    "nemo": Holds(held(ids=False, scores=only_am), COLUMN, ("no tab", "a\tb", "a\t1\t2", "a\tnan")),
+    "srilm": Holds(words_counted, ONE_LINE.filter(lambda text: "s>" not in text), ("-1 -2 three", "x -2 3 a", "-1 -2")),
+    "decipher": Holds(
+        held(ids=False, scores=in_bytelogs), ONE_LINE.filter(lambda text: "s>" not in text and "st:" not in text),
+        ("no score", "(x) a", "(nan) a", "(-1) a ( st: 0 et: 1 g: 2 ) b"),
     ),
-}
+    "hyporadise": Holds(
+        held(scores=only_am, reference=True, extra=True),
+        ANY_TEXT, ('{"input": 3}', '[{"output": "a"}]', "[", "[{]", "x")
+    ),
+    "hypr": Holds(
+        held(scores=dict, reference=True, extra=True), ANY_TEXT,
+        ('{"hyps": 3}', '{"hyps": ["a"], "am_score": [1, 2]}', '{"hyps": [1]}', '["a"]', '{"hyps": ["a"'),
+    ),
+    "mlm": Holds(
+        whole, ANY_TEXT, ('{"u": 3}', '{"u": {"hyp_1": 3}}', '{"u": {"hyp_1": {"score": "x"}}}', "{", '["a"]')
+    ),
+    "moses": Holds(
+        held(scores=dict), ONE_LINE.filter(lambda text: "|" not in text),
+        ("no barrier", "c ||| a ||| x= y ||| 1", "c ||| a ||| ||| nan", "||| a ||| ||| 1"),
+    ),
+    "trn": Holds(held(), ONE_LINE, ("no id", "a ()", "a (b c)")),
+}  # fmt: skip
+UNTRIMMED = ("hyporadise", "hypr")  # JSON keeps every blank
+
+
+def kept_by(name: str, utterances: Iterable[Utterance]) -> list[Utterance]:
+    """What a format gives back of these utterances."""
+    listed = list(utterances)
+    found = HOLDS[name].kept(listed)
+    if name in UNTRIMMED:
+        pairs = zip(found, listed, strict=True)
+        return [
+            replace(
+                u, hypotheses=tuple(replace(h, text=o.text) for h, o in zip(u.hypotheses, old.hypotheses, strict=True))
+            )
+            for u, old in pairs
+        ]
+    return found
 
 
 @dataclass
@@ -60,6 +151,14 @@ class TwoFiles:
     """A throw-away format: texts in one file, acoustic scores in another, `UTTERANCE-NUMBER VALUE` on each line."""
 
     files: tuple[str, ...] = ("text", "score")
+    folders = False
+    scores = "am"
+    references = False
+    ids = True
+    about = "texts and scores"
+
+    def recognises(self, head) -> bool:
+        return False
 
     def parse(self, source: Source) -> Iterator[Utterance]:
         pairs = zip(*(numbered(source.lines(file)) for file in self.files), strict=True)
@@ -130,7 +229,7 @@ def name(request):
 def written(name: str, utterances: Iterable[Utterance]) -> dict[str, list[str]]:
     target = Written()
     FORMATS[name].render(utterances, target)
-    return {file: target.files.get(file, []) for file in FORMATS[name].files or ("",)}
+    return {file: target.files.get(file, []) for file in [*target.files, *(FORMATS[name].files or ("",))]}
 
 
 def source(files: dict[str, Iterable[str]], called: str = "x") -> Source:
@@ -150,7 +249,7 @@ def test_every_format_says_what_it_can_hold():
 
 
 def test_what_was_rendered_parses_to_the_same_utterances(name):
-    assert round_trip(name, LISTS) == HOLDS[name].kept(LISTS)
+    assert round_trip(name, LISTS) == kept_by(name, LISTS)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -159,34 +258,34 @@ def test_any_text_comes_back_untouched(name, data):
     lists = st.lists(HOLDS[name].texts.map(Hypothesis), min_size=1, max_size=3)
     found = data.draw(st.lists(lists, max_size=3))
     utterances = [Utterance(f"u{number}", tuple(candidates)) for number, candidates in enumerate(found)]
-    assert round_trip(name, utterances) == HOLDS[name].kept(utterances)
+    assert round_trip(name, utterances) == kept_by(name, utterances)
 
 
 def test_rendered_lines_survive_files(name, tmp_path):
     odd = [Utterance("1", (Hypothesis("a\u2028b"), Hypothesis("c\x85d"), Hypothesis("\x0be")))]
     for file, lines in written(name, odd).items():
+        (tmp_path / (file or "lists")).parent.mkdir(exist_ok=True)
         (tmp_path / (file or "lists")).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     with ExitStack() as stack:
-        files = FORMATS[name].files or ("",)
+        files = written(name, odd)
         opened = {f: stack.enter_context((tmp_path / (f or "lists")).open(encoding="utf-8")) for f in files}
-        assert parsed(name, opened) == HOLDS[name].kept(odd)
+        assert parsed(name, opened) == kept_by(name, odd)
 
 
 def test_line_ends_and_a_byte_order_mark_are_no_part_of_a_text(name):
     files = {file: [line + "\r\n" for line in lines] for file, lines in written(name, LISTS).items()}
     for lines in files.values():
         lines[0] = "\ufeff" + lines[0]
-    assert parsed(name, files) == HOLDS[name].kept(LISTS)
+    assert parsed(name, files) == kept_by(name, LISTS)
 
 
 def test_parsing_keeps_one_utterance_in_memory(name):
-    first, rest = written(name, LISTS[:1]), written(name, LISTS[1:])
-    between = [""] if name == "plain" else []
-    files = {file: Items([*lines, *between, *rest[file]]) for file, lines in first.items()}
+    first = written(name, LISTS[:1])
+    files = {file: Items(lines) for file, lines in written(name, LISTS).items()}
     found = FORMATS[name].parse(source(files))
     assert not any(items.taken for items in files.values())
     next(found)
-    assert all(files[file].taken <= len(lines) + 1 for file, lines in first.items())
+    assert all(files[file].taken <= len(lines) + 2 for file, lines in first.items())
 
 
 def test_an_utterance_is_written_before_the_next_one_is_taken(name):
@@ -216,9 +315,11 @@ def test_nothing_is_no_list(name):
 
 @pytest.mark.parametrize("name", NBEST_FORMATS)
 def test_blank_lines_are_no_list(name):
-    assert parsed(name, {"": ["\n", "  \n"]}) == []
+    files = FORMATS[name].files or ("",)
+    assert parsed(name, {file: ["\n", "  \n"] for file in files}) == []
 
 
+@pytest.mark.parametrize("name", [name for name in FORMATS if not FORMATS[name].folders])
 def test_a_source_says_what_it_lacks(name):
     with pytest.raises(CharlmError, match=r"^x holds ") as caught:
         list(FORMATS[name].parse(source({"odd": ["a"]})))
