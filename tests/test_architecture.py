@@ -20,6 +20,7 @@ reranking
 scoring sampling
 models
 ngrams
+poems
 text nbest
 tokenizers
 config tensorfiles
@@ -31,13 +32,14 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling settings",
+    "config": "knobs text models training sampling poems settings",
     "text": "decoding reader sources files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches feeding schedules journal ranks devices crew learner gradient trial em",
     "reranking": "error_rates weighing findings judging",
+    "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
@@ -99,7 +101,8 @@ def test_a_room_says_what_it_is(room):
 
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
-    assert commands - jobs == {"app", "console", "options"} | {"sample", "run"}  # a sample and a run need no job
+    shown = {"app", "console", "options", "grid"}  # how commands take and show things
+    assert commands - jobs == shown | {"sample", "run"}  # a sample and a run need no job
     assert jobs - commands == {"watching", "prepare", "settle", "trial", "describe"}  # for several, or parts of one
 
 
