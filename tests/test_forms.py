@@ -5,6 +5,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charlm.errors import ConfigError, FormError
 from charlm.poems import form as known
@@ -182,3 +184,13 @@ def test_a_file_that_is_missing_or_in_another_encoding_is_told(tmp_path):
     (tmp_path / "gbk.toml").write_bytes(MINE.encode("gb18030"))
     with pytest.raises(FormError, match="is not UTF-8 text"):
         known.find_form(str(tmp_path / "gbk.toml"))
+
+
+@given(st.integers(0, len(MINE)), st.integers(0, 12), st.text("平仄中、·a=[]\"'\n # 甲7", max_size=6))
+def test_whatever_is_done_to_a_file_it_is_a_form_or_a_mistake_with_its_place(at, length, put):
+    try:
+        form = known.parse_form(MINE[:at] + put + MINE[at + length :], "mine.toml")
+    except FormError as error:
+        assert re.match(r"mine\.toml:\d+: ", str(error)) and error.hint
+    else:
+        assert form.variants and all(variant.lines for variant in form.variants)

@@ -7,11 +7,14 @@ import json
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charlm.errors import ConfigError, FormError
 from charlm.poems.checking import check
 from charlm.poems.form import forms, parse_form
 from charlm.poems.judgement import Judgement
+from charlm.poems.parsing import poem_of
 from charlm.poems.sounds import Reading, RhymeBook
 
 BOOK = RhymeBook(
@@ -254,6 +257,15 @@ def test_a_form_is_recognised_and_others_of_its_shape_are_told():
     assert check(TUNE, None, BOOK).form.name == "卜算子"
 
 
+def test_a_title_names_the_form_unless_the_poem_has_the_shape_of_another():
+    tune = check(poem_of(TUNE, title="卜算子·咏梅"), None, BOOK)
+    assert (tune.form.name, tune.by) == ("卜算子", "title")
+    short = check(poem_of(TUNE[:-6], title="卜算子"), None, BOOK)
+    assert (short.form.name, short.by, [fault.rule for fault in short.faults]) == ("卜算子", "title", ["缺句"])
+    quatrain = check(poem_of(SEVEN, title="浪淘沙"), None, BOOK)
+    assert (quatrain.form.name, quatrain.by) == ("七绝", "shape")
+
+
 def test_a_poem_of_no_known_form_is_judged_by_the_nearest():
     found = check(FIVE.replace("平平仄仄东", "平平仄仄仄东"), None, BOOK)
     assert found.form.name in ("五绝", "古绝") and found.by == "shape" and len(found.of("structure")) == 1
@@ -303,3 +315,18 @@ def test_a_poem_made_of_a_pattern_conforms_to_it_under_every_strictness(form):
             found = check(text, form, book, strictness)  # type: ignore[arg-type]
             rules = {fault.rule for fault in found.faults} - {"重韵"}
             assert not rules, (variant.name, text, found.faults)
+
+
+@given(
+    st.text("平仄东木中龘，。、 \n x□（）", max_size=80),
+    st.sampled_from(["五绝", "七律", "古绝", "如梦令", "水调歌头"]),
+)
+def test_whatever_text_is_judged_every_fault_has_a_place_in_it(text, form):
+    found = judge(text, form)
+    assert len(found.lines) >= 1
+    for fault in (*found.faults, *found.remarks):
+        assert 1 <= fault.line <= len(found.lines)
+        assert 0 <= fault.column <= max(1, len(found.lines[fault.line - 1].text), fault.column * (fault.rule == "断句"))
+    for line in found.lines:
+        assert len(line.tones) == len(line.text)
+    assert "".join(line.text for line in found.lines) == re.sub(r"（[^）]*）|[^平仄东木中龘□]", "", text)

@@ -53,6 +53,8 @@ def check(
     chosen_book = rhyme_book(book) if isinstance(book, str) else book
     asked = find_form(form) if isinstance(form, str) else form
     titled = known_as(tune_of(given.title)) if asked is None and given.title else None
+    if titled is not None and not fits(given.lengths, titled) and fits(given.lengths):
+        titled = None  # 浪淘沙 is a title of quatrains, too
     if asked is not None or titled is not None:
         only = asked or titled
         assert only is not None
