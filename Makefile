@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test check fix docs fuzz bench clean
+.PHONY: demo test check fix docs fuzz bench bench-quality clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -42,6 +42,12 @@ bench: .venv/ready
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/speed.py
+	$(BIN)/python bench/speed.py --busy
+
+# Seconds against bits per character; hours of an idle machine. `make bench-quality TEXT=ptb`
+TEXT ?= tang
+bench-quality: .venv/ready
+	$(BIN)/python bench/quality.py --text $(TEXT)
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -154,7 +154,10 @@ def write(name: str, title: str, rows: dict[tuple[str, str], set[str]], story: l
     lines = [f"{group}\t{tone}\t{''.join(sorted(members))}" for (group, tone), members in rows.items() if members]
     (TABLES / f"{name}.tsv").write_text("\n".join([*said, *lines]) + "\n", encoding="utf-8", newline="\n")
     characters = set().union(*rows.values())
-    page = [f"# Where {name}.tsv comes from", f"{title}. Made by `python tables/derive.py`; `tables/README.md` tells how."]
+    page = [
+        f"# Where {name}.tsv comes from",
+        f"{title}. Made by `python tables/derive.py`; `tables/README.md` tells how.",
+    ]
     page.append("\n".join(f"- {sentence}" for sentence in story))
     page.append(f"- {len(characters):,} characters, {sum(map(len, rows.values())):,} readings, {len(lines)} rows")
     (TABLES / f"{name}.md").write_text("\n\n".join(page) + "\n", encoding="utf-8", newline="\n")
@@ -174,7 +177,9 @@ def main() -> None:
     ]
     write("pingshui", "平水韵", merging.grouped(rhymes, merging.PINGSHUI), sources + said)
     write("cilin", "词林正韵", merging.grouped(rhymes, merging.CILIN), sources + said)
-    pypinyin = f"PyPI `pypinyin` {version('pypinyin')}: MIT licence; the readings of each character, neutral tones left out"
+    pypinyin = (
+        f"PyPI `pypinyin` {version('pypinyin')}: MIT licence; the readings of each character, neutral tones left out"
+    )
     write("xinyun", "中华通韵", modern.grouped(rhymes), [pypinyin, *modern.STORY])
 
 

@@ -54,7 +54,11 @@ def heads() -> tuple[Rhymes, dict[str, int]]:
                 rhymes.add(pair[0], pair[1] + lips)
     for head, rhyme in LOST.items():
         rhymes.add(head, rhyme)
-    return rhymes, {"both": len(first & second), "tshet-uinh alone": len(first - second), "qieyun alone": len(second - first)}
+    return rhymes, {
+        "both": len(first & second),
+        "tshet-uinh alone": len(first - second),
+        "qieyun alone": len(second - first),
+    }
 
 
 def _divided(entry: object) -> str:

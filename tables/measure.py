@@ -79,7 +79,9 @@ def main() -> None:
     verse = "".join(p.read_text("utf-8") for p in sorted((data / "poems").glob("*.txt")))
     verse = "".join(character for character in verse if "\u3400" <= character < "\uff00" or character > "\uffff")
     for book in (ours, theirs):
-        print(f"{book.title}: knows {sum(c in book for c in verse) / len(verse):.4%} of {len(verse):,} characters of verse")
+        print(
+            f"{book.title}: knows {sum(c in book for c in verse) / len(verse):.4%} of {len(verse):,} characters of verse"
+        )
 
 
 if __name__ == "__main__":

@@ -202,7 +202,9 @@ def grouped(rhymes: dict[str, set[str]], book: list[tuple[str, ...]]) -> dict[tu
     for character, own in rhymes.items():
         for rhyme in own:
             here = place.get(rhyme) or place.get(rhyme[0])
-            if here is None and len(rhyme) <= 2 and rhyme[0] in "佳卦泰":  # not divided, by hand: as if the lips were open
+            if (
+                here is None and len(rhyme) <= 2 and rhyme[0] in "佳卦泰"
+            ):  # not divided, by hand: as if the lips were open
                 here = place[rhyme[0] + "開"]
             if here is None and len(rhyme) < 3:
                 raise ValueError(f"{character}: {rhyme} is no rhyme of this book")

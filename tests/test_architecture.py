@@ -16,6 +16,7 @@ jobs
 runs
 families
 training
+composing
 reranking
 scoring sampling
 models
@@ -40,10 +41,11 @@ STEPS = {
     "training": "batches feeding schedules journal ranks devices crew learner gradient trial em",
     "reranking": "error_rates weighing findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
+    "composing": "inventory metre automaton demands novelty writing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
-TORCH = {"shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
+TORCH = {"composing", "shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
 MAY_IMPORT = {
     "torch": TORCH,
     "jieba": {"tokenizers"},
@@ -102,8 +104,14 @@ def test_a_room_says_what_it_is(room):
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
     shown = {"app", "console", "options", "grid"}  # how commands take and show things
-    assert commands - jobs == shown | {"sample", "run"}  # a sample and a run need no job
+    assert commands - jobs == shown | {"run"}  # a run needs no job
     assert jobs - commands == {"watching", "prepare", "settle", "trial", "describe"}  # for several, or parts of one
+
+
+def test_who_writes_verse_and_who_judges_it_share_forms_and_sounds_alone():
+    for path in (PACKAGE / "composing").glob("*.py"):
+        shared = {name.split(".")[2] for name in imports(path) if name.startswith("charlm.poems.")}
+        assert shared <= {"form", "sounds"}, path
 
 
 def test_every_room_is_of_a_known_kind():

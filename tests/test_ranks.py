@@ -43,6 +43,10 @@ def test_a_checkpoint_of_two_processes_is_no_checkpoint_of_one(found, reading):
     assert found[f"{reading}: refused"].startswith("TrainingError")
 
 
+def test_no_thread_of_the_group_is_left_to_abort_a_process_whose_work_is_done(found):
+    assert not [name for name in found["threads left"] if "gloo" in name]
+
+
 def started(*arguments, where):
     command = [*TORCHRUN, "-m", "--", "charlm", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

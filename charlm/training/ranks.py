@@ -6,6 +6,8 @@ all: losses are summed over the ranks, and clocks, signals and checkpoints are t
 """
 
 import contextlib
+import gc
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -110,6 +112,9 @@ def joined(device: str) -> Iterator[Ranks]:
     """This process's place among those that torchrun has started; alone without it.
 
     device  cpu makes them talk by gloo; GPUs by NCCL, each with the GPU of its number on this host
+
+    Afterwards no thread of the group is left: one that lets go of a tensor while Python ends would abort a process
+    whose work is done.
     """
     rank, ranks, local = started_by_torchrun()
     if ranks == 1:
@@ -118,6 +123,8 @@ def joined(device: str) -> Iterator[Ranks]:
     on_gpus = device != "cpu" and torch.cuda.is_available()
     if on_gpus:
         torch.cuda.set_device(local)
+    # DDP loads this module late, and what it finds as the group stays the default of its functions for good.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if on_gpus else "gloo")
     try:
         yield Torchrun(rank, ranks)
@@ -129,4 +136,5 @@ def joined(device: str) -> Iterator[Ranks]:
             hint="its own error says why; what was saved last can be resumed",
         ) from error
     finally:
+        gc.collect()  # wrapped models, which hold the group, are part of cycles
         dist.destroy_process_group()

@@ -83,6 +83,7 @@ def main():
             broken = replace(whole.checkpoint, tensors={"x": torch.zeros(1)})
             found[f"{reading}: refused"] = _refusal(texts, replace(whole, checkpoint=broken))
             found[f"{reading}: refused alone"] = _refusal(texts, whole)
+    found["threads left"] = [task.read_text("utf-8").strip() for task in Path("/proc/self/task").glob("*/comm")]
     if ranks.rank == 0:
         sys.stdout.write(json.dumps(found))
 
