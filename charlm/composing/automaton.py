@@ -33,7 +33,7 @@ class Quotes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Track:
     """One way to read what was written so far.
 
     tones   of the line that is being written
@@ -57,7 +57,7 @@ class Written:
     ends   the characters that have rhymed, with the letter of their rhyme
     """
 
-    ways: frozenset[Way]
+    ways: frozenset[Track]
     line: str = ""
     said: str = ""
     ends: frozenset[tuple[str, str]] = frozenset()
@@ -83,8 +83,8 @@ class Automaton:
 
     def __post_init__(self) -> None:
         self.inventory = Inventory(self.tokens, self.book, self.fixed.values())
-        self._masks: dict[frozenset[Way], Tensor] = {}
-        self._alive: dict[Way, bool] = {}
+        self._masks: dict[frozenset[Track], Tensor] = {}
+        self._alive: dict[Track, bool] = {}
         self._kinds: dict[tuple[int, str], frozenset[Kind]] = {}
 
     # ── the constraint ──────────────────────────────────────────────────────────────────────────
@@ -131,43 +131,43 @@ class Automaton:
 
     # ── ways ────────────────────────────────────────────────────────────────────────────────────
 
-    def _lines(self, way: Way) -> tuple[Line, ...]:
+    def _lines(self, way: Track) -> tuple[Line, ...]:
         return self.form.variants[way.variant].lines
 
-    def _line(self, way: Way) -> Line:
+    def _line(self, way: Track) -> Line:
         return self._lines(way)[way.line]
 
-    def _is_whole(self, way: Way) -> bool:
+    def _is_whole(self, way: Track) -> bool:
         return way.line == len(self._lines(way))
 
-    def _is_full(self, way: Way) -> bool:
+    def _is_full(self, way: Track) -> bool:
         return not self._is_whole(way) and len(way.tones) == len(self._line(way))
 
-    def _rhyme_here(self, way: Way) -> str:
+    def _rhyme_here(self, way: Track) -> str:
         """The letter of the rhyme that the next character has to have; empty where none."""
         if self._is_whole(way) or len(way.tones) != len(self._line(way)) - 1:
             return ""
         return self._line(way).rhyme
 
-    def _sign(self, way: Way) -> str:
+    def _sign(self, way: Track) -> str:
         """The mark after a line: verse of couplets ends each with a stop, a tune each rhyme."""
         last = way.line == len(self._lines(way)) - 1
         ends = bool(self._line(way).rhyme) if self.form.genre == "词" else way.line % 2 == 1
         return "。" if ends or last else "，"
 
-    def _opened(self, way: Way) -> Way:
+    def _opened(self, way: Track) -> Track:
         """The way at the beginning of its next line."""
         owes = tones_of(self._line(way), self.form.genre, self.strictness, way.owed)[way.tones]
-        return Way(way.variant, way.line + 1, "", owes, way.rhymes)
+        return Track(way.variant, way.line + 1, "", owes, way.rhymes)
 
     @functools.cached_property
-    def _beginnings(self) -> frozenset[Way]:
+    def _beginnings(self) -> frozenset[Track]:
         return frozenset(
             way
             for number, variant in enumerate(self.form.variants)
             if all(self.kinds(number, letter) for letter in letters(variant))
             and self._fits(variant)
-            and self.alive(way := Way(number, 0, "", False))
+            and self.alive(way := Track(number, 0, "", False))
         )
 
     def _fits(self, variant: Variant) -> bool:
@@ -179,15 +179,15 @@ class Automaton:
             for (line, column), character in self.fixed.items()
         )
 
-    def alive(self, way: Way) -> bool:
+    def alive(self, way: Track) -> bool:
         """Whether a way has an end, as far as tones and fixed characters go."""
-        bare = Way(way.variant, way.line, way.tones, way.owed)
+        bare = Track(way.variant, way.line, way.tones, way.owed)
         known = self._alive.get(bare)
         if known is None:
             known = self._alive[bare] = self._lives(bare)
         return known
 
-    def _lives(self, way: Way) -> bool:
+    def _lives(self, way: Track) -> bool:
         if self._is_whole(way):
             return not way.owed
         if self._is_full(way):
@@ -196,23 +196,23 @@ class Automaton:
         possible = self._next(way) if character is None else self._tones(character)
         return any(tone in possible and self.alive(self._toned(way, tone)) for tone in self._next(way))
 
-    def _is_closed(self, way: Way) -> bool:
+    def _is_closed(self, way: Track) -> bool:
         after = self._opened(way)
         mends = not after.owed or (not self._is_whole(after) and answers(self.form, after.line))
         return mends and self.alive(after)
 
-    def _next(self, way: Way) -> str:
+    def _next(self, way: Track) -> str:
         return next_tones(self._line(way), self.form.genre, self.strictness, way.owed).get(way.tones, "")
 
     @staticmethod
-    def _toned(way: Way, tone: str, rhymes: tuple[tuple[str, Kind], ...] | None = None) -> Way:
-        return Way(way.variant, way.line, way.tones + tone, way.owed, way.rhymes if rhymes is None else rhymes)
+    def _toned(way: Track, tone: str, rhymes: tuple[tuple[str, Kind], ...] | None = None) -> Track:
+        return Track(way.variant, way.line, way.tones + tone, way.owed, way.rhymes if rhymes is None else rhymes)
 
     def _tones(self, character: str) -> str:
         """The tones of a character; either where the book does not know it, for only a person can ask for it."""
         return "".join(self.inventory.tones(character)) or "平仄"
 
-    def _after(self, way: Way, character: str) -> Iterator[Way]:
+    def _after(self, way: Track, character: str) -> Iterator[Track]:
         """The ways that a character leaves of one."""
         given = self.fixed.get((way.line, len(way.tones)))
         if self._is_whole(way) or self._is_full(way) or (given is not None and given != character):
@@ -233,7 +233,7 @@ class Automaton:
                 if self.alive(after):
                     yield after
 
-    def _toneless(self, way: Way) -> bool:
+    def _toneless(self, way: Track) -> bool:
         """Whether the tone at this place does not matter, or the character is given: then it need not be known."""
         return self.strictness == "free" or self.form.genre == "古体" or (way.line, len(way.tones)) in self.fixed
 
@@ -283,7 +283,7 @@ class Automaton:
 
     # ── masks ───────────────────────────────────────────────────────────────────────────────────
 
-    def _mask(self, ways: frozenset[Way]) -> Tensor:
+    def _mask(self, ways: frozenset[Track]) -> Tensor:
         """What any of the ways allows: kinds of ways that ask alike are asked once."""
         mask = torch.zeros(len(self.tokens), dtype=torch.bool)
         for way in ways:
@@ -298,7 +298,7 @@ class Automaton:
                 mask |= self._of_characters(way)
         return mask
 
-    def _of_characters(self, way: Way) -> Tensor:
+    def _of_characters(self, way: Track) -> Tensor:
         letter = self._rhyme_here(way)
         tones = "".join(tone for tone in self._next(way) if self.alive(self._toned(way, tone)))
         if not letter:
@@ -307,7 +307,7 @@ class Automaton:
         kinds = frozenset({chosen[letter]}) if letter in chosen else self.kinds(way.variant, letter)
         return self.inventory.with_kinds(tones, kinds)
 
-    def _given_tail(self, way: Way) -> str | None:
+    def _given_tail(self, way: Track) -> str | None:
         """The characters after this place, where all of them are given and this one is not; else None."""
         if self._is_whole(way) or self._is_full(way):
             return None

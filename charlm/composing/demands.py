@@ -138,10 +138,9 @@ def _told(asked: Automaton, place: Place, character: str) -> str:
     tone = " or ".join(TOLD["平" if level else "仄"] for level in known) or "not in the rhyme book"
     start = f"{character} is {tone}; it cannot stand at {where} of a {asked.form.name} ({asked.strictness})"
     if any(one.rhyme and column == len(one) - 1 for one in having):
-        ends = [
-            asked.fixed.get((number, len(one) - 1)) for number, one in enumerate(variants[0].lines[:line]) if one.rhyme
-        ]
-        clash = [end for end in ends if end is not None and not asked.book.rhyme(end, character)]
+        rhymed = {(n, len(one) - 1) for variant in variants for n, one in enumerate(variant.lines[:line]) if one.rhyme}
+        ends = [asked.fixed[earlier] for earlier in sorted(rhymed) if earlier in asked.fixed]
+        clash = [end for end in ends if not asked.book.rhyme(end, character)]
         return f"{start}: it does not rhyme with {clash[0]}" if clash else f"{start}, where the line rhymes"
     slots = {one.slots[column] for one in having}
     return f"{start}: every pattern has {TOLD[slots.pop()]} there" if len(slots) == 1 and "中" not in slots else start

@@ -27,7 +27,7 @@ Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Filter:
+class Bloom:
     """A set of hashes in a few bits each.
 
     bits    packed
@@ -38,7 +38,7 @@ class Filter:
     probes: int
 
     @classmethod
-    def of(cls, hashes: Hashes, rate: float) -> "Filter":
+    def of(cls, hashes: Hashes, rate: float) -> "Bloom":
         """The filter that holds some hashes and takes others for them at this rate."""
         different = np.unique(hashes)
         size = max(64, math.ceil(-len(different) * math.log(rate) / math.log(2) ** 2))
@@ -88,8 +88,8 @@ def clauses(text: str) -> list[str]:
 class Novelty:
     """What is known of a training text."""
 
-    lines: Filter
-    grams: Filter
+    lines: Bloom
+    grams: Bloom
 
     @classmethod
     def of(cls, poems: Iterable[str]) -> "Novelty":
@@ -102,7 +102,7 @@ class Novelty:
         for length, lines in by_length.items():
             grams += [hashes([line[at : at + GRAM] for line in lines]) for at in range(length - GRAM + 1)]
         whole = [hashes(lines) for length, lines in by_length.items() if length >= SHORTEST]
-        return cls(Filter.of(_all(whole), LINE_RATE), Filter.of(_all(grams), GRAM_RATE))
+        return cls(Bloom.of(_all(whole), LINE_RATE), Bloom.of(_all(grams), GRAM_RATE))
 
     def endings(self, beginning: str, characters: Sequence[str]) -> list[bool]:
         """Which of these endings of one length would make a line of the text of a beginning."""
@@ -135,7 +135,7 @@ class Novelty:
         )
         if wrong:
             raise RunError(f"{path} holds no lines of poems: {wrong}", hint="restore it, or train the run again")
-        return cls(*(Filter(tensors[name].numpy(), facts["probes"][name]) for name in ("lines", "grams")))
+        return cls(*(Bloom(tensors[name].numpy(), facts["probes"][name]) for name in ("lines", "grams")))
 
 
 def _is_bits(tensor: torch.Tensor | None) -> bool:
