@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 
 from charlm import jsonfiles, tensorfiles
 from charlm.errors import RunError
+from charlm.text.corpus import Corpus
 
 GRAM = 5  # characters in a row that are called a copy
 LINE_RATE, GRAM_RATE = 0.003, 0.1  # how often a filter takes something else for what it holds
+LONGEST = 16  # characters of a line of verse
+LOOKED_AT, AT_ONCE = 500, 10_000  # documents
 SHORTEST = 3  # characters; a shorter line is nobody's
 HAN = re.compile("[\u3400-\u9fff\U00020000-\U0003ffff]+")
+NOVELTY_FILE = "lines.safetensors"
 FACTS = {"format": int, "probes": {"lines": int, "grams": int}}
 Hashes = NDArray[np.uint64]
 
@@ -77,6 +81,16 @@ def hashes(texts: Sequence[str]) -> Hashes:
         found = (found ^ codes[:, column]) * np.uint64(0x9E3779B97F4A7C15)
         found ^= found >> np.uint64(29)
     return found * np.uint64(0xBF58476D1CE4E5B9) ^ found >> np.uint64(32)
+
+
+def is_verse(poems: Sequence[str]) -> bool:
+    """Whether some documents are verse by their looks: nearly all are Han and marks, in four clauses or more."""
+    few = [clauses(poem) for poem in poems]
+    looks = [
+        len(c) >= 4 and max(map(len, c)) <= LONGEST and sum(map(len, c)) > 0.6 * len(p)
+        for c, p in zip(few, poems, strict=True)
+    ]
+    return len(looks) > 0 and sum(looks) >= 0.9 * len(looks)
 
 
 def clauses(text: str) -> list[str]:
@@ -136,6 +150,40 @@ class Novelty:
         if wrong:
             raise RunError(f"{path} holds no lines of poems: {wrong}", hint="restore it, or train the run again")
         return cls(*(Bloom(tensors[name].numpy(), facts["probes"][name]) for name in ("lines", "grams")))
+
+
+def said_in(corpora: Sequence[Corpus], tokens: Sequence[str]) -> Novelty | None:
+    """What encoded texts say, if they are verse by the looks of their first poems; else None.
+
+    tokens  what each id spells
+    """
+    signs = np.array([ord(token) if len(token) == 1 else ord("，") for token in tokens], "<u4")
+
+    def spelled(corpus: Corpus, first: int, last: int) -> str:
+        ids = corpus.ids[corpus.starts[first] : corpus.starts[last]]
+        return str(signs[ids].tobytes(), "utf-32-le")
+
+    if not is_verse([spelled(corpora[0], number, number + 1) for number in range(min(len(corpora[0]), LOOKED_AT))]):
+        return None
+    parts = ((corpus, first) for corpus in corpora for first in range(0, len(corpus), AT_ONCE))
+    return Novelty.of(spelled(corpus, first, min(first + AT_ONCE, len(corpus))) for corpus, first in parts)
+
+
+@dataclass(frozen=True)
+class Together:
+    """What several texts say."""
+
+    known: Sequence[Novelty]
+
+    def endings(self, beginning: str, characters: Sequence[str]) -> list[bool]:
+        """Which of these endings would make a line of any of them."""
+        each = [one.endings(beginning, characters) for one in self.known]
+        return [any(found) for found in zip(*each, strict=True)]
+
+    def copied(self, lines: Sequence[str]) -> list[bool]:
+        """Which lines have five characters in a row of any of them."""
+        each = [one.copied(lines) for one in self.known]
+        return [any(found) for found in zip(*each, strict=True)]
 
 
 def _is_bits(tensor: torch.Tensor | None) -> bool:

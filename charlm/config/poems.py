@@ -42,6 +42,8 @@ class PoemConfig:
     first_line: str | None = knob(None, "How the poem begins: a line, or several.", panel="Verse")
     candidates: int = knob(16, "Poems drawn for each that is shown, the best of them.", panel="Verse")
 
+    allow_quotes: bool = knob(False, "Let a line of the training text be said again.", panel="Verse")
+
     def __post_init__(self) -> None:
         mistakes = []
         if not 1 <= self.candidates <= 4096:

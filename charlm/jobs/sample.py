@@ -1,9 +1,11 @@
 """Write poems of a form with a run."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from charlm.composing.automaton import Automaton
+from charlm.composing.automaton import Automaton, Quotes
 from charlm.composing.demands import acrostic, ensure, first_lines, joined
+from charlm.composing.novelty import NOVELTY_FILE, Novelty, Together
 from charlm.composing.writing import Verse, compose
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
@@ -42,9 +44,16 @@ def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
         first_lines(asked.first_line, form) if asked.first_line else {},
         acrostic(asked.acrostic, asked.column, form) if asked.acrostic else {},
     )
-    automaton = Automaton(form, book, vocab.tokens, asked.strictness, given, groups)
+    quotes = None if asked.allow_quotes else novelty_of(run.path)
+    automaton = Automaton(form, book, vocab.tokens, asked.strictness, given, groups, quotes)
     ensure(automaton)
     return automaton
+
+
+def novelty_of(path: Path) -> Quotes | None:
+    """What the training text of a run says, of a mixture that of its members; None where nothing was kept."""
+    known = [Novelty.load(file) for file in (path / NOVELTY_FILE, *path.glob(f"*/*/{NOVELTY_FILE}")) if file.is_file()]
+    return Together(known) if known else None
 
 
 def named_group(name: str, groups: tuple[str, ...], title: str) -> str:
