@@ -20,6 +20,7 @@ reranking
 scoring sampling
 models
 ngrams
+poems
 text nbest
 tokenizers
 config tensorfiles
@@ -38,6 +39,7 @@ STEPS = {
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches feeding schedules journal ranks devices crew learner gradient trial em",
     "reranking": "error_rates weighing findings judging",
+    "poems": "sounds",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
