@@ -54,7 +54,12 @@ def heads() -> tuple[Rhymes, dict[str, int]]:
                 rhymes.add(pair[0], pair[1] + lips)
     for head, rhyme in LOST.items():
         rhymes.add(head, rhyme)
-    return rhymes, {"both": len(first & second), "tshet-uinh alone": len(first - second), "qieyun alone": len(second - first)}
+    both = first & second
+    return rhymes, {
+        "in both": len(both),
+        "in tshet-uinh alone": len(first - both),
+        "in qieyun alone": len(second - both),
+    }
 
 
 def _divided(entry: object) -> str:
