@@ -1,7 +1,8 @@
 """How often human poems keep their forms, by our checker: `python bench/verse.py DATA` prints two tables.
 
 DATA has `poems/`. Quatrains and regulated verse stand beside lines shuffled across poems; every tune of ours is tried
-on the public ci that bear its name, fragments of fewer than four lines left out.
+on the public ci that bear its name, but for fragments of fewer than four lines and poems of the shape of another form
+(乌夜啼 is the name of two tunes, 浪淘沙 of quatrains too).
 """
 
 import json
@@ -15,8 +16,8 @@ from pathlib import Path
 
 from charlm.config.poems import Strictness
 from charlm.jobs.poem import tally
-from charlm.poems.checking import check
-from charlm.poems.form import Form, forms
+from charlm.poems.checking import check, fits
+from charlm.poems.form import Form, find_form, forms
 from charlm.poems.judgement import Judgement
 from charlm.poems.parsing import poem_of
 
@@ -72,7 +73,8 @@ def tunes(folder: Path) -> Iterator[tuple[Form, list[str]]]:
     found: dict[str, list[str]] = {}
     for record in records:
         name = names.get(record.get("alias", "")) or names.get(record["rhythmic"])
-        if name and len(poem_of(record["text"]).clauses) >= 4:
+        lengths = poem_of(record["text"]).lengths
+        if name and len(lengths) >= 4 and (fits(lengths, find_form(name)) or not fits(lengths)):
             found.setdefault(name, []).append(record["text"])
     yield from ((form, found[form.name]) for form in forms() if form.name in found)
 

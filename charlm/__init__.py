@@ -12,8 +12,8 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     scoring, sampling    log-probabilities to figures, and to text
     models/      CHOICE  what a language model can be; models/cells/
     ngrams/      STEPS   counts, smoothing and tables; ngrams/arpa/
-    text/        STEPS   bytes to mapped ids
     poems/       STEPS   what verse must sound like, and whether it does
+    text/        STEPS   bytes to mapped ids
     nbest/       CHOICE  formats of lists of candidates
     tokenizers/  CHOICE  text to tokens and back
     config/      STEPS   every knob, page by page

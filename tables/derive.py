@@ -32,7 +32,8 @@ def columns(path: Path) -> list[list[str]]:
 def sourced() -> tuple[Readings, list[str]]:
     """Rhymes (of the 206, divided ones with their lips) of every writing, and sentences about what was found."""
     rhymes, agreement = guangyun.heads()
-    said = [f"heads of the Guangyun: {len(rhymes):,}; pairs of head and rhyme: {agreement}"]
+    pairs = ", ".join(f"{count:,} {where}" for where, count in agreement.items())
+    said = [f"heads of the Guangyun: {len(rhymes):,}; pairs of head and rhyme: {pairs}"]
     crossed = guangyun.cross_readings()
     said.append(f"readings that only a gloss gives: {sum(len(new - rhymes[head]) for head, new in crossed.items())}")
     for head, new in crossed.items():
@@ -50,8 +51,9 @@ def sourced() -> tuple[Readings, list[str]]:
     _resolve(found, by_hand)
     if lost := sorted(character for character in by_hand if not found.get(character)):
         sys.exit(f"variants.tsv: these lead to no head that is known: {' '.join(lost)}")
-    later_usage(found, only="-")
     said.append(f"rare characters with today's tone besides: {_today(found)}")
+    _simplify(found)
+    later_usage(found, only="-")
     return {character: own for character, own in found.items() if own}, said
 
 
@@ -116,27 +118,35 @@ def _neighbours() -> Readings:
 
 def _simplify(found: Readings) -> None:
     """Let a simplified character have the readings of every character that it stands for."""
-    for traditional, choices in columns(OPENCC_TABLES / "TSCharacters.txt"):
-        for simplified in choices.split():
-            if simplified != traditional and found.get(traditional):
-                found[simplified] = found.get(simplified, set()) | found[traditional]
+    for traditional, choices in simplified().items():
+        for choice in choices:
+            if choice != traditional and found.get(traditional):
+                found[choice] = found.get(choice, set()) | found[traditional]
+
+
+def simplified() -> dict[str, list[str]]:
+    """The simplified forms of each traditional character, by OpenCC."""
+    return {traditional: choices.split() for traditional, choices in columns(OPENCC_TABLES / "TSCharacters.txt")}
 
 
 def _today(found: Readings) -> int:
-    """Give a rare character today's tone besides, where its first reading of today is of the other class than all of its own.
+    """Give a rare character today's tone besides, where its first reading of today is of another class than its own.
 
-    Rare is what GB 2312 has not: of such characters verse tells nothing. Entering tones are left out, since they are gone.
+    Rare is what GB 2312 has in no form: of such characters verse tells nothing. Entering tones are left out, since
+    today has none.
     """
-    levels = {rhyme: tone == "平" for _, tone, *names in merging.PINGSHUI for rhyme in names}
+    level = {rhyme: tone == "平" for _, tone, *names in merging.PINGSHUI for rhyme in names}
     entering = {rhyme for _, tone, *names in merging.PINGSHUI if tone == "入" for rhyme in names}
+    forms = simplified()
     count = 0
     for character, own in found.items():
         plain = {rhyme[0] for rhyme in own if not rhyme.startswith("第")}
         tone = modern.first_tone(character)
-        if not tone or plain & entering or _is_common(character) or len({levels[rhyme] for rhyme in plain}) != 1:
+        if not tone or plain & entering or any(map(_is_common, [character, *forms.get(character, ())])):
             continue
-        if (tone in "阴阳") not in {levels[rhyme] for rhyme in plain}:
-            own |= set().union(*(merging.in_tone(rhyme, "平" if tone in "阴阳" else tone) for rhyme in own))
+        now = "平" if tone in "阴阳" else tone
+        if {level[rhyme] for rhyme in plain} == {now != "平"}:
+            own |= set().union(*(merging.in_tone(rhyme, now) for rhyme in own))
             count += 1
     return count
 
@@ -173,14 +183,14 @@ def main() -> None:
         f"PyPI `tshet-uinh` {version('tshet-uinh')}: MIT licence, copyright Project NK2028 and SkyEye_FAST",
         f"PyPI `opencc-python-reimplemented` {version('opencc-python-reimplemented')}: Apache License 2.0",
         "`tables/variants.tsv` and `tables/later.tsv`: written for charlm by hand",
-        "only facts were taken (which character has which rhyme, which characters are one word); the table is charlm's own",
+        "only facts were taken (which character has which rhyme, which are one word); the table is charlm's own",
     ]
     write("pingshui", "平水韵", merging.grouped(rhymes, merging.PINGSHUI), sources + said)
     write("cilin", "词林正韵", merging.grouped(rhymes, merging.CILIN), sources + said)
     pypinyin = (
         f"PyPI `pypinyin` {version('pypinyin')}: MIT licence; the readings of each character, neutral tones left out"
     )
-    write("xinyun", "中华通韵", modern.grouped(rhymes), [pypinyin, *modern.STORY])
+    write("xinyun", "中华通韵", modern.grouped(rhymes, simplified()), [pypinyin, *modern.STORY])
 
 
 if __name__ == "__main__":

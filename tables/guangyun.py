@@ -54,10 +54,11 @@ def heads() -> tuple[Rhymes, dict[str, int]]:
                 rhymes.add(pair[0], pair[1] + lips)
     for head, rhyme in LOST.items():
         rhymes.add(head, rhyme)
+    both = first & second
     return rhymes, {
-        "both": len(first & second),
-        "tshet-uinh alone": len(first - second),
-        "qieyun alone": len(second - first),
+        "in both": len(both),
+        "in tshet-uinh alone": len(first - both),
+        "in qieyun alone": len(second - both),
     }
 
 

@@ -1,7 +1,7 @@
 """Judge the rhyme books by tables of others and by human verse: `python tables/measure.py DATA`.
 
-DATA has `prosody/` (THU-CRRD, for academic use: it judges, and nothing is taken from it) and `poems/`. Printed are the share
-of characters whose tone classes agree, and the share of quatrains whose second and fourth lines rhyme under either table.
+DATA has `prosody/` (THU-CRRD, for academic use: it judges, and nothing is taken from it) and `poems/`. Printed are the
+share of characters whose tone classes agree, and the share of quatrains whose lines 2 and 4 rhyme under either.
 """
 
 import json
@@ -23,7 +23,7 @@ def reference(data: Path) -> RhymeBook:
     for name, level in (("pingsheng", True), ("zesheng", False)):
         lines = (data / "prosody" / f"{name}.txt").read_text("utf-8").split("\n")
         for number, line in enumerate(lines, start=1):
-            members = "".join(character for character in dict.fromkeys(line) if "\u3400" <= character)
+            members = "".join(character for character in dict.fromkeys(line) if character >= "\u3400")
             if members := members.translate(NOT_HAN):
                 rows.append((Reading(level, f"{name}:{number}", "平" if level else "仄"), members))
     return RhymeBook("reference", "THU-CRRD", rows)
@@ -79,9 +79,7 @@ def main() -> None:
     verse = "".join(p.read_text("utf-8") for p in sorted((data / "poems").glob("*.txt")))
     verse = "".join(character for character in verse if "\u3400" <= character < "\uff00" or character > "\uffff")
     for book in (ours, theirs):
-        print(
-            f"{book.title}: knows {sum(c in book for c in verse) / len(verse):.4%} of {len(verse):,} characters of verse"
-        )
+        print(f"{book.title}: knows {sum(c in book for c in verse) / len(verse):.4%} of {len(verse):,} characters")
 
 
 if __name__ == "__main__":

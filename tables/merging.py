@@ -1,13 +1,11 @@
 """The 206 rhymes of the Guangyun merged into the groups of later books.
 
-平水韵: 106 groups, 15 + 15 level, 29 rising, 30 departing, 17 entering. 词林正韵 (戈載, 1821): 19 parts, the first 14 of level,
-rising and departing rhymes, the last 5 of entering ones. A rhyme of DIVIDED bears its lips: 泰開 泰合 泰脣.
+平水韵: 106 groups, 15 + 15 level, 29 rising, 30 departing, 17 entering. 词林正韵 (戈載, 1821): 19 parts, the first 14
+of level, rising and departing rhymes, the last 5 of entering ones. A rhyme of DIVIDED bears its lips: 泰開 泰合 泰脣.
 """
 
 # group, tone, rhymes
-PINGSHUI = [
-    tuple(line.split())
-    for line in """
+PINGSHUI_ROWS = """
 东 平 東
 冬 平 冬 鍾
 江 平 江
@@ -114,15 +112,12 @@ PINGSHUI = [
 合 入 合 盍
 叶 入 葉 怗
 洽 入 洽 狎 業 乏
-""".split("\n")
-    if line
-]
+"""
+PINGSHUI = [tuple(row.split()) for row in PINGSHUI_ROWS.strip().splitlines()]
 
-# part, tone, rhymes; a divided rhyme follows its lips. Rhymes that stand alone as 第…部 are of later.tsv, for verse that
-# keeps a character in a part where its Guangyun rhyme does not lead.
-CILIN = [
-    tuple(line.split())
-    for line in """
+# part, tone, rhymes; a divided rhyme follows its lips. later.tsv may name a part and a tone itself, such as 第五部去,
+# for what its Guangyun rhyme does not tell.
+CILIN_ROWS = """
 第一部 平 東 冬 鍾
 第一部 上 董 腫
 第一部 去 送 宋 用
@@ -170,18 +165,19 @@ CILIN = [
 第十七部 入 質 術 櫛 陌 麥 昔 錫 職 德 緝
 第十八部 入 物 迄 月 沒 曷 末 黠 鎋 屑 薛 葉 怗
 第十九部 入 合 盍 業 洽 狎 乏
-""".split("\n")
-    if line
-]
+"""
+CILIN = [tuple(row.split()) for row in CILIN_ROWS.strip().splitlines()]
 
 
 # Level, rising and departing rhymes that differ in nothing but the tone; · where there is none.
-SERIES = """
-東董送 冬·宋 鍾腫用 江講絳 支紙寘 脂旨至 之止志 微尾未 魚語御 虞麌遇 模姥暮 齊薺霽 齊薺祭 咍海泰 佳蟹卦 皆駭怪 皆駭夬 灰賄隊 咍海代
-微尾廢 真軫震 諄準稕 臻·· 文吻問 欣隱焮 元阮願 魂混慁 痕很恨 寒旱翰 桓緩換 刪潸諫 山產襇 先銑霰 仙獮線 蕭篠嘯 宵小笑 肴巧效 豪晧号
-歌哿箇 戈果過 麻馬禡 陽養漾 唐蕩宕 庚梗映 耕耿諍 清靜勁 青迥徑 蒸拯證 登等嶝 尤有宥 侯厚候 幽黝幼 侵寑沁 覃感勘 談敢闞 鹽琰豔
+SERIES_ROWS = """
+東董送 冬·宋 鍾腫用 江講絳 支紙寘 脂旨至 之止志 微尾未 魚語御 虞麌遇 模姥暮 齊薺霽 齊薺祭 咍海泰
+佳蟹卦 皆駭怪 皆駭夬 灰賄隊 咍海代 微尾廢 真軫震 諄準稕 臻·· 文吻問 欣隱焮 元阮願 魂混慁 痕很恨
+寒旱翰 桓緩換 刪潸諫 山產襇 先銑霰 仙獮線 蕭篠嘯 宵小笑 肴巧效 豪晧号 歌哿箇 戈果過 麻馬禡 陽養漾
+唐蕩宕 庚梗映 耕耿諍 清靜勁 青迥徑 蒸拯證 登等嶝 尤有宥 侯厚候 幽黝幼 侵寑沁 覃感勘 談敢闞 鹽琰豔
 添忝㮇 嚴儼釅 咸豏陷 銜檻鑑 凡范梵
-""".split()
+"""
+SERIES = SERIES_ROWS.split()
 
 
 def in_tone(rhyme: str, tone: str) -> set[str]:

@@ -1,19 +1,19 @@
 """Today's readings by pinyin, in the 16 groups of 中华通韵 (2019).
 
-pypinyin's dictionary of characters has every reading that any dictionary ever gave; of these are kept the first, and those
-that some word of its dictionary of words uses. The neutral tone is left out where there is another.
+pypinyin's dictionary of characters has every reading that any dictionary ever gave; of these are kept the first, and
+those that two words of its dictionary of words use. The neutral tone is left out where there is another.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pypinyin import Style
 from pypinyin.constants import PHRASES_DICT, PINYIN_DICT
 from pypinyin.style import convert
 
 STORY = [
-    "readings: the first of `pypinyin`'s dictionary of characters, and those that two words of its dictionary of words use",
-    "groups: a o e i u ü ai ei ao ou an en ang eng ong er, which the standard calls 啊 喔 鹅 衣 乌 迂 哀 欸 熬 欧 安 恩 昂 英 雍 儿",
+    "readings: the first of its dictionary of characters, and those that two words of its dictionary of words use",
+    "groups: a o e i u ü ai ei ao ou an en ang eng ong er (啊喔鹅衣乌迂哀欸熬欧安恩昂英雍儿 in the standard)",
 ]
 
 # group: the finals that rhyme in it, in pypinyin's strict writing with v for ü
@@ -40,8 +40,11 @@ PLACE = {final: group for group, finals in FINALS.items() for final in finals.sp
 OFTEN = 2  # words that must use a reading
 
 
-def grouped(characters: Iterable[str]) -> dict[tuple[str, str], set[str]]:
-    """(group, tone) to characters, of those given and all others up to U+9FFF that have a reading."""
+def grouped(characters: Iterable[str], simplified: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], set[str]]:
+    """(group, tone) to characters, of those given and all others up to U+9FFF that have a reading.
+
+    simplified  the simplified forms of a traditional character: the words are written in these
+    """
     spoken = _in_words()
     rows: dict[tuple[str, str], set[str]] = {(group, tone): set() for group in FINALS for tone in TONES.values()}
     for character in {*characters, *map(chr, range(0x3400, 0xA000))}:
@@ -50,7 +53,8 @@ def grouped(characters: Iterable[str]) -> dict[tuple[str, str], set[str]]:
             continue
         readings = written.split(",")
         toned = [reading for reading in readings if _place(reading)] or readings
-        kept = {toned[0]} | {reading for reading in toned if spoken[character, reading] >= OFTEN}
+        forms = {character, *simplified.get(character, ())}
+        kept = {toned[0]} | {reading for reading in toned if max(spoken[form, reading] for form in forms) >= OFTEN}
         for reading in kept:
             if place := _place(reading):
                 rows[place].add(character)

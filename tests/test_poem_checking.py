@@ -5,18 +5,21 @@ The verses are written in a book of our own, in which 平 is level and 仄 obliq
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charlm.cli.grid import judged
 from charlm.errors import ConfigError, FormError
 from charlm.poems.checking import check
-from charlm.poems.form import forms, parse_form
+from charlm.poems.form import find_form, forms, parse_form
 from charlm.poems.judgement import Judgement
 from charlm.poems.parsing import poem_of
 from charlm.poems.sounds import Reading, RhymeBook
 
+ROOT = Path(__file__).resolve().parent.parent
 BOOK = RhymeBook(
     "ours",
     "our own",
@@ -330,3 +333,23 @@ def test_whatever_text_is_judged_every_fault_has_a_place_in_it(text, form):
     for line in found.lines:
         assert len(line.tones) == len(line.text)
     assert "".join(line.text for line in found.lines) == re.sub(r"（[^）]*）|[^平仄东木中龘□]", "", text)
+
+
+def test_the_page_about_verse_shows_a_form_as_it_is_and_explains_every_rule():
+    page = (ROOT / "docs" / "verse.md").read_text("utf-8")
+    example = parse_form(re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1], "verse.md")
+    assert example.variants[0].lines == find_form("如梦令").variants[0].lines
+    told = set(re.findall(r"[\u4e00-\u9fff]+", " ".join(re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE))))
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "charlm" / "poems").glob("*.py"))
+    named = {
+        name for name in re.findall(r'"([\u4e00-\u9fff]{2,4})"', sources) if not set(name) <= set("平仄上去入阴阳")
+    }
+    named -= {"近体", "古体"}
+    assert {"失粘", "孤平", "拗救", "首句借韵"} <= named <= told, named - told
+
+
+def test_the_grid_of_the_page_is_what_the_command_shows():
+    page = (ROOT / "docs" / "verse.md").read_text("utf-8")
+    text = "渭城朝雨浥轻尘，客舍青青柳色新。劝君更尽一杯酒，西出阳关无故人。"
+    shown = "\n".join(judged(check(text)))
+    assert shown in page

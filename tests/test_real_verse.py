@@ -9,8 +9,8 @@ import pytest
 from test_real_data import data
 
 from charlm.jobs.poem import Tally, tally
-from charlm.poems.checking import check
-from charlm.poems.form import forms
+from charlm.poems.checking import check, fits
+from charlm.poems.form import find_form, forms
 from charlm.poems.parsing import Poem, poem_of
 
 TUNES = [form.name for form in forms() if form.genre == "词"]
@@ -47,7 +47,7 @@ def test_human_quatrains_keep_all_rules_as_often_as_was_measured_elsewhere_and_s
 
 @cache
 def tunes() -> dict[str, list[Poem]]:
-    """The poems of each tune of ours, fragments left out."""
+    """The poems of each tune of ours, without fragments and without those of the shape of another form."""
     found: dict[str, list[Poem]] = {name: [] for name in TUNES}
     names = {known: form.name for form in forms() for known in (form.name, *form.aliases) if form.genre == "词"}
     for part in ("valid", "train"):
@@ -56,7 +56,9 @@ def tunes() -> dict[str, list[Poem]]:
                 record = json.loads(line)
                 name = names.get(record.get("alias", "")) or names.get(record["rhythmic"])
                 poem = poem_of(record["text"])
-                if name and len(poem.clauses) >= 4 and len(found[name]) < AT_MOST:
+                if name is None or len(poem.clauses) < 4 or len(found[name]) == AT_MOST:
+                    continue
+                if fits(poem.lengths, find_form(name)) or not fits(poem.lengths):
                     found[name].append(poem)
     return found
 

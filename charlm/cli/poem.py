@@ -144,7 +144,7 @@ def _show(total: "Tally", as_json: bool) -> None:
         return f"{count / total.poems:.2%}"
 
     rows = [("poems", f"{total.poems:,}", ""), ("conform", f"{total.conforming:,}", share(total.conforming))]
-    counted = [(f"{part} kept", total.parts[part]) for part in PARTS]
+    counted = [(f"{part} kept", total.parts[part]) for part in PARTS if part in total.parts]
     counted += [(f"fault {rule}", count) for rule, count in total.rules.most_common()]
     counted += [(f"as {name}", count) for name, count in total.forms.most_common()]
     rows += [(what, f"{count:,}", share(count)) for what, count in counted]

@@ -11,7 +11,7 @@ from charlm.config.text import TextConfig
 from charlm.errors import TextError
 from charlm.poems import checking
 from charlm.poems.form import Form, find_form, known_as
-from charlm.poems.judgement import PARTS, Judgement
+from charlm.poems.judgement import Judgement
 from charlm.poems.parsing import Poem, poem_of, poems_in
 from charlm.poems.sounds import rhyme_book
 from charlm.text.decoding import Note, decoded_lines
@@ -99,6 +99,10 @@ def _records(lines: list[str], name: str) -> Iterator[tuple[dict[str, Any], int]
 class Tally:
     """What judgements come to: how many poems, how many conform, and how often each rule was broken.
 
+    parts  how many keep structure, tone and rhyme; what was not looked at is not there
+    rules  how many break each, once a poem
+    forms  as what they were judged
+
     Tallies add, so that shards may be judged anywhere.
     """
 
@@ -109,21 +113,21 @@ class Tally:
     forms: Counter[str] = field(default_factory=Counter)
 
     def add(self, judgement: Judgement) -> None:
-        """One poem more; a rule that it breaks counts once, however often."""
+        """One poem more."""
         self.poems += 1
         self.conforming += judgement.conforms
-        self.parts.update(part for part in PARTS if not judgement.of(part))
+        for part in judgement.parts:
+            self.parts[part] += not judgement.of(part)
         self.rules.update({fault.rule for fault in judgement.faults})
         self.forms[judgement.form.name] += 1
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(
-            self.poems + other.poems,
-            self.conforming + other.conforming,
-            self.parts + other.parts,
-            self.rules + other.rules,
-            self.forms + other.forms,
-        )
+        total = Tally(self.poems + other.poems, self.conforming + other.conforming)
+        for one in (self, other):
+            total.parts.update(one.parts)
+            total.rules.update(one.rules)
+            total.forms.update(one.forms)
+        return total
 
     def record(self) -> dict[str, Any]:
         """The tally as JSON."""

@@ -18,11 +18,11 @@ from typing import get_args
 from charlm.choices import closest
 from charlm.config.poems import Strictness
 from charlm.errors import ConfigError
-from charlm.poems.aligning import align, shape_cost
+from charlm.poems.aligning import Beside, align, shape_cost
 from charlm.poems.form import Form, Variant, find_form, forms, known_as
 from charlm.poems.judgement import JudgedLine, Judgement, ReadAs, in_order
 from charlm.poems.parsing import LOST, Poem, poem_of, tune_of
-from charlm.poems.regulated import Tones, Walk, walk, ways
+from charlm.poems.regulated import Tones, Walk, Way, walk, ways
 from charlm.poems.rhyming import rhymes
 from charlm.poems.sounds import Reading, RhymeBook, rhyme_book
 
@@ -125,7 +125,7 @@ class _Trial:
             self.found.fault("异字", "structure", 1, 0, said)
         self.chosen, rhymed = rhymes(self.rows, form.genre, strictness, book, _neighbours)
         self.found.add(rhymed)
-        self.tones = [[self._tones(character) for character in row.text] for row in self.rows]
+        self.tones = [tuple(self._tones(character) for character in row.text) for row in self.rows]
         self.walk: Walk | None = None
         sizes = {len(row.text) for row in self.rows}
         whole = all(row.comparable for row in self.rows)
@@ -199,15 +199,10 @@ class _Trial:
         row, tones = self.rows[number], self.tones[number]
         if self.walk:
             way = self.walk.ways[number]
-            line = row.line
             free = []
             for place, known in enumerate(tones):
-                other = [frozenset(one) for one in way.tones]
-                other[place] = frozenset("平仄") - other[place]
-                flipped = ways(other, slots, bool(line and line.rhyme), self.strictness)[0]
-                same = replace(flipped, tones=way.tones) == way
                 last = place == len(tones) - 1 and number in self.chosen
-                free.append(len(known) == 2 and same and not last)
+                free.append(len(known) == 2 and not last and self._may_turn(way, place, slots, row))
             said = list(way.tones)
         else:
             free = [len(known) == 2 for known in tones]
@@ -219,6 +214,14 @@ class _Trial:
         if number in self.chosen:
             said[-1], free[-1] = ("平" if self.chosen[number].level else "仄"), False
         return "".join("通" if open_ else one for one, open_ in zip(said, free, strict=True))
+
+    def _may_turn(self, way: Way, place: int, slots: str, row: Beside) -> bool:
+        """Whether the line is read as well with the other tone at this place."""
+        other = [frozenset(one) for one in way.tones]
+        other[place] = frozenset("平仄") - other[place]
+        rhymed = row.line is not None and bool(row.line.rhyme)
+        turned = ways(tuple(other), slots, rhymed, self.strictness)[0]
+        return replace(turned, tones=way.tones) == way
 
     def _readings(self, number: int, tones: str, faulty: Sequence[int]) -> Iterator[ReadAs]:
         """The characters of a line that conform under one of their readings only."""

@@ -87,12 +87,17 @@ class Judgement:
         """Whether there is no fault."""
         return not self.faults
 
+    @property
+    def parts(self) -> tuple[Aspect, ...]:
+        """What was looked at: `free` leaves the tones out."""
+        return tuple(part for part in PARTS if part != "tone" or self.strictness != "free")
+
     def of(self, part: Aspect) -> list[Fault]:
         """The faults of one part."""
         return [fault for fault in self.faults if fault.part == part]
 
     def record(self) -> dict[str, Any]:
-        """The judgement as JSON: stable keys, faults by part."""
+        """The judgement as JSON: stable keys; a part is kept, broken or, being left out, null."""
         return {
             "source": self.source,
             "line": self.place,
@@ -103,7 +108,7 @@ class Judgement:
             "rhyme_book": self.book,
             "strictness": self.strictness,
             "conforms": self.conforms,
-            **{part: not self.of(part) for part in PARTS},
+            **{part: not self.of(part) if part in self.parts else None for part in PARTS},
             "lines": [vars(line) | {"faulty": list(line.faulty)} for line in self.lines],
             "faults": [vars(fault) for fault in self.faults],
             "remarks": [vars(remark) for remark in self.remarks],

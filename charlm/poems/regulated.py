@@ -15,6 +15,7 @@ A poem is a way through the patterns of its form: each line is matched to that l
 another pattern is 失对 within a couplet and 失粘 between two. The way with the fewest faults is the one that is told.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -51,7 +52,8 @@ class Way:
         return OFF * len(self.faults) + UNUSUAL * len(self.remarks)
 
 
-def ways(tones: Sequence[Tones], slots: str, rhymed: bool, strictness: Strictness) -> list[Way]:
+@functools.lru_cache(maxsize=4096)
+def ways(tones: tuple[Tones, ...], slots: str, rhymed: bool, strictness: Strictness) -> list[Way]:
     """The ways to read a line of five or seven characters beside its pattern; the best of each kind of debt."""
     options = [sorted(one) or ["？"] for one in tones]
     best: dict[tuple[int, bool, bool], Way] = {}
@@ -118,7 +120,7 @@ class Walk:
 
 
 def walk(
-    rows: Sequence[Beside], tones: Sequence[Sequence[Tones]], variants: Sequence[Variant], strictness: Strictness
+    rows: Sequence[Beside], tones: Sequence[tuple[Tones, ...]], variants: Sequence[Variant], strictness: Strictness
 ) -> Walk:
     """The best way through variants of one rhyme scheme, for a poem whose lines all have the right length (Viterbi)."""
     states = {(number, 0, False): Walk(0.0) for number in range(len(variants))}

@@ -1,7 +1,7 @@
 """Rhyme books: from a character to its readings, each a tone and a rhyme group.
 
-Three books come with charlm: 平水韵, the 106 groups by which regulated verse rhymes; 词林正韵, the 19 parts by which tunes
-(词) rhyme; 中华通韵, 16 groups of today's speech. Where their tables come from is told beside them, in `tables/*.md`.
+Three books come with charlm: 平水韵, the 106 groups by which regulated verse rhymes; 词林正韵, the 19 parts by which
+tunes (词) rhyme; 中华通韵, 16 groups of today's speech. `tables/*.md` tell where their tables come from.
 
 A book of a user's own is a text file in UTF-8, one row a line, the columns parted by tabs:
 
@@ -12,6 +12,7 @@ A group may have several rows, a character may stand in several. Tones: 平 阴 
 """
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from charlm.choices import Choices
 from charlm.errors import TextError
-from charlm.storage import read_text, unread_hint
+from charlm.storage import exists, is_file, read_text, unread_hint
 
 LEVEL_TONES = frozenset("平阴阳")
 OBLIQUE_TONES = frozenset("上去入")
@@ -76,7 +77,7 @@ class RhymeBook:
         self._indexed = True
         found: dict[str, tuple[Reading, ...]] = {}
         for reading, characters in self._rows:
-            own = dict.fromkeys(characters, (reading,))
+            own: dict[str, tuple[Reading, ...]] = dict.fromkeys(characters, (reading,))
             for character in own.keys() & found.keys():
                 own[character] = (*found[character], reading)
             found.update(own)
@@ -94,32 +95,23 @@ class RhymeBook:
 
     def members(self, group: str) -> frozenset[str]:
         """The characters of a rhyme group, of all its tones. Raises ConfigError where the book has no such group."""
-        known = Choices(f"rhyme group of {self.title}", dict.fromkeys(self.groups, group))
-        name = known[group]
-        return frozenset().union(*(members for reading, members in self._rows if reading.group == name))
+        known = Choices(f"rhyme group of {self.title}", {name: name for name in self.groups})
+        return frozenset().union(*(members for reading, members in self._rows if reading.group == known[group]))
 
     def rhyme(self, *characters: str, mixed: bool = False) -> frozenset[str]:
         """The groups in which all these characters rhyme; none where they do not, or where one is unknown.
 
-        mixed  let level and oblique readings of one group rhyme, as some tunes do; else all must be level, or all oblique.
+        mixed  let level and oblique readings of one group rhyme, as some tunes do; else all are level, or all oblique
         Entering tones rhyme with each other alone in the older books, since they have groups of their own.
         """
-        shared = [{(self._class(reading, mixed), reading.group) for reading in self.readings(c)} for c in characters]
+        shared = [{(mixed or reading.level, reading.group) for reading in self.readings(c)} for c in characters]
         common = set.intersection(*shared) if shared else set()
         return frozenset(group for _, group in common)
 
-    @staticmethod
-    def _class(reading: Reading, mixed: bool) -> bool:
-        return mixed or reading.level
-
-
-def _tables() -> Callable[[str], str]:
-    folder = files("charlm.poems").joinpath("tables")
-    return lambda name: folder.joinpath(f"{name}.tsv").read_text("utf-8")
-
 
 def _own(name: str) -> RhymeBook:
-    return _parsed(_tables()(name), name, f"{name}.tsv")
+    table = files("charlm.poems").joinpath("tables", f"{name}.tsv")
+    return _parsed(table.read_text("utf-8"), name, table.name)
 
 
 # name -> what makes the book, which is asked for once (`rhyme_book`)
@@ -137,28 +129,28 @@ def rhyme_book(name_or_path: str) -> RhymeBook:
     if name_or_path in RHYME_BOOKS or not _is_path(name_or_path):
         return RHYME_BOOKS[name_or_path]()
     path = Path(name_or_path)
+    if not exists(path):  # also a name that no system takes
+        raise _unread(path, f"cannot read {path}: it is not there")
     text = read_text(path, error=lambda why: _unread(path, why))
     return _parsed(text.removeprefix("\ufeff"), path.stem, str(path))
 
 
 def _is_path(name: str) -> bool:
     """Whether someone means a file: it has a folder or an ending, or is there."""
-    return any(sign in name for sign in "/\\.") or Path(name).is_file()
+    return any(sign in name for sign in "/\\.") or is_file(Path(name))
 
 
 def _unread(path: Path, why: str) -> TextError:
-    if not path.is_file():
-        return TextError(why, hint=f"{unread_hint(path)}; the books that come with charlm: {', '.join(RHYME_BOOKS)}")
-    before = path.read_bytes()
-    try:
-        before.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = before.count(b"\n", 0, error.start) + 1
-        return TextError(
-            f"{path}:{line}: {why.removeprefix(f'{path} ')}",
-            hint=f"save it as UTF-8, or for a Chinese one `iconv -f gb18030 -t utf-8 {path} > book.tsv`",
-        )
-    return TextError(why, hint="check its permissions")
+    """What is wrong with a file; of one in another encoding, the line where that shows."""
+    place = re.search(r"is not UTF-8 text: byte (\d+)", why)
+    if place is None:
+        hint = unread_hint(path) if exists(path) else "check the spelling"
+        return TextError(why, hint=f"{hint}; the books that come with charlm: {', '.join(RHYME_BOOKS)}")
+    line = path.read_bytes().count(b"\n", 0, int(place[1])) + 1
+    return TextError(
+        f"{path}:{line}: {why.removeprefix(f'{path} ')}",
+        hint=f"save it as UTF-8, or for a Chinese one `iconv -f gb18030 -t utf-8 {path} > book.tsv`",
+    )
 
 
 def _parsed(text: str, name: str, source: str) -> RhymeBook:

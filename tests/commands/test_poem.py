@@ -7,6 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from charlm.cli.grid import judged
+from charlm.jobs.poem import tally
 from charlm.poems.checking import check
 from charlm.poems.form import forms
 from charlm.poems.sounds import Reading, RhymeBook
@@ -14,6 +15,11 @@ from charlm.poems.sounds import Reading, RhymeBook
 BOOK = "东\t平\t平东风红空\n阳\t平\t阳光\n送\t去\t仄送梦\n"
 KEPT = "仄仄平平仄，平平仄仄东。平平平仄仄，仄仄仄平风。"
 BROKEN = "仄仄平平仄，平平仄仄东。平仄平仄仄，仄仄仄平光。"
+BOOK_OF_FIVE = RhymeBook(
+    "five",
+    "five",
+    [(Reading(True, "东", "平"), "平东风"), (Reading(True, "阳", "平"), "光"), (Reading(False, "送", "去"), "仄")],
+)
 FORM = '# mine\nname = "三字"\ngenre = "词"\n\n[[variants]]\nlines = """\n平仄仄\n仄平平 a\n平仄平 a\n"""\n'
 
 
@@ -64,6 +70,19 @@ def test_a_summary_counts_parts_and_rules(poem):
     assert told["rules"] == {"出律": 1, "出韵": 1} and told["forms"] == {"五绝": 3}
     shown = [line.split() for line in poem(f"{KEPT}\n{BROKEN}\n", "--summary").out.splitlines()]
     assert shown[:2] == [["poems", "2"], ["conform", "1", "50.00%"]]
+
+
+def test_tones_are_not_said_to_be_kept_where_nobody_looked(poem):
+    told = json.loads(poem(BROKEN, "--json", "--strictness", "free", "--form", "五绝").out)
+    assert told["tone"] is None and told["rhyme"] is False
+    shown = poem(BROKEN, "--summary", "--strictness", "free", "--form", "五绝").out
+    assert "tone" not in shown and "rhyme kept" in shown
+
+
+def test_tallies_add():
+    one, other = (tally([check(text, "五绝", BOOK_OF_FIVE)]) for text in (KEPT, BROKEN))
+    both = tally(check(text, "五绝", BOOK_OF_FIVE) for text in (KEPT, BROKEN))
+    assert one + other == both and both.parts == {"structure": 2, "tone": 1, "rhyme": 1}
 
 
 def test_strictness_is_as_asked_for(poem):
