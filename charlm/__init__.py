@@ -7,10 +7,12 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     runs/        STEPS   the run directory
     families/    CHOICE  kinds of models, loaded by name
     training/    STEPS   how a model learns by gradient
+    composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought
     scoring, sampling    log-probabilities to figures, and to text
     models/      CHOICE  what a language model can be; models/cells/
     ngrams/      STEPS   counts, smoothing and tables; ngrams/arpa/
+    poems/       STEPS   what verse must sound like, and whether it does
     text/        STEPS   bytes to mapped ids
     nbest/       CHOICE  formats of lists of candidates
     tokenizers/  CHOICE  text to tokens and back

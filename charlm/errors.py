@@ -7,6 +7,8 @@
     ├── RunError           a run directory that cannot be used
     ├── StorageError       a file that could not be written whole
     ├── NBestError         a line of an n-best list that does not fit
+    ├── FormError          a form of verse that cannot be read
+    ├── VerseError         a poem that does not keep its form
     ├── ArpaError          an ARPA file that cannot be read
     ├── TrainingError      training that cannot go on
     ├── MissingExtra       an optional library that is not installed
@@ -64,6 +66,14 @@ class NBestError(CharlmError):
             f"{source}:{line_number}: cannot read {line[:60]!r}",
             hint=f"expected {expected}; docs/nbest.md shows the formats",
         )
+
+
+class FormError(CharlmError):
+    """A file that describes a form of verse, and cannot be read as one."""
+
+
+class VerseError(CharlmError):
+    """Poems that do not keep their form, or that can be judged by none."""
 
 
 class ArpaError(CharlmError):

@@ -6,9 +6,9 @@ what it says (exactly in float64; in float32 up to the rounding of the model).
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -32,13 +32,13 @@ class Constraint(Protocol):
     what it says does not depend on the batch. It sees what is drawn, not the prompt.
     """
 
-    def start(self) -> Hashable:
+    def start(self) -> Any:
         """The state before anything is drawn."""
 
-    def allowed(self, state: Hashable) -> Mask:
+    def allowed(self, state: Any) -> Mask:
         """Which tokens may be drawn in this state: (V,), `<EOS>` among them where a sample may end."""
 
-    def advance(self, state: Hashable, token: int) -> Hashable:
+    def advance(self, state: Any, token: int) -> Any:
         """The state after `token`, which was allowed, is drawn."""
 
 
@@ -133,11 +133,15 @@ def filters_of(config: SamplingConfig) -> list[Filter]:
 
 @dataclass(frozen=True)
 class Sample:
-    """What was drawn: ids without the prompt, and whether `<EOS>` ended them; log_prob (nats) is the model's own."""
+    """What was drawn: ids without the prompt, and whether `<EOS>` ended them; log_prob (nats) is the model's own.
+
+    forced  nats that the constraint cost: minus the log of the probability that its masks left, summed over the tokens
+    """
 
     ids: list[int]
     ended: bool
     log_prob: float
+    forced: float = 0.0
 
 
 def generator_of(seed: int, number: int) -> torch.Generator:
@@ -176,8 +180,9 @@ def sample(
     ends        whether `<EOS>` may be drawn and ends a sample; a stream has none
     controls    how many control tokens the vocabulary has, none of which is drawn
     filters     further ones, applied before those of `config`
-    constraint  applied first, so that the config chooses among what is allowed
-    `<UNK>` is never drawn: it spells nothing.
+    constraint  applied first, so that the config chooses among what is allowed; where it allows one token only, that
+                is taken, whatever the model and the filters say
+    `<UNK>` is never drawn, for it spells nothing, unless a constraint allows nothing else.
     Raises ConfigError where nothing is left to draw.
     """
     silent = [*([] if ends else [EOS]), UNK, *range(len(SPECIALS), len(SPECIALS) + controls)]
@@ -192,16 +197,21 @@ def sample(
         _, state = model.score(read[:, :-1], read[:, 1:], state)
     last = read[:, -1]
     drawn: list[list[int]] = [[] for _ in numbers]
-    ended, totals = [False] * len(numbers), [0.0] * len(numbers)
+    ended, totals, forced = [False] * len(numbers), [0.0] * len(numbers), [0.0] * len(numbers)
     alive = list(range(len(numbers)))
     for _ in range(config.max_tokens):
         log_probs, state = model.step(last, state)
         chosen = log_probs
         if constraint is not None:
-            allowed = torch.stack([constraint.allowed(forms[row]) for row in alive])
-            chosen = chosen.masked_fill(~allowed.to(device), NEVER)
+            allowed = torch.stack([constraint.allowed(forms[row]) for row in alive]).to(device)
+            chosen = chosen.masked_fill(~allowed, NEVER)
+            for row, left in zip(alive, chosen.logsumexp(-1).tolist(), strict=True):
+                forced[row] -= left
         for apply in possible:
             chosen = apply(chosen, said)
+        if constraint is not None:
+            alone = allowed.sum(-1, keepdim=True) == 1
+            chosen = chosen.masked_fill(alone & allowed, 0.0).masked_fill(alone & ~allowed, NEVER)
         # Before the filters of the config, which choose among what there is: greedy would take even the impossible.
         going_on = (chosen > NEVER).any(-1).tolist()
         if not all(going_on):
@@ -230,7 +240,7 @@ def sample(
             alive = [row for row in alive if not ended[row]]
             if not alive:
                 break
-    return [Sample(*values) for values in zip(drawn, ended, totals, strict=True)]
+    return [Sample(*values) for values in zip(drawn, ended, totals, forced, strict=True)]
 
 
 def samples(

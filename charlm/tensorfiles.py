@@ -44,11 +44,14 @@ def write(path: Path, tensors: Mapping[str, Tensor] | Mapping[str, "Rows"], fact
         _write_rows(path, rows, facts)
         return
     with storage.whole_file(path) as temporary:
+        temporary.touch()  # the library makes its own file, which nobody else could read
+        mode = temporary.stat().st_mode
         plain = {n: t.detach().cpu().contiguous() for n, t in tensors.items() if isinstance(t, Tensor)}
         try:
             save_file(plain, temporary, metadata={FACTS: json.dumps(facts)})
         except SafetensorError as error:  # the library's own name for a full disk
             raise OSError(str(error)) from error
+        temporary.chmod(mode)
 
 
 class Rows(Protocol):

@@ -16,10 +16,12 @@ jobs
 runs
 families
 training
+composing
 reranking
 scoring sampling
 models
 ngrams
+poems
 text nbest
 tokenizers
 config tensorfiles
@@ -31,17 +33,19 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation settings",
+    "config": "knobs text models training sampling evaluation poems settings",
     "text": "decoding reader sources files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches feeding schedules journal ranks devices ceiling crew learner gradient trial searching em",
     "reranking": "error_rates weighing findings judging",
+    "poems": "sounds form parsing judgement aligning rhyming regulated checking",
+    "composing": "inventory metre automaton demands novelty writing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
-TORCH = {"shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
+TORCH = {"composing", "shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
 MAY_IMPORT = {
     "torch": TORCH,
     "jieba": {"tokenizers"},
@@ -99,8 +103,9 @@ def test_a_room_says_what_it_is(room):
 
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
-    assert commands - jobs == {"app", "console", "options"} | {"sample", "run"}  # a sample and a run need no job
-    assert jobs - commands == {
+    shown = {"app", "console", "options", "grid"}  # how commands take and show things
+    assert commands - jobs == shown | {"run"}  # a run needs no job
+    parts = {
         "watching",
         "prepare",
         "settle",
@@ -109,7 +114,14 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
         "adapt",
         "record",
         "lists",
-    }  # for several, or parts of one
+    }  # of several jobs, or of one
+    assert jobs - commands == parts
+
+
+def test_who_writes_verse_and_who_judges_it_share_forms_and_sounds_alone():
+    for path in (PACKAGE / "composing").glob("*.py"):
+        shared = {name.split(".")[2] for name in imports(path) if name.startswith("charlm.poems.")}
+        assert shared <= {"form", "sounds"}, path
 
 
 def test_every_room_is_of_a_known_kind():

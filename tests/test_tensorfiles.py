@@ -114,3 +114,9 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
                 tensorfiles.write(path, TENSORS, {"step": 2})
         assert tensorfiles.read_facts(path) == {"step": 1}
         assert list(tmp_path.iterdir()) == [path]
+
+
+def test_weights_can_be_read_by_whom_the_umask_lets_as_every_other_file(tmp_path):
+    tensorfiles.write(tmp_path / "x.safetensors", TENSORS, {})
+    (tmp_path / "plain").write_text("")
+    assert (tmp_path / "x.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -10,6 +10,7 @@ from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
 from charlm.cli.options import AsJson, Device, Quiet, RunPath, page, takes
 from charlm.config.knobs import build
+from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, TextError
 from charlm.text.decoding import decoded_lines, nobody
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from charlm.runs.run import Run
 
 
-@takes(page(SamplingConfig))
+@takes(page(SamplingConfig), page(PoemConfig))
 def sample(
     run: RunPath,
     prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
@@ -33,14 +34,21 @@ def sample(
     quiet: Quiet = False,
     **knobs: Any,
 ) -> None:
-    """Print texts that the model of RUN writes, one a line.
+    """Print texts that the model of RUN writes, one a line, or poems of a form.
 
     charlm sample checkpoints/tang --prompt 春江 --count 5 --seed 7
+    charlm sample checkpoints/tang --form 七绝 --acrostic 春江花月
     """
     from charlm import sampling
     from charlm.runs.run import load as load_run
 
     config = build(SamplingConfig, knobs, command="sample")
+    asked = build(PoemConfig, knobs, command="sample")
+    if asked.form is not None:
+        if prompt or prompt_file:
+            raise ConfigError("--prompt and --form are rivals; give one", hint="--first-line begins a poem")
+        _poems(load_run(run, device), asked, config, count, as_json=as_json)
+        return
     prompts = _prompts(prompt, prompt_file)
     loaded = load_run(run, device)
     talk = Talk(quiet)
@@ -77,6 +85,30 @@ def sample(
                 )
             else:
                 emit(whole)
+
+
+def _poems(loaded: "Run", asked: PoemConfig, config: SamplingConfig, count: int, *, as_json: bool) -> None:
+    """Print poems, parted by an empty line, a couplet on each line."""
+    from charlm.jobs.sample import poems
+
+    for number, poem in enumerate(poems(loaded, asked, config, count)):
+        if as_json:
+            emit_json(
+                {
+                    "text": poem.text,
+                    "form": asked.form,
+                    "lines": poem.lines,
+                    "number": number,
+                    "seed": config.seed,
+                    "log_prob": poem.log_prob,
+                    "forced": poem.forced,
+                    "merit": poem.merit,
+                }
+            )
+            continue
+        if number:
+            emit("")
+        emit("\n".join(part + "。" for part in poem.text.split("。") if part))
 
 
 def _stream(loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from charlm.config.knobs import knob, refuse
 
-Reading = Literal["lines", "stream"]
+TextReading = Literal["lines", "stream"]
 
 Context = Literal["line", "carried"]
 
@@ -16,7 +16,7 @@ Level = Literal["char", "word", "spaced", "mixed"]
 class TextConfig:
     """How files become documents and documents become tokens."""
 
-    reading: Reading = knob(
+    reading: TextReading = knob(
         "lines", "lines: each line is a sentence or poem. stream: one continuous text.", panel="Text"
     )
     context: Context | None = knob(

@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from charlm import jsonfiles, storage, tensorfiles
 from charlm.config.models import NgramConfig
-from charlm.config.text import Level, Reading, TextConfig
+from charlm.config.text import Level, TextConfig, TextReading
 from charlm.config.training import TrainingConfig
 from charlm.errors import ArpaError, ConfigError, TextError
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
@@ -105,7 +105,7 @@ def import_arpa(
         level = "char" if all(len(token) == 1 for token in tokens[len(SPECIALS) :]) else "spaced"
         note(f"its words are taken as --level {level}")
     # Only a stream has the line end among its tokens.
-    reading: Reading = "stream" if "\n" in tokens else "lines"
+    reading: TextReading = "stream" if "\n" in tokens else "lines"
     tokenizer = TOKENIZERS[level]()
     tokens = _readable(tokens, tokenizer, level, str(source), note)
     codec = Codec(tokenizer, Vocab(tokens, [0] * len(tokens)), level=level, reading=reading)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from charlm import jsonfiles
+from charlm.composing.novelty import NOVELTY_FILE, said_in
 from charlm.config.models import MODELS
 from charlm.config.training import BUDGETS, Precision, TrainingConfig
 from charlm.errors import ConfigError, RunError, TrainingError
@@ -171,9 +172,18 @@ def _fit(
         outcome = fit(model, job)
         ended = "its budget was used up" if outcome.signal is None else f"signal {outcome.signal}"
         if machine.ranks.is_first:
+            keep_lines(prepared, journal.path / NOVELTY_FILE)
             journal.finish({"ended": ended, "step": outcome.place.step, "seconds": round(outcome.place.seconds, 1)})
             journal.finish({"usage": usage.record(model, config.training, machine, outcome.tokens_per_second)})
     return outcome
+
+
+def keep_lines(prepared: Prepared, path: Path) -> None:
+    """Where the text is verse, keep what its lines are, so that what is written later can be new."""
+    if prepared.codec.closing and prepared.counts is None and not path.exists():
+        corpora = [prepared.texts.train, *(corpus for corpus, _ in prepared.texts.more)]
+        if (novelty := said_in(corpora, prepared.codec.vocab.tokens)) is not None:
+            novelty.save(path)
 
 
 def fresh(config: RunConfig, codec: Codec) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from charlm import jsonfiles, storage, tensorfiles
+from charlm.composing.novelty import NOVELTY_FILE, Novelty
 from charlm.errors import CharlmError
 from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
 from charlm.runs.layout import (
@@ -41,6 +42,8 @@ def check(path: Path) -> list[tuple[str, str | None]]:
         look(f"{MEMBERS_FOLDER}, whole and as they were", lambda: _look_at_members(path))
     if (path / CHECKPOINT_FILE).is_file():
         look(str(CHECKPOINT_FILE), lambda: _look_at_checkpoint(path))
+    if (path / NOVELTY_FILE).is_file():
+        look(NOVELTY_FILE, lambda: Novelty.load(path / NOVELTY_FILE))
     look(HISTORY_FILE, lambda: history(path))
     return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from charlm import jsonfiles, storage
-from charlm.config.text import Level, Reading
+from charlm.config.text import Level, TextReading
 from charlm.errors import VocabError
 from charlm.text.vocab import EOS, UNK, Vocab
 from charlm.tokenizers import TOKENIZERS, Tokenizer
@@ -64,7 +64,7 @@ class Encoded:
 class Codec:
     """Encodes and decodes; picklable, so that it may travel to other processes."""
 
-    def __init__(self, tokenizer: Tokenizer, vocab: Vocab, *, level: Level, reading: Reading = "lines") -> None:
+    def __init__(self, tokenizer: Tokenizer, vocab: Vocab, *, level: Level, reading: TextReading = "lines") -> None:
         self.tokenizer = tokenizer
         self.vocab = vocab
         self.level = level

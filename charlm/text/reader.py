@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeVar
 
-from charlm.config.text import Reading, TextConfig
+from charlm.config.text import TextConfig, TextReading
 from charlm.errors import ConfigError, MissingExtra
 from charlm.text.decoding import normalize
 
@@ -51,7 +51,7 @@ class Reader:
     simplify  traditional characters become simplified ones
     """
 
-    reading: Reading = "lines"
+    reading: TextReading = "lines"
     simplify: bool = False
     _convert: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
 

@@ -1,0 +1,9 @@
+"""STEPS: verse that keeps its form by construction. It shares forms and rhyme books with the checker, and no code.
+
+inventory  which tokens of a vocabulary have which tone and rhyme
+metre      which strings of tones a line may have
+automaton  the form as a Constraint: what may come next, so that the whole can still be kept
+demands    what people fix in a poem, and why it cannot be had
+novelty    what the training text says, so that it is not said again
+writing    candidates, and the best of them
+"""

@@ -1,0 +1,97 @@
+"""Poems that a model writes under the automaton of a form: some candidates each, of which the best is kept."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from charlm.composing.automaton import Automaton
+from charlm.composing.inventory import is_han
+from charlm.config.sampling import SamplingConfig
+from charlm.models.base import LanguageModel
+from charlm.sampling import Sample, sample
+from charlm.text.vocab import UNK
+
+REPEATED = 0.5  # nats that a character said once more costs in the ranking; people repeat some too
+AT_ONCE = 64  # samples drawn side by side
+
+
+@dataclass(frozen=True)
+class Verse:
+    """A poem that was written.
+
+    lines     without their marks
+    log_prob  nats, the model's own, of all tokens
+    forced    nats that the form cost (`Sample.forced`)
+    merit     what it was chosen by: nats per character, less what repeated characters cost
+    number    of the sample among all that were drawn
+    """
+
+    text: str
+    lines: tuple[str, ...]
+    log_prob: float
+    forced: float
+    merit: float
+    number: int
+
+    @property
+    def characters(self) -> int:
+        """How many there are, marks left out."""
+        return sum(map(len, self.lines))
+
+
+def compose(
+    model: LanguageModel,
+    automaton: Automaton,
+    config: SamplingConfig,
+    *,
+    prompt: Sequence[int] = (),
+    controls: int = 0,
+    count: int = 1,
+    candidates: int = 16,
+) -> Iterator[Verse]:
+    """Write `count` poems, each the best of so many candidates that no earlier one equals.
+
+    prompt    ids that are read before, such as control tokens
+    controls  how many of the vocabulary's tokens are control tokens
+    """
+    shown: set[str] = set()
+    whole = replace(config, max_tokens=longest(automaton))
+    for first in range(0, count * candidates, candidates):
+        drawn: list[Verse] = []
+        for start in range(first, first + candidates, AT_ONCE):
+            numbers = range(start, min(start + AT_ONCE, first + candidates))
+            found = sample(model, prompt, numbers, whole, controls=controls, constraint=automaton)
+            drawn += [spelled(automaton, one, number) for one, number in zip(found, numbers, strict=True)]
+        best = max((poem for poem in drawn if poem.text not in shown), key=lambda poem: poem.merit, default=drawn[0])
+        shown.add(best.text)
+        yield best
+
+
+def longest(automaton: Automaton) -> int:
+    """The most tokens that a poem of the form has: characters, a mark for each line, and the end."""
+    return max(sum(variant.lengths) + len(variant.lines) for variant in automaton.form.variants) + 1
+
+
+def spelled(automaton: Automaton, drawn: Sample, number: int) -> Verse:
+    """A sample as a poem: `<UNK>` is the character that was given for its place."""
+    lines, text = [""], ""
+    for token in drawn.ids:
+        character = automaton.tokens[token]
+        if token == UNK:
+            place = (len(lines) - 1, len(lines[-1]))
+            character = automaton.fixed.get(place) or lines[-2][place[1]]
+        text += character
+        if is_han(character):
+            lines[-1] += character
+        else:
+            lines.append("")
+    kept = tuple(line for line in lines if line)
+    return Verse(text, kept, drawn.log_prob, drawn.forced, merit(kept, drawn.log_prob), number)
+
+
+def merit(lines: Sequence[str], log_prob: float) -> float:
+    """Nats per character; a character that comes back costs something, since samples repeat more than people."""
+    characters = "".join(lines)
+    repeated = sum(times - 1 for times in Counter(characters).values())
+    return (log_prob - REPEATED * repeated) / max(1, len(characters)) if characters else -math.inf

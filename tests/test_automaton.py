@@ -1,0 +1,179 @@
+"""Poems that are written under a form keep it, whatever a model would rather say."""
+
+import random
+
+import pytest
+import torch
+
+from charlm.composing.automaton import Automaton
+from charlm.composing.demands import acrostic, ensure, first_lines, joined
+from charlm.errors import ConfigError
+from charlm.poems.checking import check
+from charlm.poems.form import find_form, form_names, parse_form
+from charlm.poems.sounds import rhyme_book
+from charlm.text.vocab import EOS, SPECIALS, UNK
+
+BOOK = rhyme_book("pingshui")
+
+
+def spoken(book=BOOK, least=12):
+    """Characters of every reading, so that each rhyme has some."""
+    found = {}
+    for group in book.groups:
+        for character in sorted(book.members(group))[:least]:
+            found[character] = None
+    return [*SPECIALS, "，", "。", *found]
+
+
+TOKENS = spoken()
+CILIN = spoken(rhyme_book("cilin"), 60)
+
+
+def automaton(name, strictness="common", **asked):
+    form = find_form(name)
+    book = rhyme_book(form.rhyme_book)
+    return Automaton(form, book, TOKENS if form.rhyme_book == "pingshui" else CILIN, strictness, **asked)
+
+
+def written(machine, seed):
+    """A poem of which each token is drawn among all that are allowed, as by a model that knows nothing."""
+    chance, state, text = random.Random(seed), machine.start(), ""
+    for _ in range(400):
+        possible = machine.allowed(state).nonzero()[:, 0].tolist()
+        assert possible, f"a dead end after {text}"
+        token = chance.choice(possible)
+        if token == EOS:
+            return text
+        if token == UNK:
+            text += machine.fixed.get((len(text.replace("。", "，").split("，")) - 1, len(state.line)), "？")
+        else:
+            text += machine.tokens[token]
+        state = machine.advance(state, token)
+    raise AssertionError("it does not end")
+
+
+def told(judgement):
+    return [(fault.rule, fault.line, fault.column) for fault in judgement.faults]
+
+
+@pytest.mark.parametrize("strictness", ["strict", "common", "free"])
+@pytest.mark.parametrize("name", form_names())
+def test_whatever_is_drawn_keeps_the_form_by_a_checker_that_shares_no_code(name, strictness):
+    machine = automaton(name, strictness)
+    for seed in range(6):
+        poem = written(machine, seed)
+        judgement = check(poem, name, strictness=strictness)
+        assert not judgement.faults, (poem, told(judgement))
+
+
+@pytest.mark.parametrize("name", ["五绝", "七绝", "五律", "七律"])
+def test_an_acrostic_of_any_characters_that_is_accepted_is_kept_in_every_place(name):
+    form, chance = find_form(name), random.Random(3)
+    accepted = 0
+    for number in range(12):
+        head = "".join(chance.sample(TOKENS[4:], len(form.variants[0].lines)))
+        column = chance.choice([1, 2, 3, -2])
+        machine = automaton(name, fixed=acrostic(head, column, form))
+        if not machine.start().ways:
+            with pytest.raises(ConfigError, match="cannot stand"):
+                ensure(machine)
+            continue
+        accepted += 1
+        poem = written(machine, number)
+        lines = [line for line in poem.replace("。", "，").split("，") if line]
+        assert "".join(line[column - 1 if column > 0 else column] for line in lines) == head
+        assert not check(poem, name).faults
+    assert accepted
+
+
+def test_a_character_that_the_model_does_not_know_stands_where_it_is_asked_for():
+    missing = next(c for c in sorted(BOOK.members("东"), reverse=True) if c not in TOKENS)
+    machine = automaton("七绝", fixed={(1, 6): missing})
+    ensure(machine)
+    poem = written(machine, 1)
+    assert poem[14] == missing and not check(poem, "七绝").faults
+
+
+def test_the_rhyme_that_is_asked_for_is_used_and_no_character_rhymes_with_itself():
+    machine = automaton("七律", groups=["阳"])
+    for seed in range(10):
+        ends = written(machine, seed)[-2::-32]
+        lines = written(machine, seed).replace("。", "，").split("，")
+        rhymed = [lines[number][-1] for number in (1, 3, 5, 7)]
+        assert ends and set(rhymed) <= BOOK.members("阳") and len(set(rhymed)) == 4
+
+
+def test_lines_that_a_tune_says_twice_are_said_twice():
+    lines = [line for line in written(automaton("如梦令"), 2).replace("。", "，").split("，") if line]
+    assert lines[4] == lines[5]
+
+
+def test_given_lines_are_continued():
+    form = find_form("五绝")
+    machine = automaton("五绝", fixed=first_lines("白日依山尽，黄河入海流", form))
+    ensure(machine)
+    poem = written(machine, 5)
+    assert poem.startswith("白日依山尽，黄河入海流。") and not check(poem, "五绝").faults
+
+
+def test_what_cannot_be_had_is_refused_with_its_place_and_the_nearest_strictness_that_allows_it():
+    form = find_form("七绝")
+    with pytest.raises(ConfigError, match="春江花月 has 4 characters; 七律 has 8 lines"):
+        acrostic("春江花月", 1, find_form("七律"))
+    with pytest.raises(ConfigError, match="--column 9"):
+        acrostic("春江花月", 9, form)
+    level = first_lines("春江花明", form)
+    with pytest.raises(ConfigError, match=r"明 is level .*line 1, character 4") as refused:
+        ensure(automaton("七绝", fixed=level))
+    assert "--strictness free allows it" in refused.value.hint
+    with pytest.raises(ConfigError, match="cannot rhyme in 屋") as refused:
+        ensure(automaton("七绝", groups=["屋"]))
+    assert "东" in refused.value.hint
+    with pytest.raises(ConfigError, match="both asked for at line 1, character 1"):
+        joined(level, acrostic("月江花明", 1, form))
+
+
+def test_ends_that_do_not_rhyme_with_each_other_are_told_as_such():
+    with pytest.raises(ConfigError, match="does not rhyme with 东"):
+        ensure(automaton("七绝", fixed={(1, 6): "东", (3, 6): "阳"}))
+
+
+def test_lines_of_a_book_are_not_said_again_even_where_their_last_character_is_given():
+    class Known:
+        def endings(self, beginning, characters):
+            return [(beginning + ending)[-3:] in barred for ending in characters]
+
+    free = automaton("五绝")
+    barred = {line[-3:] for seed in range(3) for line in written(free, seed).replace("。", "，").split("，") if line}
+    for fixed in ({}, {(3, 4): next(iter(barred))[-1]}):
+        machine = automaton(
+            "五绝", "free", fixed=fixed if free.book.readings(next(iter(barred))[-1]) else {}, quotes=Known()
+        )
+        if not machine.start().ways:
+            continue
+        for seed in range(20):
+            assert not barred & {line[-3:] for line in written(machine, seed).replace("。", "，").split("，")}
+
+
+def test_a_vocabulary_without_marks_is_refused():
+    with pytest.raises(ConfigError, match="does not know ，"):
+        Automaton(find_form("五绝"), BOOK, [*SPECIALS, "春", "山"])
+
+
+def test_a_form_of_a_user_is_kept():
+    text = 'name = "我的"\ngenre = "词"\n[[variants]]\nlines = """\n中仄平 a\n平平仄仄\n中平 a\n"""\n'
+    form = parse_form(text, "mine.toml")
+    machine = Automaton(form, rhyme_book("cilin"), CILIN)
+    poem = written(machine, 1)
+    assert [len(line) for line in poem.replace("。", "，").split("，")[:3]] == [3, 4, 2]
+    assert not check(poem, form).faults
+
+
+def test_masks_do_not_depend_on_the_order_of_ways():
+    one, other = automaton("水调歌头"), automaton("水调歌头")
+    state, same = one.start(), other.start()
+    for token in range(len(CILIN)):
+        if one.allowed(state)[token]:
+            state, same = one.advance(state, token), other.advance(same, token)
+            break
+    assert torch.equal(one.allowed(state), other.allowed(same))
