@@ -13,7 +13,7 @@ from charlm import scoring
 from charlm.config.evaluation import DynamicConfig
 from charlm.errors import ConfigError, TextError
 from charlm.jobs.evaluate import Dynamic, Evaluation
-from charlm.models.adapting import Adapting, Descent, RanAway, ScaledDescent, Squares, Way, adapting, networks_of
+from charlm.models.adapting import Adapting, Descent, RanAway, ScaledDescent, Squares, Stepping, adapting, networks_of
 from charlm.models.base import LanguageModel
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
@@ -109,7 +109,7 @@ class Adaptation:
         of_each = iter(roots)
 
         def make(network: nn.Module) -> Adapting:
-            way: Way = ScaledDescent(rate, decay, next(of_each)) if roots else Descent(rate, decay)
+            way: Stepping = ScaledDescent(rate, decay, next(of_each)) if roots else Descent(rate, decay)
             return Adapting(network, way, segment=config.segment, controls=len(run.codec.vocab.control_ids))
 
         return adapting(run.model, make)

@@ -33,7 +33,7 @@ class RanAway(ConfigError):
     """Weights that were moved so far that nothing is predicted any more."""
 
 
-class Descent(Protocol):
+class Stepping(Protocol):
     """How a gradient moves the weights."""
 
     def move(self, weights: Sequence[Tensor], gradient: Sequence[Tensor | None], trained: Sequence[Tensor]) -> None:
@@ -121,7 +121,7 @@ class Adapting:
     controls  how many control tokens the vocabulary has; they are read, and nothing is learned from predicting them
     """
 
-    def __init__(self, network: nn.Module, way: Descent, *, segment: int, controls: int = 0) -> None:
+    def __init__(self, network: nn.Module, way: Stepping, *, segment: int, controls: int = 0) -> None:
         self.network = without_dropout(copy.deepcopy(network))
         self.parameters = list(self.network.parameters())
         self.trained = [parameter.detach().clone() for parameter in self.parameters]
