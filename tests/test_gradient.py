@@ -494,7 +494,7 @@ def test_a_training_by_several_threads_goes_on_after_any_step_as_if_it_had_not_s
 
 
 def test_a_training_by_samples_of_the_vocabulary_goes_on_as_if_it_had_not_stopped(texts, monkeypatch):
-    monkeypatch.setattr("charlm.models.recurrent.SMALLEST_SAMPLED", 12)
+    monkeypatch.setattr("charlm.models.network.SMALLEST_SAMPLED", 12)
 
     def begun():
         return network(sampled=0.3)

@@ -19,7 +19,6 @@ from charlm.jobs.evaluate import Evaluation
 from charlm.models.base import LanguageModel
 from charlm.models.caches import NeuralCache, Traced
 from charlm.models.mixture import Classifier
-from charlm.models.recurrent import Recurrent
 from charlm.runs.layout import RUN_FILE, RunConfig, hashes
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
@@ -75,8 +74,8 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     neural = np.zeros((len(members), 2))
     if config.neural_cache:
         for number, run in enumerate(members):
-            if isinstance(run.model, Recurrent):
-                neural[number] = _tune_neural_cache(run.model, config.neural_cache, ids, carried)
+            if hasattr(run.model, "trace"):  # a network
+                neural[number] = _tune_neural_cache(cast(Traced, run.model), config.neural_cache, ids, carried)
                 theta, weight = neural[number]
                 job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
     parts = build_mixture([run.model for run in members], len(first.codec.vocab), config, neural)
@@ -154,9 +153,9 @@ class _Classes:
         return classes.double(), self.guide.score(inputs, targets, state)[1]
 
 
-def _tune_neural_cache(model: Recurrent, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
+def _tune_neural_cache(model: Traced, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
     """The theta and the weight of a neural cache that are best on a text."""
-    cache = NeuralCache(cast(Traced, model), theta=1.0, weight=0.5, window=window)
+    cache = NeuralCache(model, theta=1.0, weight=0.5, window=window)
     alone, remembered, tokens = [], [], 0
     state = cache.initial_state(1)
     for row in _rows(ids, carried):

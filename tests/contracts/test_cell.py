@@ -35,7 +35,6 @@ class Slow(nn.Module):
         return hidden, (hidden, gate * state[1] + (1 - gate) * hidden[:, :2])
 
 
-FUSED = ["lstm", "gru", "rnn-tanh", "rnn-relu"]
 MAKERS = {**CELLS, "hand-written": lambda inputs, hidden: unroll(Slow(inputs, hidden))}
 
 
@@ -75,7 +74,7 @@ def test_a_window_equals_its_steps_one_by_one(cell):
     torch.testing.assert_close(end, state)
 
 
-@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("name", CELLS)
 def test_the_last_hidden_vector_is_the_first_leaf_of_the_state(name):
     cell = made(name)
     hidden, after = cell(window(), state_of(cell))
@@ -109,7 +108,7 @@ def test_an_lstm_begins_with_a_forget_bias_of_one():
     torch.testing.assert_close(after, memory * torch.sigmoid(torch.tensor(1.0).double()))
 
 
-@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("name", CELLS)
 def test_recurrent_matrices_begin_orthogonal(name):
     square = [tensor for tensor in made(name).parameters() if tensor.dim() == 2 and tensor.shape[1] == HIDDEN]
     assert square
