@@ -7,11 +7,9 @@ from charlm.models.recurrent import Recurrent
 
 def _shape(config: RecurrentConfig) -> dict[str, str]:
     told = options_of(config, "cell", "layers", "hidden", "embedding")
+    if looking := config.of_cell.get("peepholes"):
+        told["cell"] += f" --peepholes {looking} --{'full' if config.of_cell['full'] else 'diagonal'}-peepholes"
     told["learned_start"] = "--learned-start" if config.learned_start else "--zero-start"
-    looking = config.of_cell.get("peepholes", "")
-    told["peepholes"] = f"--peepholes {looking}" if looking else "no --peepholes"
-    if looking:
-        told["peepholes"] += " --full-peepholes" if config.of_cell["full"] else " --diagonal-peepholes"
     return told
 
 
