@@ -3,7 +3,7 @@
     python bench/cells.py [--layers 2] [--hidden 256] [--embedding 192] [--rows 32] [--window 64] [--vocab 65]
                           [--rounds 9] [--threads 2] [--cells lstm,gru]
 
-A step is what `charlm train` does on a CPU: the rows shared among threads, forward, backward, clip, AdamW. All cells take
+A step is what `charlm train` does on a CPU: rows shared among threads, forward, backward, clip, AdamW. All cells take
 turns in every round, in one process, in float32. Printed are the median of the steps and the median over the rounds of
 the ratio to `lstm` in the same round: a machine that is slow for a while is slow for both.
 """

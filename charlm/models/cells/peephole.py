@@ -28,8 +28,9 @@ class Peephole(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, *, gates: str, peepholes: str, full: bool) -> None:
         super().__init__()
-        self.hidden, self.gates = hidden, gates
+        self.hidden, self.gates, self.full = hidden, gates, full
         self.looking = [gate for gate in gates if gate in peepholes]
+        self.early = [gate for gate in self.looking if gate != "o"]  # they look at the memory before this step
         rows = (len(gates) + 1) * hidden
         square = [nn.init.orthogonal_(torch.empty(hidden, hidden)) for _ in range(len(gates) + 1)]
         self.weight_ih = nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, inputs)))
@@ -48,43 +49,47 @@ class Peephole(nn.Module):
         """Zeros: a hidden vector (B, H) and a memory (B, H)."""
         return self.bias.new_zeros(batch_size, self.hidden), self.bias.new_zeros(batch_size, self.hidden)
 
-    def recurrent(self) -> list[nn.Parameter]:
-        return [self.weight_hh, *(self.peepholes[gate] for gate in self.looking)]
+    def recurrent(self) -> list[Tensor]:
+        """U, then the peepholes of input and forget gate in one, then that of the output gate, as far as there are."""
+        early = [torch.cat([self.peepholes[gate] for gate in self.early])] if self.early else []
+        return [self.weight_hh, *early, *(self.peepholes[gate] for gate in self.looking if gate == "o")]
+
+    def _peepholes(self, weights: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        return weights[1] if self.early else None, weights[-1] if "o" in self.looking else None
+
+    @property
+    def _early_rows(self) -> slice:
+        return slice(self._rows(self.early[0]).start, self._rows(self.early[-1]).stop)
 
     def ahead(self, a: Tensor, before: State, weights: Sequence[Tensor]) -> State:
-        (h, c), sees = before, dict(zip(self.looking, weights[1:], strict=True))
+        (h, c), (early, late) = before, self._peepholes(weights)
         add_product(a, h, weights[0])
-        for gate in "if":
-            if gate in sees:
-                _look(a[:, self._rows(gate)], c, sees[gate])
-        a[:, : self._early].sigmoid_()
+        if early is not None:
+            _look(a[:, self._early_rows], c, early)
+        # An output gate that looks has to wait for the new memory.
+        a[:, : (len(self.gates) - (late is not None)) * self.hidden].sigmoid_()
         candidate, forget, output = a[:, -self.hidden :].tanh_(), a[:, self._rows("f")], a[:, self._rows("o")]
         if "i" in self.gates:
             c = (forget * c).addcmul_(a[:, self._rows("i")], candidate)
         else:
             c = torch.lerp(candidate, c, forget)
-        if "o" in sees:
-            _look(output, c, sees["o"])
+        if late is not None:
+            _look(output, c, late)
             output.sigmoid_()
         return output * torch.tanh(c), c
-
-    @property
-    def _early(self) -> int:
-        """How many columns are squashed at once: an output gate that looks at the new memory has to wait for it."""
-        return (len(self.gates) - ("o" in self.looking)) * self.hidden
 
     def back(
         self, gates: Tensor, before: State, after: State, grads: Sequence[Tensor], weights: Sequence[Tensor]
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        c, sees, of_h = before[1], dict(zip(self.looking, weights[1:], strict=True)), grads[0]
+        c, of_h, (early, late) = before[1], grads[0], self._peepholes(weights)
         output, forget, candidate = gates[:, self._rows("o")], gates[:, self._rows("f")], gates[:, -self.hidden :]
         said = torch.tanh(after[1])
         of_a = torch.empty_like(gates)
         of_output = aten.sigmoid_backward(of_h * said, output)
         of_a[:, self._rows("o")] = of_output
         of_c = grads[1] + aten.tanh_backward(of_h * output, said)
-        if "o" in sees:
-            _look_back(of_c, of_output, sees["o"])
+        if late is not None:
+            _look_back(of_c, of_output, late)
         kept = of_c * forget
         if "i" in self.gates:
             of_input = aten.sigmoid_backward(of_c * candidate, gates[:, self._rows("i")])
@@ -96,17 +101,20 @@ class Peephole(nn.Module):
             of_candidate = of_c - kept
         of_a[:, self._rows("f")] = of_forget
         of_a[:, -self.hidden :] = aten.tanh_backward(of_candidate, candidate)
-        for gate in "if":
-            if gate in sees:
-                _look_back(kept, of_a[:, self._rows(gate)], sees[gate])
+        if early is not None:
+            _look_back(kept, of_a[:, self._early_rows], early)
         return of_a, [product(of_a, weights[0]), kept]
 
     def gradients(self, of_a: Tensor, gates: Tensor, before: State, after: State) -> list[Tensor]:  # noqa: ARG002
         found = [of_a.t() @ before[0]]
-        for gate in self.looking:
-            of_gate, seen = of_a[:, self._rows(gate)], (after if gate == "o" else before)[1]
-            full = self.peepholes[gate].dim() == 2
-            found.append(of_gate.t() @ seen if full else (of_gate * seen).sum(0))
+        looks = [(self._early_rows, before[1])] if self.early else []
+        if "o" in self.looking:
+            looks.append((self._rows("o"), after[1]))
+        for rows, seen in looks:
+            of_gates = of_a[:, rows]
+            found.append(
+                of_gates.t() @ seen if self.full else (_by_gate(of_gates, seen) * seen[:, None]).sum(0).flatten()
+            )
         return found
 
     def named(self, gates: Tensor, after: State) -> dict[str, Tensor]:
@@ -115,17 +123,25 @@ class Peephole(nn.Module):
         return {**shown, "candidate": gates[..., -self.hidden :], "memory": after[1]}
 
 
-def _look(a: Tensor, c: Tensor, peephole: Tensor) -> None:
-    """a += p ⊙ c, or P c, in place."""
-    if peephole.dim() == 2:
-        add_product(a, c, peephole)
+def _by_gate(a: Tensor, c: Tensor) -> Tensor:
+    """Columns of some gates (N, gates × H) as (N, gates, H)."""
+    return a.view(len(a), -1, c.shape[1])
+
+
+def _look(a: Tensor, c: Tensor, peepholes: Tensor) -> None:
+    """a += p ⊙ c, or P c, in place, for some gates at once."""
+    if peepholes.dim() == 2:
+        add_product(a, c, peepholes)
     else:
-        a.addcmul_(c, peephole)
+        _by_gate(a, c).addcmul_(c[:, None], peepholes.view(-1, c.shape[1]))
 
 
-def _look_back(of_c: Tensor, of_gate: Tensor, peephole: Tensor) -> None:
-    """Add to the gradient of the memory what comes through a peephole, in place."""
-    of_c += product(of_gate, peephole) if peephole.dim() == 2 else of_gate * peephole
+def _look_back(of_c: Tensor, of_gates: Tensor, peepholes: Tensor) -> None:
+    """Add to the gradient of the memory what comes through some peepholes, in place."""
+    if peepholes.dim() == 2:
+        of_c += product(of_gates, peepholes)
+    else:
+        of_c += (_by_gate(of_gates, of_c) * peepholes.view(-1, of_c.shape[1])).sum(1)
 
 
 def lstm_peephole(inputs: int, hidden: int, *, peepholes: str = "ifo", full: bool = False) -> Unrolled:

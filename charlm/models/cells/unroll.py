@@ -29,8 +29,8 @@ class StepByHand(Protocol):
     def initial_state(self, batch_size: int) -> State:
         """The state before anything has been read."""
 
-    def recurrent(self) -> list[nn.Parameter]:
-        """The weights that read the state, in the order in which the other methods are given them."""
+    def recurrent(self) -> Sequence[Tensor]:
+        """The weights that read the state, in the form and order in which the other methods are given them."""
 
     def ahead(self, a: Tensor, before: State, weights: Sequence[Tensor]) -> State:
         """a (B, G), which becomes the gates in place, leaves (B, …)  ->  the state after it"""
