@@ -1,11 +1,12 @@
 """Speed of every cell in training, beside the fused `lstm` of the same sizes.
 
     python bench/cells.py [--layers 2] [--hidden 256] [--embedding 192] [--rows 32] [--window 64] [--vocab 65]
-                          [--rounds 9] [--threads 2] [--cells lstm,gru]
+                          [--rounds 9] [--threads 2] [--cells lstm,gru] [--processor]
 
 A step is what `charlm train` does on a CPU: rows shared among threads, forward, backward, clip, AdamW. All cells take
 turns in every round, in one process, in float32. Printed are the median of the steps and the median over the rounds of
-the ratio to `lstm` in the same round: a machine that is slow for a while is slow for both.
+the ratio to `lstm` in the same round: a machine that is slow for a while is slow for both. With --processor seconds are
+those of the processor instead of the clock, for a machine that others use as well; it is meant for one thread.
 """
 
 import argparse
@@ -70,17 +71,19 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cells", default="")
+    parser.add_argument("--processor", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     memory.keep_freed()
+    clock = time.process_time if asked.processor else time.perf_counter
     chosen = {name: knobs for name, knobs in kinds().items() if not asked.cells or name in asked.cells.split(",")}
     steps = {name: prepared(knobs, asked) for name, knobs in {"lstm": {"cell": "lstm"}, **chosen}.items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(WARM + asked.rounds):
         for name, step in steps.items():
-            start = time.perf_counter()
+            start = clock()
             step()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     tokens = asked.rows * asked.window
     print(f"{asked.layers} × {asked.hidden}, {asked.rows} rows of {asked.window}, {asked.threads} threads, float32")
     for name, found in seconds.items():

@@ -11,7 +11,7 @@ Peepholes: Gers & Schmidhuber 2000, at any of the gates. They are vectors there;
 place of p ⊙ c, so that the gate reads [c, h, x]. Coupled gates: Greff et al. 2017, §3 (CIFG).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -112,9 +112,8 @@ class Peephole(nn.Module):
             looks.append((self._rows("o"), after[1]))
         for rows, seen in looks:
             of_gates = of_a[:, rows]
-            found.append(
-                of_gates.t() @ seen if self.full else (_by_gate(of_gates, seen) * seen[:, None]).sum(0).flatten()
-            )
+            both = (of_gate * seen for of_gate in of_gates.chunk(of_gates.shape[1] // self.hidden, dim=1))
+            found.append(of_gates.t() @ seen if self.full else torch.cat([each.sum(0) for each in both]))
         return found
 
     def named(self, gates: Tensor, after: State) -> dict[str, Tensor]:
@@ -123,9 +122,10 @@ class Peephole(nn.Module):
         return {**shown, "candidate": gates[..., -self.hidden :], "memory": after[1]}
 
 
-def _by_gate(a: Tensor, c: Tensor) -> Tensor:
-    """Columns of some gates (N, gates × H) as (N, gates, H)."""
-    return a.view(len(a), -1, c.shape[1])
+def _gates(a: Tensor, peepholes: Tensor, hidden: int) -> Iterable[tuple[Tensor, Tensor]]:
+    """Columns (N, gates × H) and peepholes (gates × H,), gate by gate."""
+    count = len(peepholes) // hidden
+    return zip(a.chunk(count, dim=1), peepholes.chunk(count), strict=True)
 
 
 def _look(a: Tensor, c: Tensor, peepholes: Tensor) -> None:
@@ -133,7 +133,8 @@ def _look(a: Tensor, c: Tensor, peepholes: Tensor) -> None:
     if peepholes.dim() == 2:
         add_product(a, c, peepholes)
     else:
-        _by_gate(a, c).addcmul_(c[:, None], peepholes.view(-1, c.shape[1]))
+        for of_gate, peephole in _gates(a, peepholes, c.shape[1]):
+            of_gate.addcmul_(c, peephole)
 
 
 def _look_back(of_c: Tensor, of_gates: Tensor, peepholes: Tensor) -> None:
@@ -141,7 +142,8 @@ def _look_back(of_c: Tensor, of_gates: Tensor, peepholes: Tensor) -> None:
     if peepholes.dim() == 2:
         of_c += product(of_gates, peepholes)
     else:
-        of_c += (_by_gate(of_gates, of_c) * peepholes.view(-1, of_c.shape[1])).sum(1)
+        for of_gate, peephole in _gates(of_gates, peepholes, of_c.shape[1]):
+            of_c.addcmul_(of_gate, peephole)
 
 
 def lstm_peephole(inputs: int, hidden: int, *, peepholes: str = "ifo", full: bool = False) -> Unrolled:
