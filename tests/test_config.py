@@ -7,14 +7,23 @@ from typer.main import get_command
 
 from charlm.cli.app import app
 from charlm.config.knobs import build, fields_of, help_of
-from charlm.config.models import MODELS, NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.config.models import (
+    MODELS,
+    JordanConfig,
+    NarxConfig,
+    NgramConfig,
+    RecurrentConfig,
+    UnigramConfig,
+    WindowConfig,
+)
 from charlm.config.sampling import SamplingConfig
 from charlm.config.settings import read_file
 from charlm.config.text import TextConfig
 from charlm.config.training import PRESETS, TrainingConfig
 from charlm.errors import ConfigError
 
-PAGES = [TextConfig, RecurrentConfig, NgramConfig, UnigramConfig, TrainingConfig, SamplingConfig]
+NETWORKS = [RecurrentConfig, WindowConfig, JordanConfig, NarxConfig]
+PAGES = [TextConfig, *NETWORKS, NgramConfig, UnigramConfig, TrainingConfig, SamplingConfig]
 NAN, INF = math.nan, math.inf
 
 
@@ -139,6 +148,24 @@ def test_all_wrong_types_are_told_together():
         (RecurrentConfig, {"dropout": 1.0}, ["--dropout"]),
         (RecurrentConfig, {"dropout": -0.1}, ["--dropout"]),
         (RecurrentConfig, {"dropout": NAN}, ["--dropout"]),
+        (
+            RecurrentConfig,
+            {"peepholes": "i"},
+            ["--peepholes is for --cell lstm-peephole and lstm-coupled"],
+        ),
+        (RecurrentConfig, {"cell": "gru", "full_peepholes": False}, ["--full-peepholes is for --cell lstm-peephole"]),
+        (RecurrentConfig, {"cell": "lstm-peephole", "peepholes": "ix"}, ["takes letters of ifo, each once", "'ix'"]),
+        (RecurrentConfig, {"cell": "lstm-peephole", "peepholes": "ii"}, ["takes letters of ifo, each once", "'ii'"]),
+        (RecurrentConfig, {"cell": "lstm-peephole", "peepholes": ""}, ["takes letters of ifo"]),
+        (RecurrentConfig, {"cell": "lstm-coupled", "peepholes": "ifo"}, ["letters of fo", "1 minus its forget gate"]),
+        (RecurrentConfig, {"cell": "lstm-coupled", "full_peepholes": True}, ["lstm-coupled has none of its own"]),
+        (WindowConfig, {"taps": 0, "sampled": 1.0}, ["--taps must be at least 1", "--sampled"]),
+        (
+            NarxConfig,
+            {"taps": 1001, "output_taps": 0},
+            ["--taps must be at most 1000", "--output-taps must"],
+        ),
+        (JordanConfig, {"layers": 101}, ["--layers must be at most 100"]),
         (UnigramConfig, {"add_k": 0.0}, ["--add-k"]),
         (UnigramConfig, {"add_k": NAN}, ["--add-k"]),
         (UnigramConfig, {"add_k": INF}, ["--add-k"]),

@@ -13,9 +13,8 @@ from charlm.config.sampling import SamplingConfig
 from charlm.config.text import TextConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError, VocabError
-from charlm.families import Job
+from charlm.families import FAMILIES, Job
 from charlm.families import ngram as ngram_family
-from charlm.families import recurrent as recurrent_family
 from charlm.families import unigram as unigram_family
 from charlm.jobs import vocab as vocab_job
 from charlm.jobs.settle import settle
@@ -347,6 +346,6 @@ def test_weights_of_a_control_token_are_not_those_of_a_token_spelled_alike(tmp_p
     mine = theirs.with_controls(["<"])
     other, model = recurrent(len(theirs), seed=1), recurrent(len(mine), seed=2)
     fresh = model.embedding.weight[2].clone()
-    recurrent_family.init_from(model, mine, other, theirs, tmp_path, lambda _: None)
+    FAMILIES["recurrent"].init_from(model, mine, other, theirs, tmp_path, lambda _: None)
     assert torch.equal(model.embedding.weight[2], fresh)
     assert torch.equal(model.embedding.weight[mine.ids["春"]], other.embedding.weight[theirs.ids["春"]])

@@ -8,9 +8,10 @@ import pytest
 import torch
 from small import corpus_of, recurrent, sentences
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.models import CELLS, MODELS, RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import TrainingError
+from charlm.models import delays
 from charlm.models.recurrent import Recurrent
 from charlm.scoring import Score
 from charlm.training import gradient, learner
@@ -494,7 +495,7 @@ def test_a_training_by_several_threads_goes_on_after_any_step_as_if_it_had_not_s
 
 
 def test_a_training_by_samples_of_the_vocabulary_goes_on_as_if_it_had_not_stopped(texts, monkeypatch):
-    monkeypatch.setattr("charlm.models.recurrent.SMALLEST_SAMPLED", 12)
+    monkeypatch.setattr("charlm.models.network.SMALLEST_SAMPLED", 12)
 
     def begun():
         return network(sampled=0.3)
@@ -506,6 +507,28 @@ def test_a_training_by_samples_of_the_vocabulary_goes_on_as_if_it_had_not_stoppe
         first = train(texts, model=begun(), workers=2, stop_after=stop, **BUDGETS[0])
         second = train(texts, model=begun(), workers=2, journal=first.journal, **BUDGETS[0])
         assert_same_training(second.journal, whole.journal)
+
+
+NETWORKS = {
+    **{cell: lambda seed, cell=cell: network(cell=cell, seed=seed) for cell in CELLS},
+    "peepholes": lambda seed: network(cell="lstm-coupled", peepholes="fo", full_peepholes=True, seed=seed),
+    **{name: lambda seed, name=name: delayed(name, seed) for name in ("jordan", "narx", "window")},
+}
+
+
+def delayed(name, seed):
+    torch.manual_seed(seed)
+    page = MODELS[name].page(layers=2, hidden=5, embedding=4, dropout=0.3)
+    return getattr(delays, name.title())(page, 12)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_goes_on_as_if_it_had_not_stopped(texts, name):
+    knobs = {"workers": 2, "steps": 9, "validations": 3}
+    whole = train(texts, model=NETWORKS[name](1), **knobs)
+    first = train(texts, model=NETWORKS[name](1), stop_after=5, **knobs)
+    second = train(texts, model=NETWORKS[name](2), journal=first.journal, **knobs)
+    assert_same_training(second.journal, whole.journal)
 
 
 def test_several_threads_learn_what_one_learns(texts):

@@ -651,6 +651,7 @@ def test_a_model_begun_from_a_run_of_the_same_text_scores_the_same(trained, text
         ({"cell": "gru", "layers": 2}, "--cell lstm --layers 1"),
         ({"tied": False}, "--tied"),
         ({"learned_start": True}, "--zero-start"),
+        ({"cell": "lstm-peephole", "peepholes": "f"}, "--cell lstm"),
     ],
     ids=str,
 )

@@ -85,7 +85,7 @@ def test_a_sample_holds_the_frequent_ones_what_was_drawn_and_what_is_asked_for()
 
 
 def test_only_training_is_sampled_and_not_its_end(monkeypatch):
-    monkeypatch.setattr("charlm.models.recurrent.SMALLEST_SAMPLED", 40)
+    monkeypatch.setattr("charlm.models.network.SMALLEST_SAMPLED", 40)
     model = recurrent(40, sampled=0.2)
     ids = torch.randint(2, 40, (3, 9))
     inputs, targets, state = ids[:, :-1], ids[:, 1:], model.initial_state(3)

@@ -10,6 +10,7 @@ from charlm.config.models import MODELS, NgramConfig, RecurrentConfig, UnigramCo
 from charlm.models.adapting import Adapting, Descent, ScaledDescent
 from charlm.models.base import LanguageModel
 from charlm.models.caches import NeuralCache, UnigramCache
+from charlm.models.delays import Jordan, Narx, Window
 from charlm.models.mixture import Mixture
 from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent
@@ -26,6 +27,16 @@ def tiny_recurrent(cell: str) -> Callable[[int], Recurrent]:
             torch.manual_seed(3)
             config = RecurrentConfig(cell=cell, layers=2, hidden=5, embedding=4)  # type: ignore[arg-type]
             return Recurrent(config, vocab_size).double().eval()
+
+    return tiny
+
+
+def tiny_delays(network: type[Jordan | Narx | Window], **knobs: int) -> Callable[[int], Jordan | Narx | Window]:
+    def tiny(vocab_size: int) -> Jordan | Narx | Window:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            page = MODELS[network.__name__.lower()].page(layers=2, hidden=5, embedding=4, **knobs)
+            return network(page, vocab_size).double().eval()
 
     return tiny
 
@@ -87,6 +98,9 @@ WRAPPED: dict[str, Callable[[int], LanguageModel]] = {
 
 TINY: dict[str, Callable[[int], LanguageModel]] = {
     "recurrent": tiny_recurrent("lstm"),
+    "jordan": tiny_delays(Jordan),
+    "narx": tiny_delays(Narx, taps=3, output_taps=2),
+    "window": tiny_delays(Window, taps=3),
     "ngram": tiny_ngram,
     "unigram": tiny_unigram,
     "mixture": tiny_mixture,

@@ -31,7 +31,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
     best, corpus, valid = facts["best"], facts["corpus"], facts["valid"]
     knobs = facts["knobs"]
-    family = ", ".join(f"{name} {value}" for name, value in knobs[facts["model"]].items())
+    family = ", ".join(f"{name} {value}" for name, value in knobs[facts["model"]].items() if value is not None)
+    parts = ", ".join(f"{name} {count:,}" for name, count in facts["parameters_of"].items())
     reading = f"reading {facts['reading']}, context {facts['context']}"
     learned = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}"
     if "imported" in facts:
@@ -43,7 +44,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("run", facts["path"]),
         ("model", f"{facts['model']}: {family}"),
-        ("parameters", f"{facts['parameters']:,}"),
+        ("parameters", f"{facts['parameters']:,}{f': {parts}' if parts else ''}"),
         ("tokens", f"by {facts['level']}, {facts['vocab_size']:,} in the vocabulary; {reading}"),
         ("learned from", learned),
     ]

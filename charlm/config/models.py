@@ -7,36 +7,43 @@ loaded by name when they are asked for, so that this page knows no torch.
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from charlm.choices import Choices
 from charlm.config.knobs import knob, refuse
 from charlm.errors import ConfigError
 
-# name -> "module:function" that makes one layer of it from (inputs, hidden)
+# name -> "module:function" that makes one layer of it from (inputs, hidden), and from the knobs that are its own
 CELLS: Choices[str] = Choices(
     "cell",
     {
         "lstm": "charlm.models.cells.fused:lstm",
+        "lstm-peephole": "charlm.models.cells.peephole:lstm_peephole",
+        "lstm-coupled": "charlm.models.cells.peephole:lstm_coupled",
         "gru": "charlm.models.cells.fused:gru",
+        "gru-reset-first": "charlm.models.cells.reset_first:gru_reset_first",
         "rnn-tanh": "charlm.models.cells.fused:rnn_tanh",
         "rnn-relu": "charlm.models.cells.fused:rnn_relu",
+        "rnn-sigmoid": "charlm.models.cells.simple:rnn_sigmoid",
+        "rnn-linear": "charlm.models.cells.simple:rnn_linear",
     },
 )
+
+# Of each cell that can have peepholes: the gates that it has, and those that look where nothing was asked for.
+LOOKING = {"lstm-peephole": ("ifo", "ifo"), "lstm-coupled": ("fo", "")}
 
 # The entries of ngrams/smoothing.py; "arpa" is whatever made the ARPA file that a model was imported from.
 Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
 
 LARGEST_ORDER = 20  # of n-grams
-LARGEST_DEPTH = 100  # layers of a recurrent network; none that was ever published comes near
+LARGEST = {"layers": 100, "taps": 1000, "output_taps": 1000}  # no network that was ever published comes near
 
 
 @dataclass(frozen=True)
-class RecurrentConfig:
-    """A stacked recurrent network."""
+class NetworkConfig:
+    """What every network over a vocabulary is asked: its layers and its vectors."""
 
-    cell: str = knob("lstm", f"The kind of recurrent cell: {', '.join(CELLS)}.", choices=CELLS, panel="Network")
-    layers: int = knob(2, "Layers of cells, one above the other.", panel="Network")
+    layers: int = knob(2, "Layers, one above the other.", panel="Network")
     hidden: int = knob(512, "Hidden units of each layer.", panel="Network")
     embedding: int = knob(384, "Size of the token vectors.", panel="Network")
     tied: bool = knob(
@@ -48,11 +55,56 @@ class RecurrentConfig:
     dropout: float = knob(
         0.3, "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).", panel="Network"
     )
+
+    def __post_init__(self) -> None:
+        refuse(self._mistakes())
+
+    def _mistakes(self) -> list[str]:
+        mistakes = []
+        for name in ("layers", "hidden", "embedding", "taps", "output_taps"):  # those that the page has
+            size, most = getattr(self, name, 1), LARGEST.get(name)
+            if size < 1 or (most is not None and size > most):
+                bound = "at least 1" if size < 1 else f"at most {most}"
+                mistakes.append(f"--{name.replace('_', '-')} must be {bound}, not {size}")
+        if not 0 <= self.dropout < 1:
+            mistakes.append(f"--dropout must be at least 0 and below 1, not {self.dropout}")
+        return mistakes
+
+
+@dataclass(frozen=True)
+class SampledConfig(NetworkConfig):
+    """A network that may be compared with a part of its vocabulary while it learns."""
+
     sampled: float = knob(
         0.0,
         "Compare each step with this share of a vocabulary of 2,000 or more, drawn anew, besides its most frequent"
         " eighth; in the last fifth of the budget with all of it. [default: all of it, always]",
         panel="Network",
+    )
+
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
+        if not 0 <= self.sampled < 1:
+            mistakes.append(f"--sampled must be at least 0 and below 1, not {self.sampled}")
+        return mistakes
+
+
+@dataclass(frozen=True)
+class RecurrentConfig(SampledConfig):
+    """A stacked recurrent network."""
+
+    cell: str = knob("lstm", f"The kind of recurrent cell: {', '.join(CELLS)}.", choices=CELLS, panel="Network")
+    peepholes: str | None = knob(
+        None,
+        "The gates that look at the memory, letters of ifo for input, forget and output, in lstm-peephole (which has"
+        " all by default) and lstm-coupled (which has no input gate of its own, and none by default).",
+        panel="Network",
+    )
+    full_peepholes: bool | None = knob(
+        None,
+        "Let peepholes be whole matrices instead of one number for each unit.",
+        panel="Network",
+        switch="--full-peepholes/--diagonal-peepholes",
     )
     learned_start: bool = knob(
         False,
@@ -61,19 +113,56 @@ class RecurrentConfig:
         switch="--learned-start/--zero-start",
     )
 
-    def __post_init__(self) -> None:
-        mistakes = [
-            f"--{name} must be at least 1, not {value}"
-            for name, value in (("layers", self.layers), ("hidden", self.hidden), ("embedding", self.embedding))
-            if value < 1
-        ]
-        if self.layers > LARGEST_DEPTH:
-            mistakes.append(f"--layers must be at most {LARGEST_DEPTH}, not {self.layers}")
-        if not 0 <= self.dropout < 1:
-            mistakes.append(f"--dropout must be at least 0 and below 1, not {self.dropout}")
-        if not 0 <= self.sampled < 1:
-            mistakes.append(f"--sampled must be at least 0 and below 1, not {self.sampled}")
-        refuse(mistakes)
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
+        for flag, value in (("--peepholes", self.peepholes), ("--full-peepholes", self.full_peepholes)):
+            if value is not None and self.cell not in LOOKING:
+                mistakes.append(f"{flag} is for --cell {' and '.join(LOOKING)}, not for {self.cell}")
+        if self.cell in LOOKING:
+            gates, _ = LOOKING[self.cell]
+            asked = self.peepholes
+            if asked is not None and (not asked or not set(asked) <= set(gates) or len(set(asked)) < len(asked)):
+                missing = ", whose input gate is 1 minus its forget gate" if set(asked) <= set("ifo") and asked else ""
+                mistakes.append(
+                    f"--peepholes takes letters of {gates}, each once, for --cell {self.cell}{missing}; not {asked!r}"
+                )
+            if self.full_peepholes is not None and not (asked or LOOKING[self.cell][1]):
+                mistakes.append(
+                    f"--full-peepholes says how --peepholes look, and --cell {self.cell} has none of its own"
+                )
+        return mistakes
+
+    @property
+    def of_cell(self) -> dict[str, Any]:
+        """The knobs that belong to this kind of cell alone, as its maker takes them."""
+        if self.cell not in LOOKING:
+            return {}
+        gates, usual = LOOKING[self.cell]
+        asked = usual if self.peepholes is None else self.peepholes
+        return {"peepholes": "".join(gate for gate in gates if gate in asked), "full": bool(self.full_peepholes)}
+
+
+_TAPS = "Tokens that a window or NARX network sees at once: the last so many."
+
+
+@dataclass(frozen=True)
+class WindowConfig(SampledConfig):
+    """A feed-forward network on the last tokens."""
+
+    taps: int = knob(8, _TAPS, panel="Network")
+
+
+@dataclass(frozen=True)
+class JordanConfig(NetworkConfig):
+    """A network that hears the mean of its own outputs."""
+
+
+@dataclass(frozen=True)
+class NarxConfig(NetworkConfig):
+    """A network that hears its last outputs and inputs."""
+
+    taps: int = knob(8, _TAPS, panel="Network")
+    output_taps: int = knob(4, "Outputs of its own that a NARX network hears: the last so many.", panel="Network")
 
 
 @dataclass(frozen=True)
@@ -156,7 +245,7 @@ class MixtureConfig:
         0.995, "How much less each token of the cache counts than the one after it.", panel="Mixture"
     )
     neural_cache: int = knob(
-        0, "Give recurrent members a neural cache of so many tokens (Grave et al. 2017).", panel="Mixture"
+        0, "Give members that are networks a neural cache of so many tokens (Grave et al. 2017).", panel="Mixture"
     )
 
     temper: bool = knob(
@@ -198,6 +287,11 @@ MODELS: Choices[Model] = Choices(
     "model",
     {
         "recurrent": Model(RecurrentConfig, "a stacked LSTM, GRU or RNN", "gradient", "charlm.families.recurrent"),
+        "jordan": Model(JordanConfig, "a network of its outputs' mean", "gradient", "charlm.families.jordan"),
+        "narx": Model(NarxConfig, "a network of its last outputs and inputs", "gradient", "charlm.families.narx"),
+        "window": Model(
+            WindowConfig, "a feed-forward network of the last tokens", "gradient", "charlm.families.window"
+        ),
         "ngram": Model(NgramConfig, "counts of sequences, smoothed", "counting", "charlm.families.ngram"),
         "unigram": Model(UnigramConfig, "token frequencies alone", "counting", "charlm.families.unigram"),
         "mixture": Model(MixtureConfig, "a weighted sum of runs", "mixing", "charlm.families.mixture"),

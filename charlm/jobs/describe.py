@@ -2,11 +2,32 @@
 
 from typing import Any
 
+from torch import nn
+
 from charlm.runs.run import Run
 
 
 def describe(run: Run) -> dict[str, Any]:
     """What a run is, how it was made, and how good it is: `charlm run info`."""
     best = {key: value for key, value in run.best.items() if key not in ("codec", "is_best")}
-    return {"path": str(run.path), **run.facts, "context": "carried" if run.carried else "line", "best": best,
-            "reading": run.codec.reading, "level": run.codec.level, "knobs": run.config.to_json()}  # fmt: skip
+    return {
+        "path": str(run.path),
+        **run.facts,
+        "parameters_of": _parameters(run.model),
+        "context": "carried" if run.carried else "line",
+        "best": best,
+        "reading": run.codec.reading,
+        "level": run.codec.level,
+        "knobs": run.config.to_json(),
+    }
+
+
+def _parameters(model: object) -> dict[str, int]:
+    """How many parameters each part of a network has; nothing of a model that is none."""
+    if not isinstance(model, nn.Module):
+        return {}
+    counts: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        part = name.partition(".")[0]
+        counts[part] = counts.get(part, 0) + parameter.numel()
+    return counts

@@ -19,7 +19,6 @@ from charlm.jobs.evaluate import Evaluation
 from charlm.models.base import LanguageModel
 from charlm.models.caches import NeuralCache, Traced
 from charlm.models.mixture import Classifier
-from charlm.models.recurrent import Recurrent
 from charlm.models.tempered import Tempered
 from charlm.runs.layout import RUN_FILE, RunConfig, hashes
 from charlm.runs.run import Run
@@ -78,7 +77,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     neural, temperatures = np.zeros((len(members), 2)), np.ones(len(members))
     for number, run in enumerate(members):
         model = run.model
-        if not isinstance(model, Recurrent):
+        if not hasattr(model, "trace"):  # no network
             continue
         said: Any = model
         if config.temper:
@@ -87,10 +86,10 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
             gain = f"perplexity {scoring.perplexity_of(before):,.2f} → {scoring.perplexity_of(after):,.2f}"
             job.note(f"{run.path.name}: temperature {temperatures[number]:.3f}, {gain}")
         if config.neural_cache:
-            neural[number] = _tune_neural_cache(said, config.neural_cache, ids, carried)
+            neural[number] = _tune_neural_cache(cast(Traced, said), config.neural_cache, ids, carried)
             theta, weight = neural[number]
             job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
-    if config.temper and not any(isinstance(run.model, Recurrent) for run in members):
+    if config.temper and not any(hasattr(run.model, "trace") for run in members):
         job.note("--temper is for networks, and none is among the runs")
     parts = build_mixture([run.model for run in members], len(first.codec.vocab), config, neural, temperatures)
     names = _names(members, config)
@@ -187,9 +186,9 @@ def _tune_temperature(model: LanguageModel, ids: list[list[int]], carried: bool)
     return (temperature, before, after) if after < before else (1.0, before, before)
 
 
-def _tune_neural_cache(model: LanguageModel, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
+def _tune_neural_cache(model: Traced, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
     """The theta and the weight of a neural cache that are best on a text."""
-    cache = NeuralCache(cast(Traced, model), theta=1.0, weight=0.5, window=window)
+    cache = NeuralCache(model, theta=1.0, weight=0.5, window=window)
     alone, remembered, tokens = [], [], 0
     state = cache.initial_state(1)
     for row in _rows(ids, carried):

@@ -85,8 +85,8 @@ def _blocks(length: int, size: int) -> list[slice]:
 class Traced(LanguageModel, Protocol):
     """A language model that shows its hidden vectors."""
 
-    def trace(self, inputs: Ids, state: State) -> dict[str, Tensor]:
-        """inputs (B, T)  ->  {"hidden": (B, T, L, H)}, the top layer last"""
+    def trace(self, inputs: Ids, state: State, *, gates: bool) -> dict[str, Tensor]:
+        """inputs (B, T)  ->  {"hidden": (B, T, L, H)}, the top layer last, and gates if they are asked for"""
 
 
 class NeuralCache:
@@ -133,7 +133,7 @@ class NeuralCache:
 
     def _hidden(self, inputs: Ids, state: State) -> Tensor:
         """The top layer's vectors: inputs (B, T)  ->  (B, T, H), in float32 or wider"""
-        hidden = self.model.trace(inputs, state)["hidden"][:, :, -1]
+        hidden = self.model.trace(inputs, state, gates=False)["hidden"][:, :, -1]
         return hidden.float() if hidden.dtype in (torch.bfloat16, torch.float16) else hidden
 
     @torch.no_grad()

@@ -35,7 +35,6 @@ class Slow(nn.Module):
         return hidden, (hidden, gate * state[1] + (1 - gate) * hidden[:, :2])
 
 
-FUSED = ["lstm", "gru", "rnn-tanh", "rnn-relu"]
 MAKERS = {**CELLS, "hand-written": lambda inputs, hidden: unroll(Slow(inputs, hidden))}
 
 
@@ -75,7 +74,7 @@ def test_a_window_equals_its_steps_one_by_one(cell):
     torch.testing.assert_close(end, state)
 
 
-@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("name", CELLS)
 def test_the_last_hidden_vector_is_the_first_leaf_of_the_state(name):
     cell = made(name)
     hidden, after = cell(window(), state_of(cell))
@@ -109,7 +108,7 @@ def test_an_lstm_begins_with_a_forget_bias_of_one():
     torch.testing.assert_close(after, memory * torch.sigmoid(torch.tensor(1.0).double()))
 
 
-@pytest.mark.parametrize("name", FUSED)
+@pytest.mark.parametrize("name", CELLS)
 def test_recurrent_matrices_begin_orthogonal(name):
     square = [tensor for tensor in made(name).parameters() if tensor.dim() == 2 and tensor.shape[1] == HIDDEN]
     assert square
@@ -121,6 +120,183 @@ def test_a_network_of_rectifiers_begins_by_copying_its_state():
     state = torch.rand(ROWS, HIDDEN).double()
     _, (after,) = made("rnn-relu")(torch.zeros(ROWS, 1, WIDTH).double(), (state,))
     assert torch.equal(after, state)
+
+
+@pytest.mark.parametrize("name", ["lstm-peephole", "lstm-coupled"])
+def test_every_lstm_begins_with_a_forget_bias_of_one(name):
+    """Where nothing is read and said, coupled gates let the candidate in, which is zero as well."""
+    hidden, memory = torch.zeros(ROWS, HIDDEN).double(), torch.rand(ROWS, HIDDEN).double()
+    _, (_, after) = made(name)(torch.zeros(ROWS, 1, WIDTH).double(), (hidden, memory))
+    torch.testing.assert_close(after, memory * torch.sigmoid(torch.tensor(1.0).double()))
+
+
+# ── gates ───────────────────────────────────────────────────────────────────────────────────────
+
+GATES = {
+    "gru": ["candidate", "reset", "update"],
+    "gru-reset-first": ["candidate", "reset", "update"],
+    **{name: ["candidate", "forget", "input", "memory", "output"] for name in CELLS if name.startswith("lstm")},
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_trace_names_the_gates_and_they_make_the_hidden_vectors(name):
+    cell, state = made(name), state_of(made(name))
+    hidden, after = cell(window(), state)
+    seen = cell.trace(window(), state)
+    assert sorted(seen) == GATES.get(name, [])
+    assert all(gate.shape == (ROWS, TIME, HIDDEN) for gate in seen.values())
+    if name.startswith("gru"):
+        before = torch.cat([state[0][:, None], hidden[:, :-1]], dim=1)
+        torch.testing.assert_close(hidden, seen["update"] * before + (1 - seen["update"]) * seen["candidate"])
+    if name.startswith("lstm"):
+        before = torch.cat([state[1][:, None], seen["memory"][:, :-1]], dim=1)
+        torch.testing.assert_close(seen["memory"], seen["forget"] * before + seen["input"] * seen["candidate"])
+        torch.testing.assert_close(hidden, seen["output"] * torch.tanh(seen["memory"]))
+        torch.testing.assert_close(after[1], seen["memory"][:, -1])
+    if name == "lstm-coupled":
+        torch.testing.assert_close(seen["input"], 1 - seen["forget"])
+
+
+# ── which cells can take over whose weights ─────────────────────────────────────────────────────
+
+
+def shaken(cell):
+    """All weights far from zero."""
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.uniform_(-1, 1)
+    return cell
+
+
+def assert_alike(one, other):
+    hidden, after = one(window(), state_of(one))
+    torch.testing.assert_close((hidden, after), other(window(), state_of(one)))
+
+
+def test_an_lstm_is_one_whose_peepholes_are_zero():
+    fused, ours = shaken(made("lstm")), made("lstm-peephole")
+    order = torch.arange(4 * HIDDEN).view(4, HIDDEN)[[0, 1, 3, 2]].flatten()  # torch has the output gate last
+    core = fused.core
+    with torch.no_grad():
+        ours.step.weight_ih.copy_(core.weight_ih_l0[order])
+        ours.step.weight_hh.copy_(core.weight_hh_l0[order])
+        ours.step.bias.copy_((core.bias_ih_l0 + core.bias_hh_l0)[order])
+    assert_alike(fused, ours)
+
+
+def test_a_diagonal_peephole_is_a_full_one_with_nothing_beside_its_diagonal():
+    diagonal = shaken(made("lstm-peephole"))
+    full = CELLS["lstm-peephole"](WIDTH, HIDDEN, full=True).double()
+    weights = diagonal.state_dict()
+    full.load_state_dict({name: torch.diag(w) if ".peepholes." in name else w for name, w in weights.items()})
+    assert_alike(diagonal, full)
+
+
+def test_coupled_gates_are_those_of_an_lstm_whose_input_gate_has_all_signs_turned():
+    """1 - σ(a) = σ(-a): each of these networks is an LSTM with peepholes, not the other way round."""
+    coupled = shaken(CELLS["lstm-coupled"](WIDTH, HIDDEN, peepholes="fo").double())
+    whole = made("lstm-peephole")
+    with torch.no_grad():
+        for name in ("weight_ih", "weight_hh", "bias"):
+            tensor = getattr(coupled.step, name)
+            getattr(whole.step, name).copy_(torch.cat([-tensor[:HIDDEN], tensor]))
+        for gate, sign, other in (("i", -1, "f"), ("f", 1, "f"), ("o", 1, "o")):
+            whole.step.peepholes[gate].copy_(sign * coupled.step.peepholes[other])
+    assert_alike(coupled, whole)
+
+
+def grus(diagonal: bool):
+    """Both kinds with the same numbers; the candidate's recurrent matrix may have a diagonal alone."""
+    after, before = shaken(made("gru")), made("gru-reset-first")
+    with torch.no_grad():
+        core = after.core
+        core.bias_hh_l0[2 * HIDDEN :] = 0  # it stands inside the reset there, and has no place in the other
+        if diagonal:
+            core.weight_hh_l0[2 * HIDDEN :] *= torch.eye(HIDDEN)
+        before.step.weight_ih.copy_(core.weight_ih_l0)
+        before.step.weight_hh.copy_(core.weight_hh_l0)
+        before.step.bias.copy_(core.bias_ih_l0 + core.bias_hh_l0)
+    return after, before
+
+
+def test_the_two_grus_are_different_networks():
+    after, before = grus(diagonal=False)
+    assert (after(window(), state_of(after))[0] - before(window(), state_of(after))[0]).abs().max() > 0.1
+
+
+def test_the_two_grus_are_one_where_the_recurrent_matrix_of_the_candidate_is_diagonal():
+    assert_alike(*grus(diagonal=True))
+
+
+# ── closed forms ────────────────────────────────────────────────────────────────────────────────
+
+COUNTS = {
+    **dict.fromkeys(("rnn-sigmoid", "rnn-linear"), (1, 1, 0)),
+    **dict.fromkeys(("rnn-tanh", "rnn-relu"), (1, 2, 0)),
+    "gru": (3, 6, 0),
+    "gru-reset-first": (3, 3, 0),
+    "lstm": (4, 8, 0),
+    "lstm-peephole": (4, 4, 3),
+    "lstm-coupled": (3, 3, 0),
+}  # blocks of weights, of biases, and peepholes, as docs/cells.md says
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_number_of_parameters_is_that_of_the_documentation(name):
+    blocks, biases, looks = COUNTS[name]
+    count = sum(parameter.numel() for parameter in made(name).parameters())
+    assert count == blocks * HIDDEN * (WIDTH + HIDDEN) + biases * HIDDEN + looks * HIDDEN
+
+
+def test_full_peepholes_have_a_matrix_for_each_gate():
+    cell = CELLS["lstm-coupled"](WIDTH, HIDDEN, peepholes="f", full=True)
+    diagonal = CELLS["lstm-coupled"](WIDTH, HIDDEN, peepholes="f")
+    counts = [sum(parameter.numel() for parameter in each.parameters()) for each in (cell, diagonal)]
+    assert counts[0] - counts[1] == HIDDEN * HIDDEN - HIDDEN
+
+
+def test_a_linear_network_is_a_sum_of_powers():
+    """h_T = U^T h_0 + Σ_k U^k (W x_{T-k} + b), and the Jacobian of h_T by h_{T-k} is U^k."""
+    cell = shaken(made("rnn-linear"))
+    (start,) = state_of(cell)
+    start.requires_grad_()
+    hidden, _ = cell(window(), (start,))
+    power = torch.linalg.matrix_power
+    step = cell.step
+    read = window() @ step.weight_ih.T + step.bias
+    expected = start @ power(step.weight_hh, TIME).T
+    expected = expected + sum(read[:, TIME - 1 - k] @ power(step.weight_hh, k).T for k in range(TIME))
+    torch.testing.assert_close(hidden[:, -1], expected)
+    for k in range(1, TIME + 1):
+        jacobian = torch.stack(
+            [torch.autograd.grad(hidden[0, k - 1, unit], start, retain_graph=True)[0][0] for unit in range(HIDDEN)]
+        )
+        torch.testing.assert_close(jacobian, power(step.weight_hh, k), rtol=0, atol=1e-9)
+
+
+def test_three_steps_of_one_linear_unit_have_the_gradient_of_the_textbook():
+    """h_3 = w³ h_0, so that dh_3/dw = 3 w² h_0 = 3 · 0.04 · 0.9 = 0.108."""
+    cell = CELLS["rnn-linear"](1, 1).double()
+    with torch.no_grad():
+        cell.step.weight_hh.fill_(0.2)
+    hidden, _ = cell(torch.zeros(1, 3, 1).double(), (torch.full((1, 1), 0.9, dtype=torch.float64),))
+    hidden[0, -1, 0].backward()
+    assert cell.step.weight_hh.grad.item() == pytest.approx(0.108, abs=1e-12)
+
+
+def test_half_precision_is_for_products_alone(cell):
+    cell = cell.float()
+    x, state = window().float(), tuple(leaf.float() for leaf in state_of(cell))
+    exact, _ = cell(x, state)
+    if not hasattr(cell, "step") or not hasattr(cell.step, "back"):
+        return  # torch's kernels have rules of their own
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden, after = cell(x, state)
+    assert {leaf.dtype for leaf in (hidden, *after)} == {torch.float32}
+    torch.testing.assert_close(hidden, exact, rtol=0, atol=0.05)
+    hidden.sum().backward()
+    assert all(parameter.grad.dtype == torch.float32 for parameter in cell.parameters())
 
 
 # ── a step of one's own ─────────────────────────────────────────────────────────────────────────

@@ -28,12 +28,12 @@ class Cell(Protocol):
         """x (B, T, E), state leaves (B, …)  ->  hidden (B, T, H), state after the window"""
 
 
-class _Cells(Mapping[str, Callable[[int, int], Any]]):
+class _Cells(Mapping[str, Callable[..., Any]]):
     """The cells of the table, each imported when it is first asked for; ConfigError for a name that is not there."""
 
-    def __getitem__(self, name: str) -> Callable[[int, int], Any]:
+    def __getitem__(self, name: str) -> Callable[..., Any]:
         module, _, function = TABLE[name].partition(":")
-        make: Callable[[int, int], Any] = getattr(import_module(module), function)
+        make: Callable[..., Any] = getattr(import_module(module), function)
         return make
 
     def __iter__(self) -> Iterator[str]:
@@ -43,4 +43,4 @@ class _Cells(Mapping[str, Callable[[int, int], Any]]):
         return len(TABLE)
 
 
-CELLS: Mapping[str, Callable[[int, int], Any]] = _Cells()
+CELLS: Mapping[str, Callable[..., Any]] = _Cells()

@@ -5,6 +5,7 @@ recurrent matrices, so that gradients neither vanish nor explode at first (Saxe 
 `rnn-relu` (Le, Jaitly & Hinton 2015); and a forget bias of 1 (Jozefowicz et al. 2015).
 """
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -12,14 +13,21 @@ from torch import Tensor, nn
 
 from charlm.shapes import State
 
+Look = Callable[[nn.RNNBase, Tensor, Tensor, State], dict[str, Tensor]]
+
 
 class FusedCell(nn.Module):
-    """A single-layer `torch.nn` recurrent module with its state as a batch-first tuple."""
+    """A single-layer `torch.nn` recurrent module with its state as a batch-first tuple.
 
-    def __init__(self, core: nn.RNNBase, leaves: int) -> None:
+    look  (layer, x (B, T, E), hidden vectors before each position (B, T, H), state) -> its gates (B, T, H) by name:
+          the kernels do not give them out, but every one can be had from the hidden vectors
+    """
+
+    def __init__(self, core: nn.RNNBase, leaves: int, look: Look | None = None) -> None:
         super().__init__()
         self.core = core
         self.leaves = leaves
+        self.look = look
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros: a hidden vector (B, H), and for the LSTM a memory (B, H)."""
@@ -32,6 +40,14 @@ class FusedCell(nn.Module):
         hidden, after = self.core(x, _for_torch(state, x))
         after = after if isinstance(after, tuple) else (after,)
         return hidden, tuple(leaf[0] for leaf in after)
+
+    def trace(self, x: Tensor, state: State) -> dict[str, Tensor]:
+        """The gates at every position, {name: (B, T, H)}; empty where it has none."""
+        if self.look is None:
+            return {}
+        hidden, _ = self(x, state)
+        before = torch.cat([state[0].to(hidden.dtype)[:, None], hidden[:, :-1]], dim=1)
+        return self.look(self.core, x, before, state)
 
 
 def _for_torch(state: State, x: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -52,20 +68,49 @@ def _start(core: nn.RNNBase, gates: int) -> None:
         nn.init.zeros_(_weights(core, "bias_hh"))
 
 
+def _products(core: nn.RNNBase, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """What every gate is given by the input and by the state, each with its bias (B, T, gates × H)."""
+    read = nn.functional.linear(x, _weights(core, "weight_ih"), _weights(core, "bias_ih"))
+    return read, nn.functional.linear(before, _weights(core, "weight_hh"), _weights(core, "bias_hh"))
+
+
+def _look_at_lstm(core: nn.RNNBase, x: Tensor, before: Tensor, state: State) -> dict[str, Tensor]:
+    read, remembered = _products(core, x, before)
+    into, forget, candidate, output = (read + remembered).chunk(4, dim=-1)
+    into, forget, candidate = into.sigmoid(), forget.sigmoid(), candidate.tanh()
+    memory = [state[1].to(into.dtype)]
+    for kept, written in zip(forget.unbind(1), (into * candidate).unbind(1), strict=True):
+        memory.append(kept * memory[-1] + written)
+    gates = {"input": into, "forget": forget, "output": output.sigmoid(), "candidate": candidate}
+    return {**gates, "memory": torch.stack(memory[1:], dim=1)}
+
+
+def _look_at_gru(core: nn.RNNBase, x: Tensor, before: Tensor, _: State) -> dict[str, Tensor]:
+    read, remembered = _products(core, x, before)
+    reset, update, candidate = read.chunk(3, dim=-1)
+    of_reset, of_update, of_candidate = remembered.chunk(3, dim=-1)
+    reset = (reset + of_reset).sigmoid()
+    return {
+        "reset": reset,
+        "update": (update + of_update).sigmoid(),
+        "candidate": (candidate + reset * of_candidate).tanh(),
+    }
+
+
 def lstm(inputs: int, hidden: int) -> FusedCell:
     """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
     core = nn.LSTM(inputs, hidden, batch_first=True)
     _start(core, gates=4)
     with torch.no_grad():
         _weights(core, "bias_ih").chunk(4)[1].fill_(1.0)  # torch's order of gates: input, forget, cell, output
-    return FusedCell(core, leaves=2)
+    return FusedCell(core, leaves=2, look=_look_at_lstm)
 
 
 def gru(inputs: int, hidden: int) -> FusedCell:
-    """Gated recurrent unit (Cho et al. 2014)."""
+    """Gated recurrent unit, the state reset after the product: n = tanh(W x + b + r ⊙ (U h + b'))."""
     core = nn.GRU(inputs, hidden, batch_first=True)
     _start(core, gates=3)
-    return FusedCell(core, leaves=1)
+    return FusedCell(core, leaves=1, look=_look_at_gru)
 
 
 def rnn_tanh(inputs: int, hidden: int) -> FusedCell:

@@ -1,0 +1,125 @@
+"""Families of networks: trained by gradient, kept as weights. A network's file names its model and its shape."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from charlm import tensorfiles
+from charlm.errors import ConfigError, RunError
+from charlm.families.base import WEIGHTS_FILE, Family, Job, checked
+from charlm.models.base import LanguageModel
+from charlm.models.network import Network
+from charlm.text.decoding import Note
+from charlm.text.vocab import Vocab
+from charlm.training import gradient, trial
+from charlm.training.gradient import Outcome
+from charlm.training.trial import Estimate
+
+BY_TOKEN = ("embedding.weight", "output.weight", "bias")  # weights with a row for each token
+
+
+def _built(network: type[Network], config: Any, vocab_size: int) -> Network:
+    """A network of this shape; raises ConfigError where no memory can hold it."""
+    try:
+        return network(config, vocab_size)
+    except (RuntimeError, TypeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("alloc", "verflow")):
+            raise
+        raise ConfigError(
+            f"a network with --hidden {config.hidden} and --embedding {config.embedding} does not fit into memory",
+            hint="try smaller ones; `charlm train --dry-run` tells what a network takes",
+        ) from error
+
+
+def _fit(model: Network, job: Job) -> Outcome:
+    """Train by gradient."""
+    return gradient.fit(
+        model,
+        job.texts,
+        job.training,
+        machine=job.machine,
+        journal=job.journal,
+        report=job.report,
+    )
+
+
+def _try_out(model: Network, job: Job) -> Estimate:
+    """What training this network would take."""
+    return trial.estimate(model, job.texts, job.training, job.machine)
+
+
+def family_of(network: type[Network], name: str, shape: Callable[[Any], Mapping[str, str]]) -> Family:
+    """A family of one kind of network.
+
+    network  made of (page, vocabulary size)
+    name     what it is called
+    shape    page -> what two networks must share for one to begin from the other, each as the option that asks for it
+    """
+
+    def fresh(config: Any, vocab: Vocab, seed: int) -> Network:
+        """A network whose weights depend on the seed alone; it begins with the frequencies of the tokens."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = _built(network, config, len(vocab))
+        counts = torch.tensor(vocab.counts, dtype=torch.float64) + 1
+        model.set_prior((counts / counts.sum()).log())
+        return model
+
+    def load(config: Any, vocab_size: int, folder: Path) -> LanguageModel:
+        """A network with the weights of a run directory; RunError where they do not fit its config."""
+        tensors, _ = tensorfiles.read(folder / WEIGHTS_FILE)
+        try:
+            with torch.device("meta"):
+                expected = _built(network, config, vocab_size).state_dict()
+        except ConfigError as error:
+            raise RunError(f"{folder}: {error}", hint="config.json was edited; restore it") from error
+        checked(tensors, expected, folder / WEIGHTS_FILE)
+        with torch.random.fork_rng(devices=[]):
+            model = network(config, vocab_size)
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    def init_from(model: Any, vocab: Vocab, other: LanguageModel, theirs: Vocab, path: Path, note: Note) -> None:
+        """Take over the weights of another network, the rows of the vocabulary token by token.
+
+        Tokens that the other one did not know keep their fresh start. Raises RunError where the networks differ.
+        """
+        if not isinstance(other, network):
+            raise RunError(
+                f"--init-from {path}: only {name} models have weights for this one to begin from", hint="leave it out"
+            )
+        mine, wanted = shape(model.config), shape(cast(Any, other).config)
+        differing = [option for knob, option in wanted.items() if mine[knob] != option]
+        if differing:
+            raise RunError(f"{path} is another network", hint=f"train with {' '.join(differing)}")
+        note(f"began from {path}: {_take_over(model, vocab, other, theirs)}")
+
+    return Family(fresh=fresh, load=load, fit=_fit, init_from=init_from, trial=_try_out)
+
+
+def _take_over(model: Network, vocab: Vocab, other: Network, theirs: Vocab) -> str:
+    # A control token is another thing than a token of the text that is spelled alike.
+    shared = [
+        (vocab.ids[t], row)
+        for t, row in theirs.ids.items()
+        if t in vocab.ids and (vocab.ids[t] in vocab.control_ids) == (row in theirs.control_ids)
+    ]
+    here, there = (torch.tensor(rows) for rows in zip(*shared, strict=True))
+    weights = other.state_dict()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.shape[0] == model.vocab_size and name in BY_TOKEN:
+                tensor[here] = weights[name][there]
+            else:
+                tensor.copy_(weights[name])
+    new, dropped = len(vocab) - len(shared), len(theirs) - len(shared)
+    return f"{len(shared):,} tokens kept, {new:,} new, {dropped:,} left behind"
+
+
+def options_of(config: Any, *names: str) -> dict[str, str]:
+    """Some knobs of a page, each as the option that asks for its value."""
+    return {name: f"--{name.replace('_', '-')} {getattr(config, name)}" for name in names} | {
+        "tied": "--tied" if config.tied else "--untied"
+    }
