@@ -36,7 +36,7 @@ STEPS = {
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
-    "training": "batches feeding schedules journal ranks devices crew learner gradient trial em",
+    "training": "batches feeding schedules journal ranks devices crew optimizers averages learner gradient trial em",
     "reranking": "error_rates weighing findings judging",
     "runs": "layout writing journal run checking curves",
 }

@@ -18,6 +18,7 @@ CELLS: Choices[str] = Choices(
     "cell",
     {
         "lstm": "charlm.models.cells.fused:lstm",
+        "lstm-capped": "charlm.models.cells.capped:CappedLSTM",
         "gru": "charlm.models.cells.fused:gru",
         "rnn-tanh": "charlm.models.cells.fused:rnn_tanh",
         "rnn-relu": "charlm.models.cells.fused:rnn_relu",
@@ -28,6 +29,7 @@ CELLS: Choices[str] = Choices(
 Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
 
 LARGEST_ORDER = 20  # of n-grams
+SEPARATE = ("input_dropout", "between_dropout", "output_dropout")  # knobs whose default is --dropout
 LARGEST_DEPTH = 100  # layers of a recurrent network; none that was ever published comes near
 
 
@@ -46,7 +48,9 @@ class RecurrentConfig:
         switch="--tied/--untied",
     )
     dropout: float = knob(
-        0.3, "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).", panel="Network"
+        0.3,
+        "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).",
+        panel="Regularisation",
     )
     sampled: float = knob(
         0.0,
@@ -60,6 +64,36 @@ class RecurrentConfig:
         panel="Network",
         switch="--learned-start/--zero-start",
     )
+    skips: bool = knob(
+        False,
+        "Add to what each layer but the first says what it has read (Melis et al. 2018).",
+        panel="Network",
+        switch="--skips/--no-skips",
+    )
+    forget_bias: float = knob(
+        1.0, "Bias with which forget gates begin (Jozefowicz et al. 2015); for cells that have one.", panel="Network"
+    )
+    input_dropout: float | None = knob(None, "The same of token vectors. [default: --dropout]", panel="Regularisation")
+    between_dropout: float | None = knob(
+        None, "The same between two layers. [default: --dropout]", panel="Regularisation"
+    )
+    output_dropout: float | None = knob(
+        None, "The same after the last layer. [default: --dropout]", panel="Regularisation"
+    )
+    word_dropout: float = knob(
+        0.0, "Share of the vocabulary that a window cannot read (Gal & Ghahramani 2016).", panel="Regularisation"
+    )
+    weight_drop: float = knob(
+        0.0,
+        "Share of the weights from hidden units to hidden units dropped for a window (Merity et al. 2018).",
+        panel="Regularisation",
+    )
+    ar: float = knob(
+        0.0, "Penalty on large hidden units, as in AR (Merity et al. 2017): 2, say.", panel="Regularisation"
+    )
+    tar: float = knob(
+        0.0, "Penalty on their change from token to token, as in TAR (ibid.): 1, say.", panel="Regularisation"
+    )
 
     def __post_init__(self) -> None:
         mistakes = [
@@ -69,11 +103,29 @@ class RecurrentConfig:
         ]
         if self.layers > LARGEST_DEPTH:
             mistakes.append(f"--layers must be at most {LARGEST_DEPTH}, not {self.layers}")
-        if not 0 <= self.dropout < 1:
-            mistakes.append(f"--dropout must be at least 0 and below 1, not {self.dropout}")
-        if not 0 <= self.sampled < 1:
-            mistakes.append(f"--sampled must be at least 0 and below 1, not {self.sampled}")
+        shares = ("dropout", *SEPARATE, "word_dropout", "weight_drop", "sampled")
+        mistakes += [
+            f"--{name.replace('_', '-')} must be at least 0 and below 1, not {share}"
+            for name in shares
+            if (share := getattr(self, name)) is not None and not 0 <= share < 1
+        ]
+        for name, weight in (("ar", self.ar), ("tar", self.tar)):
+            if not 0 <= weight < math.inf:
+                mistakes.append(f"--{name} must be 0 or more and finite, not {weight}")
+        if not -math.inf < self.forget_bias < math.inf:
+            mistakes.append(f"--forget-bias must be finite, not {self.forget_bias}")
+        if self.layers == 1 and self.skips:
+            mistakes.append("--skips lead past all layers but the first, and there is but one")
+        if self.layers == 1 and self.between_dropout is not None:
+            mistakes.append("--between-dropout lies between two layers, and there is but one")
         refuse(mistakes)
+
+    @property
+    def dropouts(self) -> tuple[float, float, float]:
+        """The shares of units dropped of token vectors, between layers and after the last one."""
+        asked = (getattr(self, name) for name in SEPARATE)
+        first, between, last = (self.dropout if share is None else share for share in asked)
+        return first, between, last
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,11 @@ def load(config: RecurrentConfig, vocab_size: int, folder: Path) -> Recurrent:
 
 
 def _option(name: str, value: Any) -> str:
-    switches = {"tied": ("--untied", "--tied"), "learned_start": ("--zero-start", "--learned-start")}
+    switches = {
+        "tied": ("--untied", "--tied"),
+        "learned_start": ("--zero-start", "--learned-start"),
+        "skips": ("--no-skips", "--skips"),
+    }
     return switches[name][value] if name in switches else f"--{name} {value}"
 
 
@@ -81,7 +85,7 @@ def init_from(model: Recurrent, vocab: Vocab, other: LanguageModel, theirs: Voca
     """
     if not isinstance(other, Recurrent):
         raise RunError(f"--init-from {path}: only recurrent models have weights to begin from", hint="leave it out")
-    shape = ("cell", "layers", "hidden", "embedding", "tied", "learned_start")
+    shape = ("cell", "layers", "hidden", "embedding", "tied", "learned_start", "skips")
     mine, wanted = asdict(model.config), asdict(other.config)
     differing = [_option(name, wanted[name]) for name in shape if mine[name] != wanted[name]]
     if differing:

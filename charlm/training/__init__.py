@@ -7,6 +7,8 @@ journal    what a training tells, and what it asks to be kept
 ranks      several processes that train together
 devices    where and how precisely it computes
 crew       several threads that take a step together
+optimizers what moves the weights, and what follows them
+averages   averages of the weights
 learner    a model, its optimizer and its random numbers
 gradient   the loop
 trial      a few steps, extrapolated

@@ -28,7 +28,7 @@ def stacked(model) -> nn.RNNBase:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [name for name in CELLS if name != "lstm-capped"])  # which torch has not
 def test_a_recurrent_model_equals_a_stacked_torch_network(cell, tied):
     model = recurrent(cell=cell, tied=tied, layers=3)
     hidden, _ = stacked(model)(model.embed(IDS[:, :-1]))
