@@ -71,9 +71,9 @@ class RecurrentConfig:
         switch="--skips/--no-skips",
     )
     forget_bias: float = knob(
-        1.0, "Bias with which forget gates begin (Jozefowicz et al. 2015); for cells that have one.", panel="Network"
+        1.0, "Bias with which forget gates begin, where a cell has them (Jozefowicz et al. 2015).", panel="Network"
     )
-    input_dropout: float | None = knob(None, "The same of token vectors. [default: --dropout]", panel="Regularisation")
+    input_dropout: float | None = knob(None, "The same, of token vectors. [default: --dropout]", panel="Regularisation")
     between_dropout: float | None = knob(
         None, "The same between two layers. [default: --dropout]", panel="Regularisation"
     )
@@ -85,14 +85,14 @@ class RecurrentConfig:
     )
     weight_drop: float = knob(
         0.0,
-        "Share of the weights from hidden units to hidden units dropped for a window (Merity et al. 2018).",
+        "Share of the weights between hidden units dropped for a window (Merity et al. 2018).",
         panel="Regularisation",
     )
     ar: float = knob(
         0.0, "Penalty on large hidden units, as in AR (Merity et al. 2017): 2, say.", panel="Regularisation"
     )
     tar: float = knob(
-        0.0, "Penalty on their change from token to token, as in TAR (ibid.): 1, say.", panel="Regularisation"
+        0.0, "Penalty on their change from token to token, as in TAR (the same paper): 1, say.", panel="Regularisation"
     )
 
     def __post_init__(self) -> None:

@@ -38,8 +38,8 @@ class TrainingConfig:
     )
     optimizer: Optimizer = knob(
         "adamw",
-        "adamw; or muon for the matrices of cells, gate by gate, or muon-whole, each at once (Jordan 2024), and adamw"
-        " for the rest.",
+        "adamw; muon, for the matrices of cells, gate by gate, with adamw for the rest (Jordan et al. 2024);"
+        " muon-whole, each matrix at once.",
         panel="Optimizer",
     )
     weight_decay: float = knob(0.01, "Decoupled weight decay, on matrices only.", panel="Optimizer")

@@ -15,8 +15,8 @@ class LanguageModel(Protocol):
 
     More methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats, State)` where
     training minimises something else than minus `score`, `at(share)` where it changes on the way (told before each step
-    how much of the budget is used up), and `trace(inputs, state) -> {name: Tensor (B, T, L, H)}` for hidden states
-    and gates.
+    how much of the budget is used up), `hidden_matrices() -> [(parameter, gates)]` for Muon, and `trace(inputs, state)
+    -> {name: Tensor (B, T, L, H)}` for hidden states and gates.
     """
 
     vocab_size: int

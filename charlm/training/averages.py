@@ -20,7 +20,7 @@ class Averaging:
     With w_k the weights after step k, which began at the share s_k of the budget, and p = 1 / memory:
 
     ema   Σ_k (s_k^p - s_{k-1}^p) w_k / s_K^p: the later, the more; the memory grows with the training (Karras et al.
-          2024, eq. 4 there, in which the share of the budget stands for the number of steps)
+          2024, §3; here the share of the budget stands for the number of steps)
     tail  the mean of the w_k with s_k ≥ 1 - memory (stochastic weight averaging, Izmailov et al. 2018); none before
 
     memory  share of the training so far, or of the budget

@@ -1,4 +1,4 @@
-"""An LSTM whose input gate is capped, so that its memory stays bounded (Melis et al. 2018, §3).
+"""An LSTM whose input gate is capped, so that its memory stays bounded (Melis et al. 2018).
 
     f, o = σ(W x + U h + b)     i = min(1 - f, σ(…))     g = tanh(…)
     c' = f c + i g              h' = o tanh c'
