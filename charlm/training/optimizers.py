@@ -118,7 +118,9 @@ class Muon:
             if matrix.grad is None:
                 continue
             gradient = matrix.grad
-            momentum = self.momenta.setdefault(index, torch.zeros_like(gradient))
+            if index not in self.momenta:
+                self.momenta[index] = torch.zeros_like(gradient)
+            momentum = self.momenta[index]
             momentum.lerp_(gradient, 1 - MOMENTUM)
             ahead = gradient.lerp(momentum, MOMENTUM)  # Nesterov's
             blocks = ahead.view(count, len(matrix) // count, -1)
