@@ -38,7 +38,8 @@ STEPS = {
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
-    "training": "batches feeding schedules journal ranks devices ceiling crew learner gradient trial searching em",
+    "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
+    " trial searching em",
     "reranking": "error_rates weighing findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "composing": "inventory metre automaton demands novelty writing",

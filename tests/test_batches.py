@@ -56,6 +56,47 @@ def test_epochs_begin_at_different_places():
     assert len(firsts) > 5 and max(firsts) < 20
 
 
+@given(tokens=st.integers(2, 200), rows=st.integers(1, 8), window=st.integers(1, 40), epoch=st.integers(0, 3))
+def test_turned_stripes_read_each_token_once_and_each_target_follows_its_input(tokens, rows, window, epoch):
+    if tokens < 2 * rows:
+        return
+    found = list(Stripes(counting(tokens), rows, window, seed=5, turned=True).batches(epoch))
+    targets = torch.cat([batch.targets for batch in found], dim=1)
+    assert all(torch.equal(batch.targets, batch.inputs + 1) for batch in found)
+    assert ((targets[:, 1:] - targets[:, :-1] != 1).sum(1) <= 1).all()  # each row jumps back once at most
+    assert len(targets.unique()) == targets.numel() and targets.max() <= tokens
+
+
+def test_turned_stripes_begin_at_documents_and_come_last_to_what_they_left_out():
+    lines = [[10 * line + place for place in range(1, 6)] for line in range(8)]  # 1..5, 11..15, …
+    source = Stripes(corpus_of(lines), 2, 20, seed=3, turned=True)
+    firsts = set()
+    for epoch in range(30):
+        (batch,) = source.batches(epoch)
+        for row, targets in enumerate(batch.targets.tolist()):
+            stripe = [token for line in lines[4 * row : 4 * row + 4] for token in line]
+            turn = stripe.index(targets[0])
+            assert targets == stripe[turn:] + stripe[:turn]
+            firsts.add((row, targets[0]))
+    inner = {(row, first) for row, first in firsts if first % 10 == 1}
+    assert {(0, 11), (0, 21), (0, 31), (1, 51), (1, 61), (1, 71)} <= inner
+    # where no document follows in the stripe, a head begins within the last one
+    assert all(first // 10 in (3, 7) for _, first in firsts - inner)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_turned_stripes_are_shared_by_ranks_and_skip_what_was_read(ranks):
+    def source(**rest):
+        return Stripes(counting(400), 6, 8, seed=1, turned=True, **rest)
+
+    whole = list(source().batches(2))
+    assert same(source().batches(2, skip=3), whole[3:])
+    shares = [list(source(rank=rank, ranks=ranks).batches(2)) for rank in range(ranks)]
+    for step, batch in enumerate(whole):
+        for rank in range(ranks):
+            assert torch.equal(shares[rank][step].targets, batch.targets[rank::ranks])
+
+
 @given(skip=st.integers(0, 12))
 def test_stripes_skip_what_was_read_already(skip):
     source = Stripes(counting(100), 3, 4, seed=2)

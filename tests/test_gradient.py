@@ -415,6 +415,9 @@ class Averages:
     def __init__(self, model):
         self.model, self.means, self.steps = model, [p.detach().clone() for p in model.parameters()], torch.zeros(1)
 
+    def at(self, share, rate):
+        """Neither matters here."""
+
     def step(self):
         self.steps += 1
         for mean, parameter in zip(self.means, self.model.parameters(), strict=True):
@@ -433,8 +436,8 @@ def averaging(monkeypatch):
     """Learners keep averages of their weights."""
     begin = learner.Learner.of
 
-    def of(model, config, device, workers, rank):
-        made = begin(model, config, device, workers, rank)
+    def of(model, config, machine):
+        made = begin(model, config, machine)
         made.others["averages"] = Averages(made.model)
         return made
 
@@ -453,7 +456,7 @@ def test_averages_are_a_part_that_a_checkpoint_names_and_a_resume_takes_up(avera
 def test_a_checkpoint_of_other_parts_is_not_taken_for_ones_own(texts, monkeypatch):
     plain = train(texts, steps=7, stop_after=3).journal
     make = torch.optim.SGD
-    monkeypatch.setattr(learner, "make_optimizer", lambda model, config, device: make(model.parameters(), lr=0.1))
+    monkeypatch.setattr(learner, "make_optimizer", lambda model, *_: make(model.parameters(), lr=0.1))
     with pytest.raises(TrainingError, match=r"keeps optimizer \(AdamW\), this training optimizer \(SGD\)"):
         train(texts, model=network(), journal=plain, steps=7)
     assert train(texts, steps=7).outcome.place.step == 7  # another optimizer needs nothing but its name

@@ -20,6 +20,7 @@ CELLS: Choices[str] = Choices(
         "lstm": "charlm.models.cells.fused:lstm",
         "lstm-peephole": "charlm.models.cells.peephole:lstm_peephole",
         "lstm-coupled": "charlm.models.cells.peephole:lstm_coupled",
+        "lstm-capped": "charlm.models.cells.capped:CappedLSTM",
         "gru": "charlm.models.cells.fused:gru",
         "gru-reset-first": "charlm.models.cells.reset_first:gru_reset_first",
         "rnn-tanh": "charlm.models.cells.fused:rnn_tanh",
@@ -37,6 +38,7 @@ Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bel
 
 LARGEST_ORDER = 20  # of n-grams
 LARGEST = {"layers": 100, "taps": 1000, "output_taps": 1000}  # no network that was ever published comes near
+SEPARATE = ("input_dropout", "between_dropout", "output_dropout")  # knobs whose default is --dropout
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class NetworkConfig:
         switch="--tied/--untied",
     )
     dropout: float = knob(
-        0.3, "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).", panel="Network"
+        0.3,
+        "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).",
+        panel="Regularisation",
     )
 
     def __post_init__(self) -> None:
@@ -112,6 +116,36 @@ class RecurrentConfig(SampledConfig):
         panel="Network",
         switch="--learned-start/--zero-start",
     )
+    skips: bool = knob(
+        False,
+        "Add to what each layer but the first says what it has read (Melis et al. 2018).",
+        panel="Network",
+        switch="--skips/--no-skips",
+    )
+    forget_bias: float = knob(
+        1.0, "Bias with which forget gates begin, where a cell has them (Jozefowicz et al. 2015).", panel="Network"
+    )
+    input_dropout: float | None = knob(None, "The same, of token vectors. [default: --dropout]", panel="Regularisation")
+    between_dropout: float | None = knob(
+        None, "The same between two layers. [default: --dropout]", panel="Regularisation"
+    )
+    output_dropout: float | None = knob(
+        None, "The same after the last layer. [default: --dropout]", panel="Regularisation"
+    )
+    word_dropout: float = knob(
+        0.0, "Share of the vocabulary that a window cannot read (Gal & Ghahramani 2016).", panel="Regularisation"
+    )
+    weight_drop: float = knob(
+        0.0,
+        "Share of the weights between hidden units dropped for a window (Merity et al. 2018).",
+        panel="Regularisation",
+    )
+    ar: float = knob(
+        0.0, "Penalty on large hidden units, as in AR (Merity et al. 2017): 2, say.", panel="Regularisation"
+    )
+    tar: float = knob(
+        0.0, "Penalty on their change from token to token, as in TAR (the same paper): 1, say.", panel="Regularisation"
+    )
 
     def _mistakes(self) -> list[str]:
         mistakes = super()._mistakes()
@@ -130,7 +164,31 @@ class RecurrentConfig(SampledConfig):
                 mistakes.append(
                     f"--full-peepholes says how --peepholes look, and --cell {self.cell} has none of its own"
                 )
+        return mistakes + self._mistakes_of_recipe()
+
+    def _mistakes_of_recipe(self) -> list[str]:
+        mistakes = [
+            f"--{name.replace('_', '-')} must be at least 0 and below 1, not {share}"
+            for name in (*SEPARATE, "word_dropout", "weight_drop")
+            if (share := getattr(self, name)) is not None and not 0 <= share < 1
+        ]
+        for name, weight in (("ar", self.ar), ("tar", self.tar)):
+            if not 0 <= weight < math.inf:
+                mistakes.append(f"--{name} must be 0 or more and finite, not {weight}")
+        if not -math.inf < self.forget_bias < math.inf:
+            mistakes.append(f"--forget-bias must be finite, not {self.forget_bias}")
+        if self.layers == 1 and self.skips:
+            mistakes.append("--skips lead past all layers but the first, and there is but one")
+        if self.layers == 1 and self.between_dropout is not None:
+            mistakes.append("--between-dropout lies between two layers, and there is but one")
         return mistakes
+
+    @property
+    def dropouts(self) -> tuple[float, float, float]:
+        """The shares of units dropped of token vectors, between layers and after the last one."""
+        asked = (getattr(self, name) for name in SEPARATE)
+        first, between, last = (self.dropout if share is None else share for share in asked)
+        return first, between, last
 
     @property
     def of_cell(self) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from charlm.choices import Choices
-from charlm.config.knobs import knob, refuse
+from charlm.config.knobs import fields_of, knob, refuse
 
 LARGEST_BUDGET = 1_000_000_000_000  # of epochs, steps or minutes: two million years
 Precision = Literal["auto", "float32", "bf16"]
+Optimizer = Literal["adamw", "muon", "muon-whole"]
+Average = Literal["none", "ema", "tail"]
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,36 @@ class TrainingConfig:
     final_rate: float = knob(
         0.01, "Share of the highest learning rate that is left at the end of the cosine.", panel="Optimizer"
     )
-    weight_decay: float = knob(0.01, "Decoupled weight decay of AdamW, on matrices only.", panel="Optimizer")
+    optimizer: Optimizer = knob(
+        "adamw",
+        "adamw; muon, for the matrices of cells, gate by gate, with adamw for the rest (Jordan et al. 2024);"
+        " muon-whole, each matrix at once.",
+        panel="Optimizer",
+    )
+    weight_decay: float = knob(0.01, "Decoupled weight decay, on matrices only.", panel="Optimizer")
     beta2: float = knob(0.99, "Memory of AdamW for squared gradients.", panel="Optimizer")
+    beta2_tokens: float | None = knob(
+        None,
+        "That memory as a half-life in tokens, whatever the size of a step (Marek et al. 2025).",
+        panel="Optimizer",
+    )
     clip: float = knob(1.0, "Longest gradient; longer ones are scaled down to it.", panel="Optimizer")
+    average: Average = knob(
+        "none",
+        "Measure and keep averages of the weights: ema, of all steps, late ones most (Karras et al. 2024); tail, of the"
+        " last (Polyak & Juditsky 1992).",
+        panel="Optimizer",
+    )
+    average_share: float = knob(
+        0.1,
+        "How far averages reach back: ema, share of the training so far; tail, share of the budget.",
+        panel="Optimizer",
+    )
+    partial_shuffle: bool = knob(
+        False,
+        "Begin each stripe of a carried text at another line in each epoch (Press 2019).",
+        panel="Optimizer",
+    )
     validations: int | None = knob(
         None,
         "How often the validation text is measured. [default: each epoch; else 8 times, fewer where it is slow]",
@@ -74,6 +103,15 @@ class TrainingConfig:
         for name, share in (("warmup", self.warmup), ("final-rate", self.final_rate), ("beta2", self.beta2)):
             if not 0 <= share < 1:
                 mistakes.append(f"--{name} must be at least 0 and below 1, not {share}")
+        if self.beta2_tokens is not None:
+            if not 0 < self.beta2_tokens < math.inf:
+                mistakes.append(f"--beta2-tokens must be above 0 and finite, not {self.beta2_tokens}")
+            if self.beta2 != fields_of(TrainingConfig)["beta2"].default:
+                mistakes.append("--beta2 and --beta2-tokens are rivals; give one")
+        if not 0 < self.average_share < 1:
+            mistakes.append(f"--average-share must be above 0 and below 1, not {self.average_share}")
+        elif self.average == "none" and self.average_share != fields_of(TrainingConfig)["average_share"].default:
+            mistakes.append("--average-share is for --average ema or tail")
         if not 0 <= self.weight_decay < math.inf:
             mistakes.append(f"--weight-decay must be 0 or more and finite, not {self.weight_decay}")
         if not 0 <= self.seed < 1 << 32:  # torch's generator on the CPU reads 32 bits of a seed
@@ -82,6 +120,13 @@ class TrainingConfig:
             if times is not None and times < 1:
                 mistakes.append(f"--{name} must be at least 1, not {times}")
         refuse(mistakes)
+
+    @property
+    def square_memory(self) -> float:
+        """AdamW's beta2, from step to step."""
+        if self.beta2_tokens is None:
+            return self.beta2
+        return float(0.5 ** (self.batch_size * self.window / self.beta2_tokens))
 
 
 BUDGETS = ("epochs", "steps", "minutes")

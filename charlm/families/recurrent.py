@@ -10,6 +10,7 @@ def _shape(config: RecurrentConfig) -> dict[str, str]:
     if looking := config.of_cell.get("peepholes"):
         told["cell"] += f" --peepholes {looking} --{'full' if config.of_cell['full'] else 'diagonal'}-peepholes"
     told["learned_start"] = "--learned-start" if config.learned_start else "--zero-start"
+    told["skips"] = "--skips" if config.skips else "--no-skips"
     return told
 
 

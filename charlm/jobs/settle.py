@@ -93,6 +93,10 @@ def settle(
         mistakes.add("--more is for models that learn by gradient, from a text", "give all files as TEXT")
     if others and text is not None and text.carries:
         mistakes.add("--more goes with lines that are read afresh, and not with carried text", "--context line")
+    if training is not None and training.partial_shuffle and text is not None and not text.carries:
+        mistakes.add(
+            "--partial-shuffle is for carried text; lines that are read afresh are shuffled anyway", "leave it out"
+        )
     mistakes.refuse()
     return RunConfig(
         texts=tuple(map(absolute, files)),

@@ -168,12 +168,12 @@ class Adapting:
 
         return self._read(inputs, targets, state, read)
 
-    def trace(self, inputs: Ids, state: State) -> dict[str, Tensor]:
+    def trace(self, inputs: Ids, state: State, *, gates: bool = True) -> dict[str, Tensor]:
         """The network's hidden vectors with the weights of each moment, {"hidden": (B, T, L, H)}."""
-        own = cast(Callable[[Ids, State], dict[str, Tensor]], self.network.trace)
+        own = cast(Callable[..., dict[str, Tensor]], self.network.trace)
 
         def read(reader: _Reader, inputs: Ids, targets: Ids) -> Tensor:
-            hidden = own(inputs, reader.state)["hidden"]
+            hidden = own(inputs, reader.state, gates=gates)["hidden"]
             _, reader.state = self._model.score(inputs, targets, reader.state)
             return hidden
 

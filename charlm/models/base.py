@@ -24,10 +24,10 @@ class LanguageModel(Protocol):
 
     More methods are asked for where they exist, never by type: `loss(inputs, targets, state) -> (nats, State)` where
     training minimises something else than minus `score`, `at(share)` where it changes on the way (told before each step
-    how much of the budget is used up), `trace(inputs, state, gates=True) -> {name: Tensor (B, T, L, H)}` for hidden
-    states, layer by layer, and gates, `tempered(inputs, targets, state, temperature)` for `score` at another
-    temperature, `renewed(state)` where something of one document serves the next, and `over(model)` or `over(members)`
-    where it is made of others.
+    how much of the budget is used up), `hidden_matrices() -> [(parameter, gates)]` for Muon, `trace(inputs, state,
+    gates=True) -> {name: Tensor (B, T, L, H)}` for hidden states, layer by layer, and gates, `tempered(inputs, targets,
+    state, temperature)` for `score` at another temperature, `renewed(state)` where something of one document serves the
+    next, and `over(model)` or `over(members)` where it is made of others.
     What learns by gradient may offer `products(rows, window) -> [Product]`, and `small()`, a network like it to try.
     """
 

@@ -1,34 +1,74 @@
-"""Dropout whose mask stays the same through a whole window (Gal & Ghahramani 2016)."""
+"""Dropout whose mask stays the same through a whole window: of units, of words, of recurrent weights.
+
+Whoever trains a model gives each of them a generator to draw from: so a training can be repeated, and resumed, to the
+last bit.
+"""
 
 import torch
 from torch import Tensor, nn
 
+from charlm.shapes import Ids
 
-class LockedDropout(nn.Module):
-    """Drops the same units at every time step of a window, and scales up the others.
 
-    The masks come from `generator`, which whoever trains the model provides: so a training can be
-    repeated, and resumed, to the last bit.
-    """
+class Dropping(nn.Module):
+    """Sets a share `rate` of something to zero while a model learns, and scales up the rest."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
         self.generator: torch.Generator | None = None
 
+    @property
+    def drops(self) -> bool:
+        """Whether it does anything now."""
+        return self.training and self.rate > 0
+
+
+class LockedDropout(Dropping):
+    """Drops the same units at every time step of a window (Gal & Ghahramani 2016)."""
+
     def forward(self, x: Tensor) -> Tensor:
         """x (B, T, H)  ->  the same, with a share `rate` of the H units of each row set to zero"""
-        if not self.training or self.rate == 0:
+        if not self.drops:
             return x
         keep = 1 - self.rate
         mask = torch.empty(len(x), 1, x.shape[2], device=x.device, dtype=x.dtype)
         return x * mask.bernoulli_(keep, generator=self.generator).div_(keep)
 
 
+class WordDropout(Dropping):
+    """Drops whole words of the vocabulary, wherever they stand in a window (Gal & Ghahramani 2016, §4.2)."""
+
+    def forward(self, inputs: Ids, vectors: Tensor, vocab_size: int) -> Tensor:
+        """inputs (B, T), their vectors (B, T, E)  ->  the vectors, with those of a share `rate` of all words zero"""
+        if not self.drops:
+            return vectors
+        keep = 1 - self.rate
+        mask = torch.empty(vocab_size, 1, device=vectors.device, dtype=vectors.dtype)
+        return vectors * mask.bernoulli_(keep, generator=self.generator).div_(keep)[inputs]
+
+
+class WeightDrop(Dropping):
+    """Drops single weights of a matrix for a whole window (DropConnect, Wan et al. 2013; Merity et al. 2018).
+
+    The rate is rounded to a 256th: eight weights share one number that is drawn, since a number for each would
+    take longer than what the layer computes besides.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """weight, of any shape  ->  the same, with a share `rate` of it set to zero"""
+        if not self.drops:
+            return weight
+        kept = min(max(round((1 - self.rate) * 256), 1), 255)
+        words = torch.empty(-(-weight.numel() // 8), dtype=torch.int64, device=weight.device)
+        drawn = words.random_(-(1 << 63), None, generator=self.generator).view(torch.uint8)[: weight.numel()]
+        return weight * (drawn.view(weight.shape) < kept).to(weight.dtype).mul_(256 / kept)
+
+
 def give_generator(model: nn.Module, generator: torch.Generator) -> None:
-    """Let every locked dropout of a model draw from `generator`."""
+    """Let everything in a model that drops something draw from `generator`."""
     for module in model.modules():
-        if isinstance(module, LockedDropout):
+        if isinstance(module, Dropping):
             module.generator = generator
 
 

@@ -100,6 +100,12 @@ class Network(nn.Module):
         if not (self.training and self.samples):
             return self.score(inputs, targets, state)
         x, after = self.read(inputs, state)
+        return self.compared(x, targets), after
+
+    def compared(self, x: Tensor, targets: Ids) -> LogProbs:
+        """Vectors (B, T, E or H), targets (B, T)  ->  log P (B, T), by a part of the vocabulary while `at` says so."""
+        if not self.samples:
+            return target_log_probs(x, self.output_weight, self.bias, targets)
         sizes = self.vocab_size // FREQUENT, max(1, round(self.share_sampled * self.vocab_size))
         shortlist = Shortlist.draw(targets, self.vocab_size, *sizes, self.dropout.generator)
-        return sampled_log_probs(x, self.output_weight, self.bias, shortlist), after
+        return sampled_log_probs(x, self.output_weight, self.bias, shortlist)

@@ -29,7 +29,7 @@ def _compute_dtype(hidden: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 
 
-def _wide(numbers: Tensor) -> Tensor:
+def wide(numbers: Tensor) -> Tensor:
     """float32 for half precision; float32 and float64 stay."""
     return numbers.float() if numbers.dtype in (torch.bfloat16, torch.float16) else numbers
 
@@ -96,9 +96,9 @@ def _logits(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, offse
 def _score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """log P(target) and log Σ exp for each row: (N, V), (N,) -> (N,), (N,)."""
     normalizers = torch.cat(
-        [torch.logsumexp(_wide(block), dim=-1) for block in torch.split(logits, _block_rows(logits))]
+        [torch.logsumexp(wide(block), dim=-1) for block in torch.split(logits, _block_rows(logits))]
     )
-    return _wide(logits.gather(1, targets[:, None])[:, 0]) - normalizers, normalizers
+    return wide(logits.gather(1, targets[:, None])[:, 0]) - normalizers, normalizers
 
 
 def _to_gradient(logits: Tensor, normalizers: Tensor, targets: Tensor, grad: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def _to_gradient(logits: Tensor, normalizers: Tensor, targets: Tensor, grad: Ten
     total = torch.zeros(logits.shape[1], dtype=grad.dtype, device=grad.device)
     for start in range(0, len(logits), rows):
         part = slice(start, start + rows)
-        block = _wide(logits[part]).sub_(normalizers[part, None]).exp_().mul_(-grad[part, None])
+        block = wide(logits[part]).sub_(normalizers[part, None]).exp_().mul_(-grad[part, None])
         block.scatter_add_(1, targets[part, None], grad[part, None])
         total += block.sum(0)
         logits[part] = block

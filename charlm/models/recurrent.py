@@ -1,7 +1,8 @@
 """The recurrent language model: embedding, stacked cells, vocabulary.
 
 Mikolov et al. 2010 with the cells of the table, stacked (Graves 2013), and locked dropout before, between and after
-the layers.
+the layers. What else helps it to learn from little text (Merity et al. 2018; Melis et al. 2018) is off unless the
+config asks for it.
 """
 
 from dataclasses import replace
@@ -11,10 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from charlm.config.models import RecurrentConfig
+from charlm.errors import ConfigError
 from charlm.models.base import Product
 from charlm.models.cells import CELLS, Cell
+from charlm.models.dropout import LockedDropout, WordDropout
 from charlm.models.network import FREQUENT, SAMPLED_UNTIL, SMALLEST_SAMPLED, Network
-from charlm.shapes import Ids, State
+from charlm.models.output import wide
+from charlm.shapes import Ids, LogProbs, State
+
+FORGET_BIAS = 1.0  # of a cell that was told nothing else
 
 
 class Recurrent(Network):
@@ -29,8 +35,26 @@ class Recurrent(Network):
         widths = [config.embedding] + [config.hidden] * (config.layers - 1)
         make, of_cell = CELLS[config.cell], config.of_cell
         self.cells = nn.ModuleList(cast(nn.Module, make(width, config.hidden, **of_cell)) for width in widths)
+        for asked, method, value in (
+            (config.weight_drop > 0, "drop_weights", config.weight_drop),
+            (config.forget_bias != FORGET_BIAS, "begin_to_forget", config.forget_bias),
+        ):
+            if asked:
+                self._tell_cells(method, value)
         self.finish(config, config.hidden)
+        self.words = WordDropout(config.word_dropout)
+        # The one after the last layer is the network's own `dropout`.
+        self.input_dropout, self.between_dropout, self.dropout = map(LockedDropout, config.dropouts)
         self.start = _learned(self._cells_start(1)) if config.learned_start else None
+
+    def _tell_cells(self, method: str, value: float) -> None:
+        """Hand every cell a knob that only some kinds of cells have; ConfigError where this kind has it not."""
+        for cell in self.cells:
+            told = getattr(cell, method, None)
+            if told is None:
+                option = {"drop_weights": "--weight-drop", "begin_to_forget": "--forget-bias"}[method]
+                raise ConfigError(f"{option} {value:g} is not for --cell {self.config.cell}", hint="leave it out")
+            told(value)
 
     def initial_state(self, batch_size: int) -> State:
         if self.start is None:
@@ -43,14 +67,44 @@ class Recurrent(Network):
         starts = [cast(Cell, cell).initial_state(batch_size) for cell in self.cells]
         return tuple(torch.stack(leaf, dim=1) for leaf in zip(*starts, strict=True))
 
+    def embed(self, inputs: Ids) -> Tensor:
+        vectors = self.words(inputs, self.embedding(inputs), self.vocab_size)
+        return cast(Tensor, vectors) * self.input_scale
+
     def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
-        x = self.dropout(self.embed(inputs))
+        said, after = self._layers(inputs, state)
+        return self.narrowed(self.dropout(said)), after
+
+    def _layers(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
+        """inputs (B, T)  ->  what the last layer says (B, T, H), state after"""
+        x = self.input_dropout(self.embed(inputs))
         after = []
         for layer, cell in enumerate(self.cells):
-            x, leaves = cell(x, tuple(leaf[:, layer] for leaf in state))
-            x = self.dropout(x)
+            if layer:
+                x = self.between_dropout(x)
+            x, leaves = self._layer(layer, cell, x, tuple(leaf[:, layer] for leaf in state))
             after.append(leaves)
-        return self.narrowed(x), tuple(torch.stack(leaf, dim=1) for leaf in zip(*after, strict=True))
+        return x, tuple(torch.stack(leaf, dim=1) for leaf in zip(*after, strict=True))
+
+    def _layer(self, layer: int, cell: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """One layer over a window, with the way past it where there is one."""
+        said, after = cell(x, state)
+        return (said + x if self.config.skips and layer else said), after
+
+    def forward(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        """As every network's; and its gradient, not its value, has the penalties on hidden units."""
+        if not self.training or not (self.config.ar > 0 or self.config.tar > 0):
+            return super().forward(inputs, targets, state)
+        said, after = self._layers(inputs, state)
+        dropped = self.dropout(said)
+        penalty = activation_penalty(said, dropped, self.config.ar, self.config.tar)
+        return self.compared(self.narrowed(dropped), targets) - (penalty - penalty.detach()), after
+
+    def hidden_matrices(self) -> list[tuple[nn.Parameter, int]]:
+        """Matrices between hidden vectors, each with how many gates stand in it one below the other."""
+        matrices = [matrix for matrix in self.cells.parameters() if matrix.dim() == 2]
+        found = [(matrix, max(1, len(matrix) // self.config.hidden)) for matrix in matrices]
+        return found if self.projection is None else [*found, (cast(nn.Parameter, self.projection.weight), 1)]
 
     def trace(self, inputs: Ids, state: State, *, gates: bool = True) -> dict[str, Tensor]:
         """The hidden vectors of every layer, {"hidden": (B, T, L, H)}, and the gates that its cells can name."""
@@ -59,7 +113,7 @@ class Recurrent(Network):
             before = tuple(leaf[:, layer] for leaf in state)
             trace = getattr(cell, "trace", None) if gates else None
             shown = {} if trace is None else trace(x, before)
-            x, _ = cell(x, before)
+            x, _ = self._layer(layer, cell, x, before)
             layers.append({"hidden": x, **shown})
         return {name: torch.stack([each[name] for each in layers], dim=2) for name in layers[0]}
 
@@ -85,6 +139,16 @@ class Recurrent(Network):
         """A network of the same kind with a few weights, on which can be tried what a machine is able to."""
         with torch.random.fork_rng(devices=[]):
             return Recurrent(replace(self.config, layers=1, hidden=8, embedding=8), 8)
+
+
+def activation_penalty(said: Tensor, dropped: Tensor, ar: float, tar: float) -> Tensor:
+    """ar · mean x_t² + tar · mean (y_t - y_t-1)² over the units, x after dropout, y before it (Merity et al. 2017, §3).
+
+    said y, dropped x (B, T, H)  ->  (B, T), nats; the first token of a window has no change
+    """
+    large = wide(dropped).square().mean(-1)
+    change = wide(said).diff(dim=1).square().mean(-1)
+    return ar * large + tar * nn.functional.pad(change, (1, 0))
 
 
 def _learned(start: State) -> nn.Parameter | nn.ParameterList:

@@ -8,6 +8,8 @@ ranks      several processes that train together
 devices    where and how precisely it computes
 ceiling    how fast a step could be at best
 crew       several threads that take a step together
+optimizers what moves the weights, and what follows them
+averages   averages of the weights
 learner    a model, its optimizer and its random numbers
 gradient   the loop
 trial      a few steps, extrapolated

@@ -56,13 +56,24 @@ class Stripes:
 
     Each epoch begins at another random place within the first window, so that the cuts of the gradient
     do not always fall between the same two tokens.
+
+    turned  each head begins its stripe somewhere inside, at the beginning of a document, another one in each epoch, and
+            comes last to what it has left out (partial shuffling, Press 2019)
     Raises TrainingError where the text is shorter than two tokens for each head, or a rank gets no head.
     """
 
     def __init__(
-        self, corpus: Corpus, batch_size: int, window: int, seed: int, *, rank: int = 0, ranks: int = 1
+        self,
+        corpus: Corpus,
+        batch_size: int,
+        window: int,
+        seed: int,
+        *,
+        turned: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
-        self.corpus, self.seed, self.share = corpus, seed, slice(rank, None, ranks)
+        self.corpus, self.seed, self.share, self.turned = corpus, seed, slice(rank, None, ranks), turned
         if batch_size < ranks:
             raise TrainingError(
                 f"{batch_size} stripes are too few for {ranks} processes", hint=f"try --batch-size {ranks} or more"
@@ -82,14 +93,23 @@ class Stripes:
         spare = tokens // self.rows - self.window
         offset = int(_generator(self.seed, epoch).integers(0, min(self.window, spare + 1)))
         stripe = (tokens - offset) // self.rows
-        heads = offset + stripe * np.arange(self.rows)[self.share, None]
+        heads = offset + stripe * np.arange(self.rows)
+        turns = self._turns(epoch, heads, stripe)[self.share, None] if self.turned else 0
+        heads = heads[self.share, None]
         steps = stripe // self.window
         for step in range(skip, steps):
-            places = heads + np.arange(step * self.window, (step + 1) * self.window)
+            along = turns + np.arange(step * self.window, (step + 1) * self.window)
+            places = heads + (along % stripe if self.turned else along)
             inputs = torch.from_numpy(self.corpus.before(places))
             targets = self.corpus.ids[places].astype(np.int64)
             mask = _mask(self.corpus.predicted(targets))
             yield Batch(inputs, torch.from_numpy(targets), mask, fresh=step == 0, done=(step + 1) / steps)
+
+    def _turns(self, epoch: int, heads: Numbers, stripe: int) -> Numbers:
+        """How far inside its stripe (B,) each head begins: at the next document, where there is one."""
+        turns = _generator(self.seed, epoch, 1).integers(0, stripe, self.rows)
+        following = self.corpus.starts[np.searchsorted(self.corpus.starts, heads + turns)] - heads
+        return np.where(following < stripe, following, turns)
 
 
 class Buckets:

@@ -136,7 +136,7 @@ class _Training:
         journal: Journal,
         report: OnEvent,
     ) -> None:
-        self.learner = Learner.of(model, config, machine.device, machine.workers, machine.ranks.rank)
+        self.learner = Learner.of(model, config, machine)
         self.model, self.device, self.precision = self.learner.model, machine.device, machine.precision
         self.texts, self.config, self.journal, self.report = texts, config, journal, report
         self.ranks = ranks = machine.ranks
@@ -147,6 +147,8 @@ class _Training:
         self.feed = Feed(self.source(texts.train), [(self.source(corpus), weight) for corpus, weight in texts.more])
         # What decides which batch comes next: a checkpoint's place means nothing without it.
         self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
+        if config.partial_shuffle:
+            self.order["partial_shuffle"] = 1
         self.budget = Budget.of(config)
         self.place = Place()
         self.best: Measured | None = None
@@ -161,9 +163,11 @@ class _Training:
 
     def source(self, corpus: Corpus) -> Steps:
         """A corpus as steps, of which this rank takes its share."""
-        kind = Stripes if self.texts.carried else Buckets
-        knobs, ranks = self.config, self.ranks
-        return kind(corpus, knobs.batch_size, knobs.window, knobs.seed, rank=ranks.rank, ranks=ranks.ranks)
+        knobs, rank, ranks = self.config, self.ranks.rank, self.ranks.ranks
+        sizes = corpus, knobs.batch_size, knobs.window, knobs.seed
+        if self.texts.carried:
+            return Stripes(*sizes, turned=knobs.partial_shuffle, rank=rank, ranks=ranks)
+        return Buckets(*sizes, rank=rank, ranks=ranks)
 
     # ── the course of a training ────────────────────────────────────────────────────────────────
 
@@ -223,10 +227,7 @@ class _Training:
         """Read one window, of the text itself or of other text, and move the weights if the numbers are sound."""
         started = time.monotonic()
         self.rate = learning_rate(self.share, self.config) * 0.5**self.rollbacks
-        for group in self.learner.optimizer.param_groups:
-            group["lr"] = self.rate
-        self.learner.optimizer.zero_grad(set_to_none=True)
-        self.learner.at(self.share)
+        self.learner.begin_step(self.share, self.rate)
         before = None if batch.fresh else self.learner.state
         tokens = round(self.ranks.total(batch.tokens))
         share = max(tokens, 1)  # a window of control tokens alone has no target that counts
@@ -304,9 +305,10 @@ class _Training:
         measured = self.measured()
         started = self.seconds()
         self.model.eval()
-        score = self.texts.measure(
-            cast(LanguageModel, self.model), len(self.learner.replicas) * self.ranks.ranks, self.side_by_side
-        )
+        with self.learner.averaged():
+            score = self.texts.measure(
+                cast(LanguageModel, self.model), len(self.learner.replicas) * self.ranks.ranks, self.side_by_side
+            )
         self.model.train()
         if score is not None:
             self.reserve = self.seconds() - started
@@ -340,7 +342,8 @@ class _Training:
     # ── keeping and going back ──────────────────────────────────────────────────────────────────
 
     def keep(self, measured: Measured) -> None:
-        self.journal.keep(self.weights(), measured)
+        with self.learner.averaged():
+            self.journal.keep(self.weights(), measured)
         self.best = measured
 
     def weights(self) -> dict[str, Tensor]:

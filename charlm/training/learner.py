@@ -4,10 +4,11 @@ What a training keeps beside its weights is a part with a name, such as the opti
 checkpoint names each part with its kind, and its tensors stand there under that name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,50 +17,10 @@ from charlm.config.training import TrainingConfig
 from charlm.models.base import LanguageModel
 from charlm.models.dropout import give_generator
 from charlm.shapes import Ids, State
+from charlm.training.averages import Averaging
+from charlm.training.devices import Machine
+from charlm.training.optimizers import Optimizing, Part, make_muon, make_optimizer
 from charlm.training.ranks import Ranks
-
-
-class Part(Protocol):
-    """Something that follows the weights from step to step, and is copied out and in with them."""
-
-    @property
-    def kind(self) -> str:
-        """What it is, so that a checkpoint of another kind is not taken for it."""
-
-    def step(self) -> None:
-        """Do what one step of the training asks; the gradient stands in the parameters."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything that it keeps, by names of its own; nothing before the first step, where it likes."""
-
-    def take_up(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go back to what `tensors` gave."""
-
-
-@dataclass(frozen=True)
-class Optimizing:
-    """An optimizer of torch as a Part. Its tensors are called INDEX/SLOT."""
-
-    optimizer: torch.optim.Optimizer
-
-    @property
-    def kind(self) -> str:
-        return type(self.optimizer).__name__
-
-    def step(self) -> None:
-        self.optimizer.step()
-
-    def tensors(self) -> dict[str, Tensor]:
-        slots = self.optimizer.state_dict()["state"]
-        return {f"{index}/{slot}": tensor for index, of_one in slots.items() for slot, tensor in of_one.items()}
-
-    def take_up(self, tensors: Mapping[str, Tensor]) -> None:
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            index, _, slot = name.partition("/")
-            slots.setdefault(int(index), {})[slot] = tensor.clone()  # which the optimizer will change in place
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
-
 
 SEEDS = 1_000_003  # between the seeds of two replicas
 FIRST_KINDS = {"optimizer": "AdamW"}  # the parts of checkpoints that do not name them yet
@@ -92,8 +53,14 @@ class Learner:
         """What a checkpoint says of the parts."""
         return {name: part.kind for name, part in self.parts.items()}
 
-    def at(self, share: float) -> None:
-        """Tell a model that wants to know how much of the budget is used up."""
+    def begin_step(self, share: float, rate: float) -> None:
+        """Forget the last gradient; tell every part, and a model that wants to know, how much of the budget is used up.
+
+        rate  the learning rate of this step
+        """
+        self.model.zero_grad(set_to_none=True)
+        for part in self.parts.values():
+            part.at(share, rate)
         for replica in self.replicas:
             if (at := getattr(replica, "at", None)) is not None:
                 at(share)
@@ -103,18 +70,38 @@ class Learner:
         for part in self.parts.values():
             part.step()
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The weights that are measured and kept stand in the model: averages of them, where there are any."""
+        averages = self.others.get("average")
+        if isinstance(averages, Averaging):
+            with averages.in_place():
+                yield
+        else:
+            yield
+
     @classmethod
-    def of(
-        cls, model: nn.Module, config: TrainingConfig, device: torch.device, workers: int = 1, rank: int = 0
-    ) -> "Learner":
-        """A learner at its beginning, on `device`, whose steps are taken by some threads together."""
+    def of(cls, model: nn.Module, config: TrainingConfig, machine: Machine) -> "Learner":
+        """A learner at its beginning, whose steps are taken by the machine's threads together.
+
+        Raises ConfigError for an optimizer that is not for this model.
+        """
+        device, workers = machine.device, machine.workers
         model = model.to(device)
         replicas = share_weights(model, workers)
-        seeds = (config.seed + (rank * workers + number) * SEEDS for number in range(workers))
+        seeds = (config.seed + (machine.ranks.rank * workers + number) * SEEDS for number in range(workers))
         generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         for replica, generator in zip(replicas, generators, strict=True):
             give_generator(replica, generator)
-        return cls(model, replicas, make_optimizer(model, config, device), generators, device)
+        others: dict[str, Part] = {}
+        apart: list[nn.Parameter] = []
+        if config.optimizer != "adamw":
+            muon = make_muon(model, config, torch.bfloat16 if machine.precision == "bf16" else torch.float32)
+            others["muon"], apart = muon, [matrix for matrix, _ in muon.blocks]
+        if config.average != "none":  # last, since it follows the weights that the others have moved
+            others["average"] = Averaging(model, config.average, config.average_share)
+        optimizer = make_optimizer(model, config, device, apart)
+        return cls(model, replicas, optimizer, generators, device, others=others)
 
     def weights(self) -> dict[str, Tensor]:
         """Copies of the weights, on the CPU."""
@@ -204,15 +191,6 @@ def _listed(kinds: Mapping[str, str]) -> str:
 def broken(weights: dict[str, Tensor]) -> str | None:
     """The name of the first weights that are not finite."""
     return next((name for name, tensor in weights.items() if not bool(torch.isfinite(tensor).all())), None)
-
-
-def make_optimizer(model: nn.Module, config: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019); decay for matrices, none for biases and starting states."""
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    others = [p for p in model.parameters() if p.dim() != 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=fused)
 
 
 def own_tensors(tensors: dict[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ TRIAL_STEPS = 8
 class Estimate:
     """What a training would take, from a short trial on this machine.
 
-    memory  bytes: weights, gradient and both averages of AdamW, plus what the trial added
+    memory  bytes: weights, gradient and both averages of AdamW, averages of the weights, plus what the trial added
     """
 
     parameters: int
@@ -69,4 +69,5 @@ def estimate(model: nn.Module, texts: Texts, config: TrainingConfig, machine: Ma
     seconds = budget.amount * {"minutes": 60.0, "steps": speed.step_seconds, "epochs": tokens / per_second}[budget.unit]
     device, precision = machine.device, machine.precision
     added = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else memory.peak() - before
-    return Estimate(parameters, tokens, per_second, seconds, max(added, parameters * 16), str(device), precision)
+    least = parameters * (16 if config.average == "none" else 20)
+    return Estimate(parameters, tokens, per_second, seconds, max(added, least), str(device), precision)

@@ -10,12 +10,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from small import corpus_of, recurrent, sentences
 
+from charlm.config.knobs import fields_of
+from charlm.config.models import RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.training.devices import Machine
 from charlm.training.gradient import Texts, fit
 from charlm.training.journal import MemoryJournal, Progress
 from charlm.training.ranks import ALONE, joined
 
+PARTS = {"optimizer": "muon", "average": "ema", "average_share": 0.3}
+ALL = {**PARTS, "dropout": 0.2, "word_dropout": 0.2, "weight_drop": 0.3, "ar": 0.5, "tar": 0.5, "skips": True}
 TRAIN, VALID = corpus_of(sentences(40)), corpus_of(sentences(8, seed=1))
 
 
@@ -37,8 +41,8 @@ def train(ranks, texts, journal=None, seed=7, stop_after=None, **knobs):
     journal = Stopping() if journal is None else journal
     journal.stop_after, journal.asked = stop_after, 0
     known = {"batch_size": 6, "window": 16, "learning_rate": 0.01, "seed": 3, "steps": 9, "validations": 3, **knobs}
-    dropout = known.pop("dropout", 0.0)
-    model = recurrent(12, seed=seed, dtype=torch.float32, dropout=dropout, learned_start=True)
+    network = {name: known.pop(name) for name in fields_of(RecurrentConfig) if name in known}
+    model = recurrent(12, seed=seed, dtype=torch.float32, **{"learned_start": True, **network})
     fit(
         model,
         texts,
@@ -79,6 +83,22 @@ def main():
                 found[f"{reading}: resumed from {stop}, all"] = same(
                     second.checkpoint.tensors, whole.checkpoint.tensors
                 )
+            turned = {"partial_shuffle": True} if texts.carried else {}
+            both, losses = train(ranks, texts, **PARTS, **turned)
+            alone, expected = train(ALONE, texts, **PARTS, **turned)
+            found[f"{reading}: with parts, a loss"] = max(
+                abs(loss / other - 1) for loss, other in zip(losses, expected, strict=True)
+            )
+            found[f"{reading}: with parts, a validation"] = max(
+                abs(mine.valid_nats / theirs.valid_nats - 1)
+                for mine, theirs in zip(both.history, alone.history, strict=True)
+            )
+            whole_of_all, _ = train(ranks, texts, **ALL, **turned)
+            first, _ = train(ranks, texts, stop_after=4, **ALL, **turned)
+            second, _ = train(ranks, texts, first, seed=8 + ranks.rank, **ALL, **turned)
+            found[f"{reading}: with parts, resumed"] = same(second.weights, whole_of_all.weights) and same(
+                second.checkpoint.tensors, whole_of_all.checkpoint.tensors
+            )
             found[f"{reading}: states of both"] = any(n.startswith("ranks/1/") for n in whole.checkpoint.tensors)
             broken = replace(whole.checkpoint, tensors={"x": torch.zeros(1)})
             found[f"{reading}: refused"] = _refusal(texts, replace(whole, checkpoint=broken))

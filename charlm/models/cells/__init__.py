@@ -17,8 +17,10 @@ from charlm.shapes import State
 class Cell(Protocol):
     """One recurrent layer, an `nn.Module`.
 
-    Its state has any number of leaves, each (B, …) of a shape of its own that depends on H alone. Asked for where it
-    exists: `trace(x, state) -> {name: Tensor (B, T, …)}` for gates. `unroll` makes a cell of a hand-written step.
+    Its state has any number of leaves, each (B, …) of a shape of its own that depends on H alone. Asked for where they
+    exist: `trace(x, state) -> {name: Tensor (B, T, …)}` for gates; `gates`, how many stand in each matrix one below
+    the other; `drop_weights(rate)`, for `--weight-drop`; `begin_to_forget(bias)`, for `--forget-bias`. `unroll` makes a
+    cell of a hand-written step.
     """
 
     def initial_state(self, batch_size: int) -> State:

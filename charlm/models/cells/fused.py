@@ -3,6 +3,8 @@
 The equations stand in the documentation of `torch.nn.LSTM`, `GRU` and `RNN`. Starting values: orthogonal
 recurrent matrices, so that gradients neither vanish nor explode at first (Saxe et al. 2014); the identity for
 `rnn-relu` (Le, Jaitly & Hinton 2015); and a forget bias of 1 (Jozefowicz et al. 2015).
+
+Weights are dropped before a window is read, so that the same fused kernels read it.
 """
 
 from collections.abc import Callable
@@ -11,23 +13,30 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from charlm.models.dropout import WeightDrop
 from charlm.shapes import State
 
 Look = Callable[[nn.RNNBase, Tensor, Tensor, State], dict[str, Tensor]]
+Kernel = Callable[..., tuple[Tensor, ...]]
 
 
 class FusedCell(nn.Module):
     """A single-layer `torch.nn` recurrent module with its state as a batch-first tuple.
 
-    look  (layer, x (B, T, E), hidden vectors before each position (B, T, H), state) -> its gates (B, T, H) by name:
-          the kernels do not give them out, but every one can be had from the hidden vectors
+    kernel  what `core` calls: (x, state, weights, …) -> hidden and the leaves of the state after it, time first
+    look    (layer, x (B, T, E), hidden vectors before each position (B, T, H), state) -> its gates (B, T, H) by name:
+            the kernels do not give them out, but every one can be had from the hidden vectors
     """
 
-    def __init__(self, core: nn.RNNBase, leaves: int, look: Look | None = None) -> None:
+    def __init__(self, core: nn.RNNBase, kernel: Kernel, *, leaves: int, look: Look | None = None) -> None:
         super().__init__()
-        self.core = core
-        self.leaves = leaves
-        self.look = look
+        self.core, self.kernel = core, kernel
+        self.leaves, self.look = leaves, look
+        self.weight_drop = WeightDrop(0.0)
+
+    def drop_weights(self, rate: float) -> None:
+        """While it learns, leave out a share of the weights between hidden units, in each window others."""
+        self.weight_drop.rate = rate
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros: a hidden vector (B, H), and for the LSTM a memory (B, H)."""
@@ -37,7 +46,11 @@ class FusedCell(nn.Module):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """x (B, T, E), state leaves (B, H)  ->  hidden (B, T, H), state after the window"""
         # torch wants (layers, B, H), contiguous, in the dtype that the kernel computes in.
-        hidden, after = self.core(x, _for_torch(state, x))
+        before = _for_torch(state, x)
+        if self.weight_drop.drops:
+            hidden, *leaves = self.kernel(x, before, self._dropped(), True, 1, 0.0, True, False, True)
+            return hidden, tuple(leaf[0] for leaf in leaves)
+        hidden, after = self.core(x, before)
         after = after if isinstance(after, tuple) else (after,)
         return hidden, tuple(leaf[0] for leaf in after)
 
@@ -48,6 +61,23 @@ class FusedCell(nn.Module):
         hidden, _ = self(x, state)
         before = torch.cat([state[0].to(hidden.dtype)[:, None], hidden[:, :-1]], dim=1)
         return self.look(self.core, x, before, state)
+
+    def _dropped(self) -> list[Tensor]:
+        """The weights in torch's order, those from hidden units to hidden units thinned out."""
+        into, across, *biases = (_weights(self.core, name) for name in NAMES)
+        return [into, self.weight_drop(across), *biases]
+
+
+NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+class FusedLSTM(FusedCell):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
+
+    def begin_to_forget(self, bias: float) -> None:
+        """Let the forget gates begin with this bias."""
+        with torch.no_grad():
+            _weights(self.core, "bias_ih").chunk(4)[1].fill_(bias)  # torch's order: input, forget, cell, output
 
 
 def _for_torch(state: State, x: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -97,27 +127,27 @@ def _look_at_gru(core: nn.RNNBase, x: Tensor, before: Tensor, _: State) -> dict[
     }
 
 
-def lstm(inputs: int, hidden: int) -> FusedCell:
-    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
+def lstm(inputs: int, hidden: int) -> FusedLSTM:
+    """Long short-term memory, which begins by remembering."""
     core = nn.LSTM(inputs, hidden, batch_first=True)
     _start(core, gates=4)
-    with torch.no_grad():
-        _weights(core, "bias_ih").chunk(4)[1].fill_(1.0)  # torch's order of gates: input, forget, cell, output
-    return FusedCell(core, leaves=2, look=_look_at_lstm)
+    cell = FusedLSTM(core, torch.lstm, leaves=2, look=_look_at_lstm)
+    cell.begin_to_forget(1.0)
+    return cell
 
 
 def gru(inputs: int, hidden: int) -> FusedCell:
     """Gated recurrent unit, the state reset after the product: n = tanh(W x + b + r ⊙ (U h + b'))."""
     core = nn.GRU(inputs, hidden, batch_first=True)
     _start(core, gates=3)
-    return FusedCell(core, leaves=1, look=_look_at_gru)
+    return FusedCell(core, torch.gru, leaves=1, look=_look_at_gru)
 
 
 def rnn_tanh(inputs: int, hidden: int) -> FusedCell:
     """The simple recurrent network (Elman 1990)."""
     core = nn.RNN(inputs, hidden, nonlinearity="tanh", batch_first=True)
     _start(core, gates=1)
-    return FusedCell(core, leaves=1)
+    return FusedCell(core, torch.rnn_tanh, leaves=1)
 
 
 def rnn_relu(inputs: int, hidden: int) -> FusedCell:
@@ -125,4 +155,4 @@ def rnn_relu(inputs: int, hidden: int) -> FusedCell:
     core = nn.RNN(inputs, hidden, nonlinearity="relu", batch_first=True)
     _start(core, gates=1)
     nn.init.eye_(_weights(core, "weight_hh"))
-    return FusedCell(core, leaves=1)
+    return FusedCell(core, torch.rnn_relu, leaves=1)
