@@ -97,7 +97,7 @@ def test_the_products_of_a_step_are_those_of_its_matrices():
 
 
 def test_a_sampled_output_has_the_products_of_its_share(monkeypatch):
-    monkeypatch.setattr("charlm.models.recurrent.SMALLEST_SAMPLED", 40)
+    monkeypatch.setattr("charlm.models.network.SMALLEST_SAMPLED", 40)
     *_, sampled, whole = recurrent(40, sampled=0.2).products(3, 6)
     assert sampled == Product(18, 4, 5 + 8, 0.8)
     assert whole[:3] == (18, 4, 40) and whole.times == pytest.approx(0.2)

@@ -34,7 +34,7 @@ def sample(
     quiet: Quiet = False,
     **knobs: Any,
 ) -> None:
-    """Print texts that the model of RUN writes, one a line, or poems of a form.
+    """Print texts that the model of RUN writes, or poems of a form.
 
     charlm sample checkpoints/tang --prompt 春江 --count 5 --seed 7
     charlm sample checkpoints/tang --form 七绝 --acrostic 春江花月

@@ -20,7 +20,7 @@ CELLS: Choices[str] = Choices(
         "lstm": "charlm.models.cells.fused:lstm",
         "lstm-peephole": "charlm.models.cells.peephole:lstm_peephole",
         "lstm-coupled": "charlm.models.cells.peephole:lstm_coupled",
-        "lstm-capped": "charlm.models.cells.capped:CappedLSTM",
+        "lstm-capped": "charlm.models.cells.peephole:lstm_capped",
         "gru": "charlm.models.cells.fused:gru",
         "gru-reset-first": "charlm.models.cells.reset_first:gru_reset_first",
         "rnn-tanh": "charlm.models.cells.fused:rnn_tanh",

@@ -37,8 +37,8 @@ def refuse_unknown(knobs: Mapping[str, Any]) -> None:
 def foreign(model: str, knobs: Mapping[str, Any]) -> list[str]:
     """A sentence for every knob that was asked for and that does not belong to a model.
 
-    >>> foreign("unigram", {"hidden": 9, "add_k": 0.5, "window": 8, "seed": 2})
-    ['--hidden is for --model recurrent, not for unigram', '--window is for models that learn by gradient, not unigram']
+    >>> foreign("unigram", {"cell": "gru", "add_k": 0.5, "window": 8, "seed": 2})
+    ['--cell is for --model recurrent, not for unigram', '--window is for models that learn by gradient, not unigram']
     """
     about, told = MODELS[model], []
     own = {*fields_of(TextConfig), *fields_of(about.page), *ANY_MODEL}
@@ -52,7 +52,9 @@ def foreign(model: str, knobs: Mapping[str, Any]) -> list[str]:
             told.append(f"{flag} is for models that learn by gradient, not {model}")
             continue
         owners = [other for other, page in MODELS.items() if name in fields_of(page.page)]
-        where = [f"--model {other}" if MODELS[other].learns != "mixing" else "`charlm run mix`" for other in owners]
+        trained = [other for other in owners if MODELS[other].learns != "mixing"]
+        where = [f"--model {', '.join(trained)}"] if trained else []
+        where += ["`charlm run mix`"] * (len(trained) < len(owners))
         if where:
             told.append(f"{flag} is for {' and '.join(where)}, not for {model}")
     return told

@@ -70,9 +70,7 @@ def settle(
             _refuse_model(name, bool(folders))
         if preset_knobs and foreign(name, preset_knobs):
             owners = [other for other in MODELS if not foreign(other, preset_knobs)]
-            mistakes.add(
-                f"--preset {preset} is for --model {' and '.join(owners)}, not for {name}", "leave --preset out"
-            )
+            mistakes.add(f"--preset {preset} is for --model {', '.join(owners)}, not for {name}", "leave --preset out")
         # The config.json of a run holds all pages, whatever its model had to do with them.
         asked = knobs if "format" in from_file else {**from_file, **knobs}
         for sentence in foreign(name, asked):

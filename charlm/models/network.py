@@ -88,9 +88,14 @@ class Network(nn.Module):
         x, after = self.read(inputs, state)
         return target_log_probs(x / temperature, self.output_weight, self.bias / temperature, targets), after
 
+    @property
+    def may_sample(self) -> bool:
+        """Whether a part of its training compares with a part of the vocabulary."""
+        return self.share_sampled > 0 and self.vocab_size >= SMALLEST_SAMPLED
+
     def at(self, share: float) -> None:
         """Training has used up this share of its budget: the last part of it compares with the whole vocabulary."""
-        self.samples = self.share_sampled > 0 and share < SAMPLED_UNTIL and self.vocab_size >= SMALLEST_SAMPLED
+        self.samples = self.may_sample and share < SAMPLED_UNTIL
 
     def forward(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
         """`score`, that of a subclass too: what wraps a module for several processes sees only its calls.

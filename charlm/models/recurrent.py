@@ -16,7 +16,7 @@ from charlm.errors import ConfigError
 from charlm.models.base import Product
 from charlm.models.cells import CELLS, Cell
 from charlm.models.dropout import LockedDropout, WordDropout
-from charlm.models.network import FREQUENT, SAMPLED_UNTIL, SMALLEST_SAMPLED, Network
+from charlm.models.network import FREQUENT, SAMPLED_UNTIL, Network
 from charlm.models.output import wide
 from charlm.shapes import Ids, LogProbs, State
 
@@ -43,8 +43,8 @@ class Recurrent(Network):
                 self._tell_cells(method, value)
         self.finish(config, config.hidden)
         self.words = WordDropout(config.word_dropout)
-        # The one after the last layer is the network's own `dropout`.
-        self.input_dropout, self.between_dropout, self.dropout = map(LockedDropout, config.dropouts)
+        self.input_dropout, self.between_dropout, self.output_dropout = map(LockedDropout, config.dropouts)
+        self.dropout = self.output_dropout  # a network's own is the one after its last layer
         self.start = _learned(self._cells_start(1)) if config.learned_start else None
 
     def _tell_cells(self, method: str, value: float) -> None:
@@ -129,7 +129,7 @@ class Recurrent(Network):
         if self.projection is not None:
             found.append(Product(tokens, self.config.hidden, self.config.embedding))
         width, sampled = self.output_weight.shape[1], self.config.sampled
-        if sampled and self.vocab_size >= SMALLEST_SAMPLED:
+        if self.may_sample:
             some = self.vocab_size // FREQUENT + max(1, round(sampled * self.vocab_size))
             found.append(Product(tokens, width, some, SAMPLED_UNTIL))
             return [*found, Product(tokens, width, self.vocab_size, 1 - SAMPLED_UNTIL)]
@@ -138,7 +138,7 @@ class Recurrent(Network):
     def small(self) -> "Recurrent":
         """A network of the same kind with a few weights, on which can be tried what a machine is able to."""
         with torch.random.fork_rng(devices=[]):
-            return Recurrent(replace(self.config, layers=1, hidden=8, embedding=8), 8)
+            return Recurrent(replace(self.config, layers=min(2, self.config.layers), hidden=8, embedding=8), 8)
 
 
 def activation_penalty(said: Tensor, dropped: Tensor, ar: float, tar: float) -> Tensor:

@@ -239,6 +239,7 @@ COUNTS = {
     "lstm": (4, 8, 0),
     "lstm-peephole": (4, 4, 3),
     "lstm-coupled": (3, 3, 0),
+    "lstm-capped": (4, 4, 0),
 }  # blocks of weights, of biases, and peepholes, as docs/cells.md says
 
 

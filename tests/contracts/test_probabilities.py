@@ -67,7 +67,7 @@ TRAININGS = {
 
 @pytest.mark.parametrize("name", TRAININGS)
 def test_whatever_a_network_was_trained_with_its_figures_are_probabilities(name, monkeypatch):
-    monkeypatch.setattr("charlm.models.recurrent.SMALLEST_SAMPLED", 10)
+    monkeypatch.setattr("charlm.models.network.SMALLEST_SAMPLED", 10)
     knobs, precision = TRAININGS[name]
     if precision == "bf16" and bf16_fault(torch.device("cpu")) is not None:
         pytest.skip("this processor has no such kernels")

@@ -118,47 +118,49 @@ def gru_back(first, w, x, h, g):
     return of | {"h": of_h}
 
 
-# ── long short-term memories: blocks i, f, o, g, or f, o, g where the first two are coupled ─────
+# ── long short-term memories: blocks i, f, o, g, or f, o, g where the first two are coupled; "capped" where i ≤ 1 - f ─
 
 
-def lstm_step(w, x_t, h, c):
+def lstm_step(w, x_t, h, c, capped=False):
     size, p = len(h), w["p"]
     a = w["W"] @ x_t + w["U"] @ h + w["b"]
     *early, a_f, a_o, a_g = (a[start : start + size] for start in range(0, len(a), size))
     f = sigmoid(a_f + look(p["f"], c)) if "f" in p else sigmoid(a_f)
     i = sigmoid(early[0] + look(p["i"], c)) if "i" in p else sigmoid(early[0]) if early else 1 - f
+    i = (i < 1 - f) * i + (i >= 1 - f) * (1 - f) if capped else i
     g = tanh(a_g)
     after = f * c + i * g
     o = sigmoid(a_o + look(p["o"], after)) if "o" in p else sigmoid(a_o)
     return i, f, o, g, o * tanh(after), after
 
 
-def lstm_ahead(w, x, h, c):
+def lstm_ahead(w, x, h, c, capped=False):
     hidden, memory = [], []
     for x_t in x:
-        *_, h, c = lstm_step(w, x_t, h, c)
+        *_, h, c = lstm_step(w, x_t, h, c, capped)
         hidden.append(h)
         memory.append(c)
     return hidden, memory
 
 
-def lstm_back(w, x, h, c, g):
-    hidden, memory = ([start, *those] for start, those in zip((h, c), lstm_ahead(w, x, h, c), strict=True))
+def lstm_back(w, x, h, c, g, capped=False):
+    hidden, memory = ([start, *those] for start, those in zip((h, c), lstm_ahead(w, x, h, c, capped), strict=True))
     p, coupled = w["p"], len(w["b"]) == 3 * len(h)
     of = {name: np.zeros_like(w[name]) for name in ("W", "U", "b")} | {"x": np.zeros_like(x)}
     of_p = {gate: np.zeros_like(tensor) for gate, tensor in p.items()}
     of_h, of_c = np.zeros_like(h), np.zeros_like(c)
     for t in reversed(range(len(x))):
         before, after = memory[t], memory[t + 1]
-        i, f, o, cand, *_ = lstm_step(w, x[t], hidden[t], before)
+        i, f, o, cand, *_ = lstm_step(w, x[t], hidden[t], before, capped)
         of_h = of_h + g[t]
         of_o = of_h * tanh(after) * o * (1 - o)
         of_c = of_c + of_h * o * (1 - tanh(after) ** 2)
         if "o" in p:
             of_c = of_c + look_back(p["o"], of_o)
             of_p["o"] += look_weight(p["o"], of_o, after)
-        of_f = of_c * (before - cand if coupled else before) * f * (1 - f)
-        of_i = of_c * cand * i * (1 - i)
+        held = coupled or (capped and i == 1 - f)  # what is written is 1 - f
+        of_f = of_c * (before - held * cand) * f * (1 - f)
+        of_i = of_c * cand * i * (1 - i) * np.logical_not(held)
         of_g = of_c * i * (1 - cand * cand)
         of_c = of_c * f
         for gate, of_gate in (("f", of_f), ("i", of_i)):

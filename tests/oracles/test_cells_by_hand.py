@@ -76,7 +76,7 @@ def ahead(kind, weights, x, state):
         return by_hand.simple_ahead(kind.removeprefix("rnn-"), weights, x, *state)
     if kind.startswith("gru"):
         return by_hand.gru_ahead(kind == "gru-reset-first", weights, x, *state)
-    return by_hand.lstm_ahead(weights, x, *state)[0]
+    return by_hand.lstm_ahead(weights, x, *state, capped=kind == "lstm-capped")[0]
 
 
 def back(kind, weights, x, state, g):
@@ -84,7 +84,7 @@ def back(kind, weights, x, state, g):
         return by_hand.simple_back(kind.removeprefix("rnn-"), weights, x, *state, g)
     if kind.startswith("gru"):
         return by_hand.gru_back(kind == "gru-reset-first", weights, x, *state, g)
-    return by_hand.lstm_back(weights, x, *state, g)
+    return by_hand.lstm_back(weights, x, *state, g, capped=kind == "lstm-capped")
 
 
 def flat(weights, x, state):

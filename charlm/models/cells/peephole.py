@@ -1,6 +1,7 @@
-"""LSTMs whose gates look at the memory, or whose input and forget gates are one.
+"""LSTMs whose gates look at the memory, or whose input gate is held back by the forget gate.
 
     i_t = σ(W_i x_t + U_i h_{t-1} + p_i ⊙ c_{t-1} + b_i)        input;   coupled: i_t = 1 - f_t
+                                                                       capped: i_t = min(σ(…), 1 - f_t)
     f_t = σ(W_f x_t + U_f h_{t-1} + p_f ⊙ c_{t-1} + b_f)        forget
     g_t = tanh(W_g x_t + U_g h_{t-1} + b_g)                     candidate
     c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t
@@ -8,15 +9,17 @@
     h_t = o_t ⊙ tanh c_t
 
 Peepholes: Gers & Schmidhuber 2000, at any of the gates. They are vectors there; a full one is a matrix P, P c in
-place of p ⊙ c, so that the gate reads [c, h, x]. Coupled gates: Greff et al. 2017, §3 (CIFG).
+place of p ⊙ c, so that the gate reads [c, h, x]. Coupled gates: Greff et al. 2017, §3 (CIFG). Capped ones
+(Melis et al. 2018) let through at most what was forgotten, so that a memory that began between -1 and 1 stays there.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from charlm.models.cells.unroll import Unrolled, add_product, product, unroll
+from charlm.models.cells.unroll import Unrolled, add_product, product
 from charlm.shapes import State
 
 aten = torch.ops.aten
@@ -26,9 +29,11 @@ NAMES = {"i": "input", "f": "forget", "o": "output"}
 class Peephole(nn.Module):
     """One step of such an LSTM, and its way back. Rows of the weights: its gates in this order, then the candidate."""
 
-    def __init__(self, inputs: int, hidden: int, *, gates: str, peepholes: str, full: bool) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, *, gates: str, peepholes: str = "", full: bool = False, capped: bool = False
+    ) -> None:
         super().__init__()
-        self.hidden, self.gates, self.full = hidden, gates, full
+        self.hidden, self.gates, self.full, self.capped = hidden, gates, full, capped
         self.looking = [gate for gate in gates if gate in peepholes]
         self.early = [gate for gate in self.looking if gate != "o"]  # they look at the memory before this step
         rows = (len(gates) + 1) * hidden
@@ -36,10 +41,14 @@ class Peephole(nn.Module):
         self.weight_ih = nn.Parameter(nn.init.xavier_uniform_(torch.empty(rows, inputs)))
         self.weight_hh = nn.Parameter(torch.cat(square))
         self.bias = nn.Parameter(torch.zeros(rows))
-        with torch.no_grad():
-            self.bias[self._rows("f")].fill_(1.0)  # as in the fused layer
+        self.begin_to_forget(1.0)  # as in the fused layer
         size = (hidden, hidden) if full else (hidden,)
         self.peepholes = nn.ParameterDict({gate: nn.Parameter(torch.zeros(size)) for gate in self.looking})
+
+    def begin_to_forget(self, bias: float) -> None:
+        """Let the forget gates begin with this bias."""
+        with torch.no_grad():
+            self.bias[self._rows("f")].fill_(bias)
 
     def _rows(self, gate: str) -> slice:
         place = self.gates.index(gate)
@@ -70,7 +79,10 @@ class Peephole(nn.Module):
         a[:, : (len(self.gates) - (late is not None)) * self.hidden].sigmoid_()
         candidate, forget, output = a[:, -self.hidden :].tanh_(), a[:, self._rows("f")], a[:, self._rows("o")]
         if "i" in self.gates:
-            c = (forget * c).addcmul_(a[:, self._rows("i")], candidate)
+            entering = a[:, self._rows("i")]
+            if self.capped:
+                torch.minimum(entering, 1 - forget, out=entering)
+            c = (forget * c).addcmul_(entering, candidate)
         else:
             c = torch.lerp(candidate, c, forget)
         if late is not None:
@@ -92,10 +104,14 @@ class Peephole(nn.Module):
             _look_back(of_c, of_output, late)
         kept = of_c * forget
         if "i" in self.gates:
-            of_input = aten.sigmoid_backward(of_c * candidate, gates[:, self._rows("i")])
-            of_a[:, self._rows("i")] = of_input
-            of_forget = aten.sigmoid_backward(of_c * c, forget)
-            of_candidate = of_c * gates[:, self._rows("i")]
+            entering, of_entering, of_keeping = gates[:, self._rows("i")], of_c * candidate, of_c * c
+            if self.capped:  # where the cap holds, what enters is 1 - f
+                held = entering == 1 - forget
+                of_keeping = torch.where(held, of_keeping - of_entering, of_keeping)
+                of_entering = of_entering.masked_fill(held, 0.0)
+            of_a[:, self._rows("i")] = aten.sigmoid_backward(of_entering, entering)
+            of_forget = aten.sigmoid_backward(of_keeping, forget)
+            of_candidate = of_c * entering
         else:
             of_forget = aten.sigmoid_backward(of_c * (c - candidate), forget)
             of_candidate = of_c - kept
@@ -146,11 +162,24 @@ def _look_back(of_c: Tensor, of_gates: Tensor, peepholes: Tensor) -> None:
             of_c.addcmul_(of_gate, peephole)
 
 
-def lstm_peephole(inputs: int, hidden: int, *, peepholes: str = "ifo", full: bool = False) -> Unrolled:
+class UnrolledLSTM(Unrolled):
+    """A cell of such a step, whose forget gates may begin elsewhere."""
+
+    def begin_to_forget(self, bias: float) -> None:
+        """Let the forget gates begin with this bias."""
+        cast(Peephole, self.step).begin_to_forget(bias)
+
+
+def lstm_capped(inputs: int, hidden: int) -> UnrolledLSTM:
+    """Long short-term memory that writes at most as much as it forgets (Melis et al. 2018)."""
+    return UnrolledLSTM(Peephole(inputs, hidden, gates="ifo", capped=True))
+
+
+def lstm_peephole(inputs: int, hidden: int, *, peepholes: str = "ifo", full: bool = False) -> UnrolledLSTM:
     """Long short-term memory with peepholes at these gates (Gers & Schmidhuber 2000)."""
-    return unroll(Peephole(inputs, hidden, gates="ifo", peepholes=peepholes, full=full))
+    return UnrolledLSTM(Peephole(inputs, hidden, gates="ifo", peepholes=peepholes, full=full))
 
 
-def lstm_coupled(inputs: int, hidden: int, *, peepholes: str = "", full: bool = False) -> Unrolled:
+def lstm_coupled(inputs: int, hidden: int, *, peepholes: str = "", full: bool = False) -> UnrolledLSTM:
     """Long short-term memory that writes as much as it forgets (Greff et al. 2017), with or without peepholes."""
-    return unroll(Peephole(inputs, hidden, gates="fo", peepholes=peepholes, full=full))
+    return UnrolledLSTM(Peephole(inputs, hidden, gates="fo", peepholes=peepholes, full=full))
