@@ -18,13 +18,13 @@ test: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m 'not slow'
+	$(BIN)/pytest -q -n auto -m 'not slow'
 
 fix: .venv/ready
 	$(BIN)/ruff check --fix .

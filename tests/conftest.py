@@ -1,5 +1,10 @@
 """What holds for every test: the same examples each time, and a cache that is nobody's."""
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core: threads of torch would wait for each other's cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 

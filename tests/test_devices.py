@@ -99,7 +99,7 @@ def test_what_is_tried_is_a_small_network_of_the_same_kind():
     model = recurrent(40, cell="gru", tied=False, learned_start=True)
     small = model.small()
     assert (small.config.cell, small.config.tied, small.config.learned_start) == ("gru", False, True)
-    assert (small.config.layers, small.config.hidden, small.vocab_size) == (1, 8, 8)
+    assert (small.config.layers, small.config.hidden, small.vocab_size) == (2, 8, 8)
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the variable is of x86")

@@ -16,7 +16,8 @@ from charlm.reranking.error_rates import METRICS, comparable, errors, metric_for
 jiwer = pytest.importorskip("jiwer")
 
 WORDS = st.lists(st.sampled_from(["the", "cat", "sat", "做", "作", "业", "don't", "12"]), min_size=1, max_size=9)
-DATA = Path(os.environ.get("CHARLM_DATA", "nowhere")) / "nbest"
+ROOT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("CHARLM_DATA", ROOT.parent / "shared" / "data")) / "nbest"
 
 
 def kinds(reference: str, hypothesis: str) -> tuple[int, int, int]:
