@@ -245,7 +245,6 @@ def begun(cell: str, bias: float) -> dict:
         ({"ar": -1.0}, "--ar must be 0 or more and finite"),
         ({"tar": float("nan")}, "--tar must be 0 or more and finite"),
         ({"forget_bias": float("inf")}, "--forget-bias must be finite"),
-        ({"skips": True, "layers": 1}, "--skips lead past all layers but the first"),
         ({"between_dropout": 0.1, "layers": 1}, "--between-dropout lies between two layers"),
     ],
     ids=str,

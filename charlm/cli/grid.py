@@ -1,6 +1,7 @@
 """Verse in a terminal: columns that line up, whatever takes two cells, with the marks of tones and rhymes."""
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from rich.cells import cell_len, set_cell_size
 
@@ -32,6 +33,16 @@ def columns(rows: Sequence[Sequence[str]], *, last_free: bool = False) -> Iterat
         if last_free:
             cells[-1] = row[-1]
         yield GAP.join(cell for cell, width in zip(cells, widths, strict=True) if width or cell).rstrip()
+
+
+def vertical(lines: Sequence[str]) -> Iterator[str]:
+    """Lines of verse as columns, the first one on the right.
+
+    >>> list(vertical(["春江", "花月夜"]))
+    ['花　春', '月　江', '夜']
+    """
+    for row in zip_longest(*reversed(lines), fillvalue="　"):
+        yield "　".join(row).rstrip()
 
 
 def wrapped(text: str, indent: str, width: int = WIDTH) -> Iterator[str]:

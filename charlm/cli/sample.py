@@ -29,6 +29,14 @@ def sample(
     batch_size: Annotated[
         int, typer.Option(min=1, max=4096, help="Samples drawn side by side; does not change them.")
     ] = 64,
+    show_tones: Annotated[
+        bool,
+        typer.Option("--show-tones", help="Show tones, form and rhymes beside each line.", rich_help_panel="Verse"),
+    ] = False,
+    vertical: Annotated[
+        bool,
+        typer.Option("--vertical", help="Print lines from top to bottom, from right to left.", rich_help_panel="Verse"),
+    ] = False,
     device: Device = "cpu",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -47,8 +55,11 @@ def sample(
     if asked.form is not None:
         if prompt or prompt_file:
             raise ConfigError("--prompt and --form are rivals; give one", hint="--first-line begins a poem")
-        _poems(load_run(run, device), asked, config, count, as_json=as_json)
+        shown = "json" if as_json else "tones" if show_tones else "vertical" if vertical else "lines"
+        _poems(load_run(run, device), asked, config, count, shown)
         return
+    if show_tones or vertical:
+        raise ConfigError("--show-tones and --vertical show verse", hint="choose its --form")
     prompts = _prompts(prompt, prompt_file)
     loaded = load_run(run, device)
     talk = Talk(quiet)
@@ -87,28 +98,28 @@ def sample(
                 emit(whole)
 
 
-def _poems(loaded: "Run", asked: PoemConfig, config: SamplingConfig, count: int, *, as_json: bool) -> None:
-    """Print poems, parted by an empty line, a couplet on each line."""
+def _poems(loaded: "Run", asked: PoemConfig, config: SamplingConfig, count: int, shown: str) -> None:
+    """Print poems, parted by an empty line: a couplet on each line, as columns, or with their tones."""
+    from charlm.cli.grid import judged, vertical
     from charlm.jobs.sample import poems
+    from charlm.poems.checking import check
 
     for number, poem in enumerate(poems(loaded, asked, config, count)):
-        if as_json:
-            emit_json(
-                {
-                    "text": poem.text,
-                    "form": asked.form,
-                    "lines": poem.lines,
-                    "number": number,
-                    "seed": config.seed,
-                    "log_prob": poem.log_prob,
-                    "forced": poem.forced,
-                    "merit": poem.merit,
-                }
-            )
+        if shown == "json":
+            facts = {"log_prob": poem.log_prob, "forced": poem.forced, "merit": poem.merit}
+            told = {"text": poem.text, "form": asked.form, "lines": poem.lines, "number": number}
+            emit_json({**told, "seed": config.seed, **facts})
             continue
         if number:
             emit("")
-        emit("\n".join(part + "。" for part in poem.text.split("。") if part))
+        if shown == "tones":
+            for line in judged(check(poem.text, asked.form, asked.rhyme_book, asked.strictness)):
+                emit(line)
+        elif shown == "vertical":
+            for line in vertical(poem.lines):
+                emit(line)
+        else:
+            emit("\n".join(part + "。" for part in poem.text.split("。") if part))
 
 
 def _stream(loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig) -> None:

@@ -16,6 +16,10 @@ def acrostic(characters: str, column: int, form: Form) -> dict[Place, str]:
 
     Raises ConfigError where there are too many, too few, or a line is too short.
     """
+    if odd := next((character for character in characters if not is_han(character)), None):
+        raise ConfigError(
+            f"--acrostic {characters}: {odd!r} is no Chinese character", hint="give Chinese ones: 春江花月"
+        )
     sizes = {len(variant.lines) for variant in form.variants}
     if len(characters) not in sizes:
         wanted = " or ".join(map(str, sorted(sizes)))

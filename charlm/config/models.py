@@ -177,8 +177,6 @@ class RecurrentConfig(SampledConfig):
                 mistakes.append(f"--{name} must be 0 or more and finite, not {weight}")
         if not -math.inf < self.forget_bias < math.inf:
             mistakes.append(f"--forget-bias must be finite, not {self.forget_bias}")
-        if self.layers == 1 and self.skips:
-            mistakes.append("--skips lead past all layers but the first, and there is but one")
         if self.layers == 1 and self.between_dropout is not None:
             mistakes.append("--between-dropout lies between two layers, and there is but one")
         return mistakes

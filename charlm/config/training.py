@@ -136,12 +136,13 @@ PRESETS: Choices[Mapping[str, Any]] = Choices(
     "preset",
     {
         "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "window": 32},
-        "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.1},
+        "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.1, "skips": True},
         "base": {
             "hidden": 512,
             "embedding": 384,
             "layers": 2,
             "dropout": 0.1,
+            "skips": True,
             "batch_size": 16,
             "sampled": 0.15,
         },

@@ -33,7 +33,7 @@ def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
     """The automaton of what is asked for, which has a poem."""
     vocab = run.codec.vocab
     if run.codec.level != "char":
-        raise ConfigError(f"{run.path} was trained on {run.codec.level}s, and verse is written in characters",
+        raise ConfigError(f"{run.path} was trained with --level {run.codec.level}, and verse is written in characters",
                           hint="train with --level char")  # fmt: skip
     if not run.codec.closing:
         raise ConfigError(f"{run.path} reads its text as one stream, so its poems have no end",

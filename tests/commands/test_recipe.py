@@ -35,7 +35,6 @@ def test_a_run_keeps_its_recipe_and_goes_on_with_it(charlm):
         (("--model", "unigram", "--optimizer", "muon"), "models that learn by gradient", 2),
         (("--optimizer", "moun"), "did you mean muon", 2),
         (("--average-share", "0.2"), "--average-share is for --average", 2),
-        (("--layers", "1", "--skips"), "--skips lead past", 2),
         (("--cell", "gru", "--forget-bias", "2"), "--forget-bias 2 is not for --cell gru", 2),
     ],
     ids=str,
