@@ -15,6 +15,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from charlm.composing.automaton import Automaton
 from charlm.composing.demands import acrostic
 from charlm.composing.novelty import NOVELTY_FILE, Novelty, clauses
@@ -78,7 +80,7 @@ def main() -> None:
         lines += poem.lines
     print(f"{sound} of {given.count} poems keep their form and strictness; faults: {dict(bad)}")
     if quotes is not None:
-        known = sum(quotes.endings(line[:-1], [line[-1]])[0] for line in lines)
+        known = sum(bool(quotes.endings(line[:-1], np.array([ord(line[-1])], np.uint32))[0]) for line in lines)
         print(f"lines of the training text: {known} of {len(lines)}")
     for name in SHAPES:
         form = next(form for form in forms() if form.name == name)

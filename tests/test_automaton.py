@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -140,8 +141,8 @@ def test_ends_that_do_not_rhyme_with_each_other_are_told_as_such():
 
 def test_lines_of_a_book_are_not_said_again_even_where_their_last_character_is_given():
     class Known:
-        def endings(self, beginning, characters):
-            return [(beginning + ending)[-3:] in barred for ending in characters]
+        def endings(self, beginning, codes, tail):
+            return np.array([(beginning + chr(code) + tail)[-3:] in barred for code in codes])
 
     free = automaton("五绝")
     barred = {line[-3:] for seed in range(3) for line in written(free, seed).replace("。", "，").split("，") if line}

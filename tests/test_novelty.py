@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from charlm.composing.novelty import GRAM_RATE, LINE_RATE, Novelty, clauses
@@ -18,15 +19,20 @@ KNOWN = [f"{line()}，{line()}。{line(7)}，{line(7)}！" for _ in range(3000)]
 NOVELTY = Novelty.of(KNOWN)
 
 
+def ends(novelty, beginning, characters, tail=""):
+    codes = np.array([ord(character) for character in characters], np.uint32)
+    return novelty.endings(beginning, codes, tail).tolist()
+
+
 def test_every_line_of_the_text_is_known_from_its_last_character_or_its_last_two():
     for poem in KNOWN[:300]:
         for said in clauses(poem):
-            assert NOVELTY.endings(said[:-1], [said[-1]]) == [True]
-            assert NOVELTY.endings(said[:-2], [said[-2:]]) == [True]
+            assert ends(NOVELTY, said[:-1], said[-1]) == [True]
+            assert ends(NOVELTY, said[:-2], said[-2], said[-1]) == [True]
 
 
 def test_other_lines_are_taken_for_known_ones_about_as_rarely_as_is_said():
-    taken = sum(NOVELTY.endings(other[:-1], [other[-1]])[0] for other in (line() for _ in range(20_000)))
+    taken = sum(ends(NOVELTY, other[:-1], other[-1])[0] for other in (line() for _ in range(20_000)))
     assert taken / 20_000 < 2 * LINE_RATE and NOVELTY.lines.rate < 2 * LINE_RATE
     copied = sum(NOVELTY.copied(line() for _ in range(20_000)))
     assert 0.5 * GRAM_RATE < copied / 20_000 < 2 * GRAM_RATE
@@ -39,14 +45,14 @@ def test_five_characters_in_a_row_are_a_copy_wherever_they_stand():
 
 
 def test_lines_of_two_characters_are_nobodys():
-    assert Novelty.of(["春风，"]).endings("春", ["风"]) == [False]
+    assert ends(Novelty.of(["春风，"]), "春", "风") == [False]
 
 
 def test_it_is_read_as_it_was_written(tmp_path):
     NOVELTY.save(tmp_path / "novelty.safetensors")
     again = Novelty.load(tmp_path / "novelty.safetensors")
     said = clauses(KNOWN[5])[0]
-    assert again.endings(said[:-1], [said[-1]]) == [True] and again.lines.rate == NOVELTY.lines.rate
+    assert ends(again, said[:-1], said[-1]) == [True] and again.lines.rate == NOVELTY.lines.rate
 
 
 def test_another_file_is_not_taken_for_it(tmp_path):
@@ -58,4 +64,4 @@ def test_another_file_is_not_taken_for_it(tmp_path):
 
 
 def test_a_text_without_a_line_holds_nothing():
-    assert Novelty.of([""]).endings("春眠不觉", ["晓"]) == [False]
+    assert ends(Novelty.of([""]), "春眠不觉", "晓") == [False]

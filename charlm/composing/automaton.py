@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from charlm.composing.inventory import Inventory, Kind, is_han, tone_of
@@ -28,8 +30,8 @@ ENOUGH = 2  # characters for each line of a rhyme, from which on it may be chose
 class Quotes(Protocol):
     """Lines that are not to be said again."""
 
-    def endings(self, beginning: str, characters: Sequence[str]) -> Sequence[bool]:
-        """Which of these characters would make such a line of its beginning."""
+    def endings(self, beginning: str, codes: NDArray[np.uint32], tail: str) -> NDArray[np.bool_]:
+        """Which of these characters, by code points, would make such a line between its beginning and tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,13 +337,11 @@ class Automaton:
         tail = {self._given_tail(way) for way in state.ways} - {None}
         if not tail:
             return mask
-        ids = mask.nonzero()[:, 0].tolist()
-        known = [False] * len(ids)
+        ids = mask.nonzero()[:, 0].numpy()
+        known = np.zeros(len(ids), np.bool_)
         for given in tail:
-            ends = self.quotes.endings(state.line, [self.tokens[token] + str(given) for token in ids])
-            known = [one or other for one, other in zip(known, ends, strict=True)]
-        kept = [token for token, is_known in zip(ids, known, strict=True) if not is_known]
-        return self.inventory.only(*kept) if kept else mask
+            known |= self.quotes.endings(state.line, self.inventory.codes[ids], str(given))
+        return self.inventory.only(*ids[~known].tolist()) if known.any() and not known.all() else mask
 
 
 def letters(variant: Variant) -> list[str]:

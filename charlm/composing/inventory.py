@@ -4,6 +4,7 @@ import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +26,8 @@ class Inventory:
     def __init__(self, tokens: Sequence[str], book: RhymeBook, given: Collection[str] = ()) -> None:
         self.tokens = tokens
         self.ids = {token: number for number, token in enumerate(tokens)}
+        # A token of several characters is none of a line, whatever number stands for it.
+        self.codes = np.array([ord(token) if len(token) == 1 else 0 for token in tokens], np.uint32)
         self.marks = {mark: _mark(mark, self.ids) for mark in MARKS}
         self.known = {token for token in tokens if is_han(token)}
         self.readings = {character: book.readings(character) for character in {*self.known, *given}}

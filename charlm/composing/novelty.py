@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ HAN = re.compile("[\u3400-\u9fff\U00020000-\U0003ffff]+")
 NOVELTY_FILE = "lines.safetensors"
 FACTS = {"format": int, "probes": {"lines": int, "grams": int}}
 Hashes = NDArray[np.uint64]
+Codes = NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,15 @@ def hashes(texts: Sequence[str]) -> Hashes:
     """A number for each of some texts of one length, the same on every machine."""
     width = len(texts[0]) if texts else 0
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32).reshape(len(texts), width)
-    found = np.full(len(texts), width, np.uint64)
-    for column in range(width):
-        found = (found ^ codes[:, column]) * np.uint64(0x9E3779B97F4A7C15)
-        found ^= found >> np.uint64(29)
+    return np.broadcast_to(_mixed(list(codes.T), width), (len(texts),))
+
+
+def _mixed(columns: Sequence[Any], width: int) -> Hashes:
+    """One number of the characters of each column, one after the other; columns of one row serve all."""
+    found = np.full(1, width, np.uint64)
+    for column in columns:
+        found = (found ^ column) * np.uint64(0x9E3779B97F4A7C15)
+        found = found ^ found >> np.uint64(29)
     return found * np.uint64(0xBF58476D1CE4E5B9) ^ found >> np.uint64(32)
 
 
@@ -118,12 +125,13 @@ class Novelty:
         whole = [hashes(lines) for length, lines in by_length.items() if length >= SHORTEST]
         return cls(Bloom.of(_all(whole), LINE_RATE), Bloom.of(_all(grams), GRAM_RATE))
 
-    def endings(self, beginning: str, characters: Sequence[str]) -> list[bool]:
-        """Which of these endings of one length would make a line of the text of a beginning."""
-        if not characters or len(beginning) + len(characters[0]) < SHORTEST:
-            return [False] * len(characters)
-        found: list[bool] = self.lines.holds(hashes([beginning + ending for ending in characters])).tolist()
-        return found
+    def endings(self, beginning: str, codes: Codes, tail: str = "") -> NDArray[np.bool_]:
+        """Which of these characters (N,), by code points, make a line of the text with what stands about them."""
+        width = len(beginning) + 1 + len(tail)
+        if width < SHORTEST:
+            return np.zeros(len(codes), np.bool_)
+        columns = [*(np.full(1, ord(c), np.uint32) for c in beginning), codes, *(np.uint32(ord(c)) for c in tail)]
+        return self.lines.holds(np.broadcast_to(_mixed(columns, width), codes.shape))
 
     def copied(self, lines: Iterable[str]) -> list[bool]:
         """Which lines have five characters in a row that the text has, or seem to have them (`grams.rate` a look)."""
@@ -175,10 +183,10 @@ class Together:
 
     known: Sequence[Novelty]
 
-    def endings(self, beginning: str, characters: Sequence[str]) -> list[bool]:
-        """Which of these endings would make a line of any of them."""
-        each = [one.endings(beginning, characters) for one in self.known]
-        return [any(found) for found in zip(*each, strict=True)]
+    def endings(self, beginning: str, codes: Codes, tail: str = "") -> NDArray[np.bool_]:
+        """Which of these characters make a line of any of them."""
+        found: NDArray[np.bool_] = np.any([one.endings(beginning, codes, tail) for one in self.known], axis=0)
+        return found
 
     def copied(self, lines: Sequence[str]) -> list[bool]:
         """Which lines have five characters in a row of any of them."""
