@@ -126,3 +126,13 @@ def test_a_window_can_be_compared_with_a_part_of_the_vocabulary(monkeypatch):
     assert not torch.equal(model(TEXT[:, :-1], TEXT[:, 1:], state)[0], exact)
     model.at(0.9)
     assert torch.equal(model(TEXT[:, :-1], TEXT[:, 1:], state)[0], model.score(TEXT[:, :-1], TEXT[:, 1:], state)[0])
+
+
+@pytest.mark.parametrize("kind", [Jordan, Narx, Window])
+def test_a_network_that_hears_itself_had_no_temperature(kind):
+    model = tiny_delays(kind)(7).eval()
+    given = TEXT[:, :-1], TEXT[:, 1:], model.initial_state(1)
+    said, _ = distributions(model, TEXT[:, :-1])
+    expected = torch.log_softmax(said / 1.7, dim=-1).gather(2, TEXT[:, 1:, None])[..., 0]
+    torch.testing.assert_close(model.tempered(*given, 1.7)[0], expected)
+    torch.testing.assert_close(model.tempered(*given, 1.0)[0], model.score(*given)[0])

@@ -10,6 +10,8 @@ m holds former outputs. An output is a distribution over the vocabulary; it ente
 so that what is heard is what was said, whatever came after it in the text.
 """
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -90,13 +92,13 @@ class Window(_Layers):
 class _Hearing(_Layers):
     """A network that hears its own outputs. A subclass says what it keeps of them."""
 
+    @abstractmethod
     def heard(self, memory: State) -> Tensor:
         """What the first layer is given: leaves (B, …)  ->  (B, remembered)"""
-        raise NotImplementedError
 
+    @abstractmethod
     def kept(self, memory: State, output: Tensor) -> State:
         """The memory after one more output (B, E)."""
-        raise NotImplementedError
 
     def _walk(self, inputs: Ids, state: State) -> tuple[list[LogProbs], list[Tensor], State]:
         """The distributions (B, V) and hidden vectors (B, L, H) at each position, and the state after the last."""
@@ -113,6 +115,10 @@ class _Hearing(_Layers):
             said.append(log_probs)
             hidden.append(torch.cat(layers, dim=1))
         return said, hidden, (*line, *memory)
+
+    def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
+        _, hidden, after = self._walk(inputs, state)
+        return self.narrowed(torch.stack([layers[:, -1] for layers in hidden], dim=1)), after
 
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         said, _, after = self._walk(ids[:, None], state)

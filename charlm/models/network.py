@@ -4,6 +4,7 @@ The output matrix may be tied to the embedding (Press & Wolf 2017; Inan et al. 2
 subclass's own.
 """
 
+from abc import ABC, abstractmethod
 from typing import cast
 
 import torch
@@ -19,7 +20,7 @@ SAMPLED_UNTIL = 0.8  # share of a training's budget
 SMALLEST_SAMPLED = 2000  # tokens of a vocabulary; of a smaller one the whole is cheap
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A LanguageModel of `read`, which a subclass writes, and `initial_state`.
 
     A subclass makes its layers between `__init__` and `finish`, which is told the width of their vectors.
@@ -54,17 +55,17 @@ class Network(nn.Module):
         with torch.no_grad():
             self.bias.copy_(log_probs)
 
+    @abstractmethod
     def initial_state(self, batch_size: int) -> State:
         """The state before anything has been read."""
-        raise NotImplementedError
 
     def embed(self, inputs: Ids) -> Tensor:
         """The vectors that the first layer reads: inputs (B, T)  ->  (B, T, E)"""
         return cast(Tensor, self.embedding(inputs)) * self.input_scale
 
+    @abstractmethod
     def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
         """inputs (B, T)  ->  the vectors that the vocabulary is compared with (B, T, E or H), state after"""
-        raise NotImplementedError
 
     def narrowed(self, x: Tensor) -> Tensor:
         """Hidden vectors (…, H) in the width of the output matrix."""
