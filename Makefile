@@ -42,6 +42,7 @@ bench: .venv/ready
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/speed.py
+	$(BIN)/python bench/output.py
 	$(BIN)/python bench/speed.py --busy
 
 # Seconds against bits per character; hours of an idle machine. `make bench-quality TEXT=ptb`
