@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,14 +25,15 @@ from charlm.models.recurrent import Recurrent
 from charlm.shapes import State
 from charlm.training.batches import Batch
 from charlm.training.crew import Crew
+from charlm.training.devices import Machine
 from charlm.training.learner import Learner, Surprise
 
 WARM = 2  # rounds that do not count
 
 
-def kinds() -> dict[str, dict[str, object]]:
+def kinds() -> dict[str, dict[str, Any]]:
     """Every cell, and those with peepholes in their other forms."""
-    found: dict[str, dict[str, object]] = {name: {"cell": name} for name in CELLS}
+    found: dict[str, dict[str, Any]] = {name: {"cell": name} for name in CELLS}
     for name, (gates, _) in LOOKING.items():
         if name == "lstm-coupled":
             found[f"{name} {gates}"] = {"cell": name, "peepholes": gates}
@@ -45,11 +47,11 @@ def read(surprise: nn.Module, batch: Batch, state: State | None) -> tuple[torch.
     return nats.sum(), after
 
 
-def prepared(knobs: dict[str, object], asked: argparse.Namespace) -> Callable[[], None]:
+def prepared(knobs: dict[str, Any], asked: argparse.Namespace) -> Callable[[], None]:
     """One step of training of a network of this kind."""
     sizes = {"layers": asked.layers, "hidden": asked.hidden, "embedding": asked.embedding, "dropout": 0.0}
     model = Recurrent(RecurrentConfig(**sizes, **knobs), asked.vocab)
-    learner = Learner.of(model, TrainingConfig(), torch.device("cpu"), asked.threads)
+    learner = Learner.of(model, TrainingConfig(), Machine(torch.device("cpu"), "float32", asked.threads))
     inputs, targets = torch.randint(2, asked.vocab, (2, asked.rows, asked.window))
     batch = Batch(inputs, targets, None, True, 0.0)
 
@@ -77,7 +79,8 @@ def main() -> None:
     memory.keep_freed()
     clock = time.process_time if asked.processor else time.perf_counter
     chosen = {name: knobs for name, knobs in kinds().items() if not asked.cells or name in asked.cells.split(",")}
-    steps = {name: prepared(knobs, asked) for name, knobs in {"lstm": {"cell": "lstm"}, **chosen}.items()}
+    of_all: dict[str, dict[str, Any]] = {"lstm": {"cell": "lstm"}, **chosen}
+    steps = {name: prepared(knobs, asked) for name, knobs in of_all.items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(WARM + asked.rounds):
         for name, step in steps.items():

@@ -88,7 +88,7 @@ def loop(shape: Shape, tuned: bool) -> list[float]:
                 )
             else:
                 loss = nn.functional.cross_entropy(nn.functional.linear(x, embedding.weight, bias), targets.flatten())
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
 
@@ -113,7 +113,7 @@ def charlm(shape: Shape) -> list[float]:
     corpus = Corpus(ids, np.array([0, tokens]), Facts(1, tokens, tokens, 0, 0, tokens), "")
     device = torch.device("cpu")
     machine = Machine(device, choose_precision("auto", device), choose_workers(shape.rows, device))
-    layers = {"layers": shape.layers, "hidden": shape.hidden, "embedding": shape.embedding, "dropout": 0.0}
+    network = RecurrentConfig(layers=shape.layers, hidden=shape.hidden, embedding=shape.embedding, dropout=0.0)
     ends: list[float] = []
 
     class Enough(Exception):
@@ -127,7 +127,7 @@ def charlm(shape: Shape) -> list[float]:
 
     settings = TrainingConfig(batch_size=shape.rows, window=shape.window, steps=100_000, validations=1)
     try:
-        model = Recurrent(RecurrentConfig(**layers), shape.vocab)
+        model = Recurrent(network, shape.vocab)
         fit(model, Texts(corpus, None, True), settings, machine=machine, journal=MemoryJournal(), report=listen)
     except Enough:
         pass
@@ -147,8 +147,8 @@ def products(shape: Shape) -> list[float]:
     from charlm.training.devices import choose_precision
 
     device = torch.device("cpu")
-    layers = {"layers": shape.layers, "hidden": shape.hidden, "embedding": shape.embedding}
-    step = Recurrent(RecurrentConfig(**layers), shape.vocab).products(shape.rows, shape.window)
+    network = RecurrentConfig(layers=shape.layers, hidden=shape.hidden, embedding=shape.embedding)
+    step = Recurrent(network, shape.vocab).products(shape.rows, shape.window)
     precision = choose_precision("auto", device)
     return [step_seconds(step, precision, device) for _ in range(3)]
 

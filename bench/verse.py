@@ -96,15 +96,15 @@ def main(folder: Path) -> None:
     print("\n| tune | poems | structure | and tone | and rhyme | variants that conform |")
     print("|---|---:|---:|---:|---:|---|")
     sums: Counter[str] = Counter()
-    for form, poems in tunes(folder):
-        found = judged(poems, form)
+    for tune, poems in tunes(folder):
+        found = judged(poems, tune)
         shaped = [one for one in found if not one.of("structure")]
         toned = [one for one in shaped if not one.of("tone")]
         whole = [one for one in toned if one.conforms]
         kinds = ", ".join(f"{kind} {count}" for kind, count in Counter(o.variant.name for o in whole).most_common(3))
         counts = {"poems": len(found), "structure": len(shaped), "tone": len(toned), "rhyme": len(whole)}
         sums.update(counts)
-        cells = [form.name, f"{len(found):,}", *(share(counts[p], len(found)) for p in ("structure", "tone", "rhyme"))]
+        cells = [tune.name, f"{len(found):,}", *(share(counts[p], len(found)) for p in ("structure", "tone", "rhyme"))]
         print(f"| {' | '.join([*cells, kinds])} |", flush=True)
     print(f"\n{dict(sums)}; of no variant's structure: {sums['poems'] - sums['structure']:,}")
 
