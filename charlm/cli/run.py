@@ -33,6 +33,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     knobs = facts["knobs"]
     family = ", ".join(f"{name} {value}" for name, value in knobs[facts["model"]].items() if value is not None)
     parts = ", ".join(f"{name} {count:,}" for name, count in facts["parameters_of"].items())
+    grams = ", ".join(f"{count:,} of order {n}" for n, count in enumerate(facts["entries_of"], 1))
     reading = f"reading {facts['reading']}, context {facts['context']}"
     learned = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}"
     if "imported" in facts:
@@ -44,7 +45,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("run", facts["path"]),
         ("model", f"{facts['model']}: {family}"),
-        ("parameters", f"{facts['parameters']:,}{f': {parts}' if parts else ''}"),
+        *([("parameters", f"{facts['parameters']:,}{f': {parts}' if parts else ''}")] if facts["parameters"] else []),
+        *([("n-grams", grams)] if grams else []),
         ("tokens", f"by {facts['level']}, {facts['vocab_size']:,} in the vocabulary; {reading}"),
         ("learned from", learned),
     ]

@@ -14,6 +14,7 @@ def describe(run: Run) -> dict[str, Any]:
         "path": str(run.path),
         **run.facts,
         "parameters_of": _parameters(run.model),
+        "entries_of": getattr(run.model, "entries", []),
         "context": "carried" if run.carried else "line",
         "best": best,
         "reading": run.codec.reading,

@@ -39,6 +39,11 @@ class Ngram:
         self.is_checked = False
         self.even = np.float32(-np.log(tables.vocab_size))
 
+    @property
+    def entries(self) -> list[int]:
+        """How many n-grams it holds of each order, single tokens first."""
+        return [len(level) for level in self.tables.levels]
+
     def check(self) -> str | None:
         """Read everything: what is wrong with the tables, or None."""
         return check(self.tables)

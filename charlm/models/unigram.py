@@ -40,6 +40,11 @@ class Unigram:
             )
         self.log_probs: LogProbs = (smoothed / total).log()
 
+    @property
+    def entries(self) -> list[int]:
+        """How many n-grams it holds of each order: tokens alone."""
+        return [self.vocab_size]
+
     def initial_state(self, batch_size: int) -> State:
         return (self.log_probs.new_empty(batch_size, 0),)
 

@@ -120,6 +120,8 @@ def test_training_leaves_a_run_that_every_command_understands(charlm, poems):
     told = json.loads(charlm("run", "info", "r", "--json").out)
     assert (told["model"], told["knobs"]["ngram"]["order"], told["context"]) == ("ngram", 5, "line")
     assert "ngram: order 5, smoothing modified-kneser-ney" in charlm("run", "info", "r").out
+    assert "parameters" not in charlm("run", "info", "r").out  # a model of counts has none, and holds n-grams
+    assert f"{told['entries_of'][1]:,} of order 2" in charlm("run", "info", "r").out and len(told["entries_of"]) == 5
     assert charlm("run", "check", "r").code == 0
 
     measured = json.loads(charlm("eval", "r", "valid.txt", "--json").out)
