@@ -38,6 +38,7 @@ STEPS = {
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
+    "scoring": "score reading prefixes evaluating",
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
     "reranking": "error_rates weighing findings judging",

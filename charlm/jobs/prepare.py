@@ -82,7 +82,7 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
 
     codec = None
     if vocab_folder is not None:
-        codec = Codec.load(vocab_folder)
+        codec = Codec.load(vocab_folder).turned(config.text.reverse)
         if codec.reading != config.text.reading:
             raise ConfigError(
                 f"the vocabulary in {vocab_folder} was made for --reading {codec.reading}, not {config.text.reading}",

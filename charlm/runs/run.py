@@ -15,7 +15,7 @@ from charlm.errors import ConfigError, RunError
 from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, rounding_of, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
-from charlm.text.codec import Codec, Controlled, Document
+from charlm.text.codec import Codec, Controlled, Document, Encoded
 from charlm.text.reader import Reader, one_line, several
 from charlm.training.devices import choose_device
 
@@ -34,6 +34,11 @@ class TextScore:
     tokens: int
     unknown: list[str]
     charged: float
+
+
+def _told(document: Encoded, log_probs: scoring.LogProbArray) -> TextScore:
+    score = scoring.score_of(document, log_probs)
+    return TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
 
 
 @dataclass
@@ -83,11 +88,19 @@ class Run:
         encoded = [self.codec.line(self.reader.line(text), controls) for text in several(texts)]
         fewest = scoring.FEWEST_ROWS if alike else 1
         found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded), fewest=fewest)
-        scores = [scoring.score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
-        return [
-            TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
-            for score, document in zip(scores, encoded, strict=True)
-        ]
+        return [_told(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
+
+    def score_lists(self, lists: Iterable[Iterable[str]]) -> list[list[TextScore]]:
+        """How likely each text of some lists is, such as the hypotheses of utterances.
+
+        What the texts of a list have in common is read once, where that pays. As with `score(…, alike=True)` a figure
+        hangs on no other list, as far as the processor allows.
+        """
+        encoded = [[self.codec.line(self.reader.line(text)) for text in several(texts)] for texts in lists]
+        ids = [[document.ids for document in documents] for documents in encoded]
+        found = scoring.log_probs_of_lists(self.model, ids, fewest=scoring.FEWEST_ROWS)
+        pairs = (zip(documents, log_probs, strict=True) for documents, log_probs in zip(encoded, found, strict=True))
+        return [[_told(document, log_probs) for document, log_probs in own] for own in pairs]
 
     def evaluate(self, documents: Iterable[Document], *, report: scoring.OnTokens | None = None) -> scoring.Score:
         """The Score of a text, read as the training text was, in the context that the run was trained with.
@@ -103,7 +116,7 @@ class Run:
         return scoring.evaluate(self.model, self.codec, read, carried=self.carried, report=report)
 
     def sample(self, prompt: str = "", count: int = 1, *, controls: Sequence[str] = (), **knobs: Any) -> list[str]:
-        """Texts that begin with `prompt`; knobs are those of SamplingConfig.
+        """Texts that begin with `prompt`, or of a backward model end with it; knobs are those of SamplingConfig.
 
         controls  names of control tokens that are read before the prompt, and not shown
         Raises ConfigError for unknown and impossible knobs.
@@ -132,10 +145,10 @@ class Run:
         return [(name, dataclasses.replace(self, model=model)) for name, model in zip(names, members, strict=False)]
 
     def text_of(self, prompt: str, ids: Sequence[int]) -> str:
-        """The prompt as it was given, and the drawn ids after it."""
+        """The prompt as it was given, and the drawn ids after it, of a backward model before it."""
         known, _ = self.prompt(prompt)
-        whole, start = self.codec.decode([*known, *ids]), self.codec.decode(known)
-        return prompt + whole.removeprefix(start)
+        whole, given = self.codec.decode([*known, *ids]), self.codec.decode(known)
+        return whole.removesuffix(given) + prompt if self.codec.reverse else prompt + whole.removeprefix(given)
 
     def to(self, device: torch.device) -> "Run":
         """The same run with its weights on `device`; count-based models stay on the CPU."""
