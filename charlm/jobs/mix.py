@@ -259,6 +259,7 @@ def _save(
         "valid": None,
         "overlap": 0,
         "vocab_size": len(first.codec.vocab),
+        "habits": next((run.facts["habits"] for run in members if "habits" in run.facts), {}),
         "ended": "it was mixed",
     }
     made = RunConfig((), (), "mixture", first.config.text, config, first.config.training)

@@ -24,7 +24,8 @@ from charlm.text.vocab import EOS
 
 MOST_ROWS = 4096  # documents of one trie
 STATE_BYTES = 1 << 28  # states of its nodes that are held at once
-WORTH = 0.9  # share of beginnings that are different, up to which a trie is faster than documents side by side
+FEWEST_DOCUMENTS = 64  # below which the levels of a trie are so narrow that side by side is faster
+WORTH = 0.95  # share of beginnings that are different, up to which a trie is faster than documents side by side
 
 
 def log_probs_of_lists(
@@ -33,9 +34,12 @@ def log_probs_of_lists(
     """Token log-probabilities of the documents of some lists; documents know nothing of each other.
 
     A list whose documents have much in common is read as a trie, if the model offers `branch`; any other as
-    `log_probs_of_lines`. Which of the two depends on the list alone, so that no figure hangs on another list.
+    `log_probs_of_lines`.
+
+    fewest  see `log_probs_of_lines`; above 1 the list alone decides how it is read, so that no figure hangs on another
+            list. Otherwise a trie is for FEWEST_DOCUMENTS at least
     """
-    offers = hasattr(model, "branch")
+    offers = hasattr(model, "branch") and (fewest > 1 or sum(map(len, lists)) >= FEWEST_DOCUMENTS)
     shared = [offers and _pays(documents) for documents in lists]
     together, apart = (
         [document for documents, alike in zip(lists, shared, strict=True) if alike is wanted for document in documents]
