@@ -12,6 +12,7 @@ A model that reads backwards is given its documents backwards: there it is endin
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -90,10 +91,10 @@ def log_probs_of_prefixes(model: LanguageModel, documents: list[list[int]], *, f
 
 def _rows(documents: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Documents as rows of ids (R, T), -1 behind their ends, and their lengths (R,)."""
-    lengths = np.array([len(document) for document in documents], dtype=np.int64)
+    lengths = np.fromiter(map(len, documents), np.int64, len(documents))
     ids = np.full((len(documents), int(lengths.max(initial=0))), -1, dtype=np.int64)
-    for row, document in enumerate(documents):
-        ids[row, : len(document)] = document
+    real = np.arange(ids.shape[1]) < lengths[:, None]
+    ids[real] = np.fromiter(chain.from_iterable(documents), np.int64, int(lengths.sum()))
     return ids, lengths
 
 

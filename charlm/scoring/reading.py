@@ -1,6 +1,7 @@
 """Documents to the log-probabilities of their tokens, in order and with bounded memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import torch
@@ -50,12 +51,15 @@ def _chunk_of_lines(
         rows = max(1, BATCH_TOKENS // max(1, min(longest, WINDOW)))
         batch, order = order[-rows:], order[:-rows]
         height = max(len(batch), fewest) if longest <= WINDOW else len(batch)
+        some = [documents[number] for number in batch]
+        lengths = np.fromiter(map(len, some), np.int64, len(some))
+        flat = np.fromiter(chain.from_iterable(some), np.int64, int(lengths.sum()))
+        real = np.arange(longest) < lengths[:, None]
         ids = np.zeros((height, longest + 1), dtype=np.int64)
-        for row, number in enumerate(batch):
-            ids[row, 1 : len(documents[number]) + 1] = documents[number]
+        ids[: len(some), 1:][real] = flat
         log_probs, _ = read_on(model, torch.from_numpy(ids), model.initial_state(height))
-        for row, number in enumerate(batch):
-            found[number] = log_probs[row, : len(documents[number])]
+        for number, own, length in zip(batch, log_probs, lengths.tolist(), strict=False):
+            found[number] = own[:length]
         if report is not None:
             report(sum(len(documents[number]) for number in batch))
     yield from found

@@ -104,13 +104,10 @@ def _exp(nats: float, tokens: int) -> float:
 
 def score_of(encoded: Encoded, log_probs: LogProbArray) -> Score:
     """The Score of one document: log_probs (T,), nats, one for each id; those of control tokens do not count."""
-    targets, log_probs = encoded.targets, log_probs[encoded.controls :]
-    unknown = np.asarray(targets) == UNK
-    return Score(
-        nats=float(-log_probs.sum()),
-        tokens=len(targets),
-        characters=encoded.characters,
-        unknown=int(unknown.sum()),
-        unknown_nats=float(-log_probs[unknown].sum()),
-        units=charged_units(encoded.unknown),
-    )
+    if encoded.controls:
+        log_probs = log_probs[encoded.controls :]
+    nats, tokens, unknown = float(-log_probs.sum()), len(log_probs), encoded.unknown
+    if not unknown:
+        return Score(nats, tokens, encoded.characters)
+    unknown_nats = float(-log_probs[np.asarray(encoded.targets) == UNK].sum())
+    return Score(nats, tokens, encoded.characters, len(unknown), unknown_nats, charged_units(unknown))
