@@ -9,7 +9,8 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     training/    STEPS   how a model learns by gradient
     composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought
-    scoring, sampling    log-probabilities to figures, and to text
+    scoring/     STEPS   log-probabilities to figures
+    sampling             log-probabilities to text
     models/      CHOICE  what a language model can be; models/cells/
     ngrams/      STEPS   counts, smoothing and tables; ngrams/arpa/
     poems/       STEPS   what verse must sound like, and whether it does

@@ -34,13 +34,14 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
     "config": "knobs text models training sampling evaluation poems settings",
-    "text": "decoding reader sources files survey vocab codec census corpus",
+    "text": "decoding reader sources files survey habits numerals vocab codec census mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
+    "scoring": "score reading prefixes evaluating",
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
-    "reranking": "error_rates weighing findings judging",
+    "reranking": "error_rates weighing syllables findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "composing": "inventory metre automaton demands novelty writing",
     "runs": "layout writing journal run checking curves",

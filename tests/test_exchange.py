@@ -361,7 +361,9 @@ def names(folder):
 
 def test_an_export_that_breaks_off_leaves_what_was_there(odd_run, tmp_path, monkeypatch):
     (tmp_path / "m.arpa").write_text("old", "utf-8")
-    monkeypatch.setattr(exchange, "write_arpa", lambda *_: itertools.chain(["\\data\\\n"], (failing() for _ in [0])))
+    monkeypatch.setattr(
+        exchange, "write_arpa", lambda *_, **__: itertools.chain(["\\data\\\n"], (failing() for _ in [0]))
+    )
     with pytest.raises(StorageError, match="No space left"):
         exchange.export_arpa(odd_run, tmp_path / "m.arpa")
     assert (tmp_path / "m.arpa").read_text("utf-8") == "old" and names(tmp_path) == ["m.arpa"]

@@ -20,7 +20,7 @@ DOCUMENTS = [*sentences(40), [], [EOS], *sentences(3, longest=90)]
 def sizes(request, monkeypatch):
     """Batches and windows of many shapes."""
     for name, value in zip(("BATCH_TOKENS", "WINDOW", "BATCHES_PER_CHUNK"), request.param, strict=True):
-        monkeypatch.setattr(scoring, name, value)
+        monkeypatch.setattr(scoring.reading, name, value)
 
 
 def one_by_one(model, documents):
@@ -67,8 +67,8 @@ def test_every_token_is_reported_once(sizes):
 
 
 def test_documents_are_read_no_further_than_a_chunk_ahead(monkeypatch):
-    monkeypatch.setattr(scoring, "BATCH_TOKENS", 10)
-    monkeypatch.setattr(scoring, "BATCHES_PER_CHUNK", 2)
+    monkeypatch.setattr(scoring.reading, "BATCH_TOKENS", 10)
+    monkeypatch.setattr(scoring.reading, "BATCHES_PER_CHUNK", 2)
     taken = []
     endless = iter(lambda: taken.append(1) or [2, 3, 4, EOS], None)
     for read in (log_probs_of_lines, log_probs_of_stream):
@@ -185,7 +185,7 @@ def test_waiting_documents_are_taken_from_a_queue_not_from_the_front_of_a_list(m
             taken.append(1)
             return super().popleft()
 
-    monkeypatch.setattr(scoring, "deque", Queue)
+    monkeypatch.setattr(scoring.evaluating, "deque", Queue)
     assert len(list(details(recurrent(4), CODEC, ["江"] * 50, carried=False))) == len(taken) == 50
 
 
@@ -220,8 +220,8 @@ def test_under_one_head_an_encoded_carried_text_scores_the_same(sizes):
 
 @pytest.mark.parametrize("stripes", [2, 3, 7, 16])
 def test_under_many_heads_a_model_of_short_memory_scores_nearly_the_same(stripes, monkeypatch):
-    monkeypatch.setattr(scoring, "WARM_UP", 20)
-    monkeypatch.setattr(scoring, "WINDOW", 13)
+    monkeypatch.setattr(scoring.evaluating, "WARM_UP", 20)
+    monkeypatch.setattr(scoring.reading, "WINDOW", 13)
     model = recurrent(12, cell="gru")
     corpus = corpus_of(sentences(200))
     one = evaluate_corpus(model, corpus, carried=True, stripes=1)
@@ -234,8 +234,8 @@ def test_under_many_heads_a_model_of_short_memory_scores_nearly_the_same(stripes
 
 @pytest.mark.parametrize("tokens", range(160, 190))
 def test_every_token_counts_once_whatever_the_heads(tokens, monkeypatch):
-    monkeypatch.setattr(scoring, "WARM_UP", 8)
-    monkeypatch.setattr(scoring, "WINDOW", 5)
+    monkeypatch.setattr(scoring.evaluating, "WARM_UP", 8)
+    monkeypatch.setattr(scoring.reading, "WINDOW", 5)
     corpus = corpus_of([[2] * (tokens - 4) + [UNK] * 3 + [EOS]])
     found = evaluate_corpus(MODEL, corpus, carried=True, stripes=5)
     assert found.nats == pytest.approx((tokens - 4 + 3 * 3 + 2) * LN2)

@@ -37,7 +37,10 @@ def export(
             emit(line.rstrip("\n"))
         return
     exchange.export_arpa(loaded, output)
-    Talk(quiet).note(f"wrote the n-grams of {run}; KenLM, SRILM and OpenGrm read them")
+    talk = Talk(quiet)
+    talk.note(f"wrote the n-grams of {run}; KenLM, SRILM and OpenGrm read them")
+    if loaded.codec.reverse:
+        talk.note("they are of lines that are read backwards, as its first line says: give them reversed text")
     emit_name(output)
 
 

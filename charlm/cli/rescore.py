@@ -74,6 +74,24 @@ def score(
         typer.Option("--output", "-o", help="Write to this file, whole or not at all; NAME.trn: the best as trn."),
     ] = None,
     metric: Annotated[str | None, typer.Option(metavar="NAME", help="cer, wer or mer. [default: by script]")] = None,
+    as_written: Annotated[
+        bool,
+        typer.Option("--as-written", help="Read candidates as they stand, not as the training text would have them."),
+    ] = False,
+    numerals: Annotated[
+        bool,
+        typer.Option("--numerals", help="Read digits as words of Mandarin, where the training text has no digits."),
+    ] = False,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Score lists that are not written in the units of the model.")
+    ] = False,
+    sound: Annotated[
+        bool,
+        typer.Option(
+            "--sound",
+            help="Add scores.sound_distance and scores.sound_agreement by pinyin (charlm[sound]); weigh with --weight.",
+        ),
+    ] = False,
     unknown: Annotated[
         str, typer.Option(metavar="NAME", help="Unknown tokens are charged (16 bits a UTF-16 unit) or only counted.")
     ] = "charged",
@@ -93,7 +111,7 @@ def score(
     """
     from charlm.jobs.convert import write_file
     from charlm.jobs.lists import Refusals, lists_at
-    from charlm.jobs.rescore import Scorer
+    from charlm.jobs.rescore import Scorer, Treatment
 
     if report is not None:
         if report == Path("-"):
@@ -113,6 +131,7 @@ def score(
         METRICS[metric]  # an unknown name is refused before anything is loaded
     formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
     scorer = Scorer(run, formula, unknown, cast(Metric | None, metric), device, shard=shard_of(shard))
+    scorer.treatment = Treatment(as_written, numerals, allow_unknown, sound, talk.note)
     config = TextConfig(encoding=encoding)
     refusals = Refusals(keep_going, lambda error: complain(str(error), error.hint))
     lists = lists_at(source, format, config, refusals, beam=beam, note=talk.note)
@@ -124,7 +143,8 @@ def score(
         asked = {"--best": best, "--to": to, "--output": output, "--ref": references, "--beam": beam,
                  "--keep-going": keep_going, "--metric": metric, "--report": report, "--weight": weight,
                  "--lm-weight": lm_weight != 1, "--am-weight": am_weight != 1, "--length-weight": length_weight,
-                 "--unknown": unknown != "charged"}  # fmt: skip
+                 "--unknown": unknown != "charged", "--as-written": as_written, "--numerals": numerals,
+                 "--allow-unknown": allow_unknown, "--sound": sound}  # fmt: skip
         if idle := [option for option, given in asked.items() if given]:
             raise ConfigError(
                 f"{source} is read as lines of text, and {', '.join(idle)} {'are' if idle[1:] else 'is'} for lists",

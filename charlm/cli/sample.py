@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 @takes(page(SamplingConfig), page(PoemConfig))
 def sample(
     run: RunPath,
-    prompt: Annotated[str, typer.Option(help="How the text begins; - reads prompts from stdin, one a line.")] = "",
+    prompt: Annotated[
+        str,
+        typer.Option(help="How the text begins, or a backward model's ends; - reads prompts from stdin, one a line."),
+    ] = "",
     prompt_file: Annotated[Path | None, typer.Option(help="Prompts from a file, one a line.")] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples for each prompt.")] = 1,
     batch_size: Annotated[
@@ -68,7 +71,7 @@ def sample(
         if unknown:
             shown = " ".join(map(escape, dict.fromkeys(unknown)))
             talk.note(f"the model does not know {shown}: read as unknown, kept in the text")
-        if count == 1 and sys.stdout.isatty() and not as_json:
+        if count == 1 and sys.stdout.isatty() and not as_json and not loaded.codec.reverse:
             _stream(loaded, text, ids, config)
             continue
         found = sampling.samples(

@@ -16,7 +16,7 @@ from charlm.text import census
 from charlm.text.vocab import Loss, escape
 
 
-@takes(page(TextConfig, without="context"))
+@takes(page(TextConfig, without="context reverse"))
 def vocab(
     texts: Annotated[
         list[str],

@@ -24,6 +24,12 @@ class TextConfig:
         "line: every line starts afresh. carried: the state goes on from line to line. [default: line]",
         panel="Text",
     )
+    reverse: bool = knob(
+        False,
+        "Read every line backwards, from its last token to its first: a backward model, for reranking.",
+        panel="Text",
+        switch="--reverse",
+    )
     level: Level = knob(
         "char", "char, word (jieba), spaced (already cut by white space) or mixed (Han by character).", panel="Text"
     )
@@ -51,6 +57,9 @@ class TextConfig:
         mistakes = []
         if self.reading == "stream" and self.context == "line":
             mistakes.append("--reading stream has no lines, so it cannot go with --context line")
+        if self.reverse and self.carries:
+            how = "--reading stream" if self.reading == "stream" else "--context carried"
+            mistakes.append(f"--reverse turns each line by itself, so it cannot go with {how}")
         if self.min_count < 1:
             mistakes.append(f"--min-count must be at least 1, not {self.min_count}")
         if self.max_size is not None and self.max_size < 3:

@@ -62,7 +62,7 @@ def tally(
             note(f"in the text: {finding}")
         codec = taken.codec
     else:
-        codec = given
+        codec = given.turned(config.reverse)
     text.refuse_shards_of_carried(config.carries, shard)
     made = encoded(files, config, codec, "shard {}/{}".format(*shard), documents)
     documents.look(sources, config)
@@ -78,7 +78,8 @@ def tally(
 def settle_text(folders: Sequence[str]) -> dict[str, Any]:
     """The knobs of reading that counts bring with them."""
     codec, carried, read = countfiles.about(Path(folders[0]))
-    return {"reading": codec.reading, "level": codec.level, "context": "carried" if carried else "line", **read}
+    context = "carried" if carried else "line"
+    return {"reading": codec.reading, "level": codec.level, "context": context, "reverse": codec.reverse, **read}
 
 
 def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
@@ -93,7 +94,9 @@ def prepare_counts(config: RunConfig, note: Note, stack: ExitStack) -> Prepared:
     for folder in folders[1:]:
         if folder.codec.fingerprint() != first.codec.fingerprint():
             raise ConfigError(
-                f"{folder.path} counts other tokens than {first.path}, so they do not add",
+                f"{folder.path} is read backwards and {first.path} is not, or the other way round, so they do not add"
+                if folder.codec.reverse != first.codec.reverse
+                else f"{folder.path} counts other tokens than {first.path}, so they do not add",
                 hint="make one vocabulary with `charlm vocab` and count every shard with --vocab",
             )
         if folder.carried != first.carried:

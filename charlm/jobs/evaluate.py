@@ -184,6 +184,11 @@ class Evaluation:
         """Whether the state goes on from line to line; a stream has no lines, so there it always does."""
         if self.context is None or run.config.text.reading == "stream":
             return run.carried
+        if self.context == "carried" and run.codec.reverse:
+            raise ConfigError(
+                f"{run.path} reads each line backwards, so no line goes on where another ended",
+                hint="leave --context carried out",
+            )
         return self.context == "carried"
 
     def measure(self, path: Path, device: str, *, report: OnTokens | None = None) -> Result:

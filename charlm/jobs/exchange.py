@@ -55,7 +55,8 @@ def arpa_lines(run: Run) -> Iterator[str]:
         )
     look_inside(run)  # every number is about to be read, and codes may point outside their book
     words = arpa_words.words_of(run.codec.vocab.tokens)
-    return write_arpa(words, arpa_words.counts_of(tables), arpa_words.blocks_of(tables))
+    blocks = arpa_words.blocks_of(tables)
+    return write_arpa(words, arpa_words.counts_of(tables), blocks, reverse=run.codec.reverse)
 
 
 def export_arpa(run: Run, output: Path) -> None:
@@ -105,15 +106,17 @@ def import_arpa(
         level = "char" if all(len(token) == 1 for token in tokens[len(SPECIALS) :]) else "spaced"
         note(f"its words are taken as --level {level}")
     # Only a stream has the line end among its tokens.
-    reading: TextReading = "stream" if "\n" in tokens else "lines"
+    reading: TextReading = "stream" if "\n" in tokens and not found.reverse else "lines"
+    if found.reverse:
+        note(f"{source} says that its lines are read backwards, and so the run reads them")
     tokenizer = TOKENIZERS[level]()
     tokens = _readable(tokens, tokenizer, level, str(source), note)
-    codec = Codec(tokenizer, Vocab(tokens, [0] * len(tokens)), level=level, reading=reading)
+    codec = Codec(tokenizer, Vocab(tokens, [0] * len(tokens)), level=level, reading=reading, reverse=found.reverse)
     config = RunConfig(
         texts=(),
         valid=(),
         model="ngram",
-        text=TextConfig(level=level, reading=reading),
+        text=TextConfig(level=level, reading=reading, reverse=found.reverse),
         family=NgramConfig(order=tables.order, smoothing="arpa"),
         training=TrainingConfig(),
     )

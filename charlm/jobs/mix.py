@@ -127,6 +127,13 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
 def _alike(members: list[Run]) -> list[Run]:
     first = members[0]
     for run in members[1:]:
+        if run.codec.reverse != first.codec.reverse:
+            one, other = (run, first) if run.codec.reverse else (first, run)
+            raise ConfigError(
+                f"{one.path} reads lines backwards and {other.path} does not: they predict other tokens after other "
+                "contexts, and what they say cannot be added token by token",
+                hint="mix backward runs with backward ones; `charlm score` adds up what both say of a whole candidate",
+            )
         if run.codec.fingerprint() != first.codec.fingerprint():
             raise ConfigError(
                 f"{run.path} and {first.path} have different vocabularies, so their probabilities cannot be added",
@@ -252,6 +259,7 @@ def _save(
         "valid": None,
         "overlap": 0,
         "vocab_size": len(first.codec.vocab),
+        "habits": next((run.facts["habits"] for run in members if "habits" in run.facts), {}),
         "ended": "it was mixed",
     }
     made = RunConfig((), (), "mixture", first.config.text, config, first.config.training)

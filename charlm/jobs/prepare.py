@@ -16,6 +16,7 @@ from charlm.text import files as text
 from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus
 from charlm.text.decoding import Note, nobody
+from charlm.text.habits import Habits
 from charlm.text.sources import can_be_read_twice, source_files
 from charlm.text.survey import Overlap, Survey
 from charlm.training.gradient import Texts
@@ -82,7 +83,7 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
 
     codec = None
     if vocab_folder is not None:
-        codec = Codec.load(vocab_folder)
+        codec = Codec.load(vocab_folder).turned(config.text.reverse)
         if codec.reading != config.text.reading:
             raise ConfigError(
                 f"the vocabulary in {vocab_folder} was made for --reading {codec.reading}, not {config.text.reading}",
@@ -90,7 +91,8 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
             )
     overlap = Overlap(valid_documents() if not split and config.text.reading == "lines" else ())
     survey = Survey()
-    documents = overlap.watch(train_documents(note))
+    habits = Habits()
+    documents = habits.watch(overlap.watch(train_documents(note)))
     facts: dict[str, Any] = {}
     if codec is None:
         taken = census.take(documents, config.text, survey)
@@ -137,6 +139,7 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
         "valid": {"from": where if split else "its own file", **asdict(valid.facts)} if valid else None,
         "overlap": overlap.count if not split else 0,
         "vocab_size": len(codec.vocab),
+        "habits": habits.to_json(),
     }
     return Prepared(codec, Texts(train, valid, config.text.carries, more), facts)
 

@@ -4,7 +4,7 @@ A Scorer pickles as a path and loads its run on the first call, so that any engi
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -13,10 +13,13 @@ from typing import Any, Literal
 from charlm.choices import Choices
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric, metric_for, units
+from charlm.reranking.syllables import sound_scores
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
+from charlm.text.decoding import Note, nobody
 from charlm.text.files import WHOLE, Shard, sharded
+from charlm.text.mismatch import refuse_mismatch
 from charlm.text.reader import several
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
@@ -27,6 +30,52 @@ Unknown = Literal["charged", "counted"]
 UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
 
 
+@dataclass(frozen=True)
+class Treatment:
+    """What a model, and who listens, is given of candidates, whose texts stay as they are.
+
+    as_written     candidates are read as they stand, and not as the training text would have them
+    numerals       numbers in digits are said in words, where the training text has no digits
+    allow_unknown  lists are scored even if they are not written in the units of the model
+    sound          candidates get the named scores of `reranking.syllables`
+    note           is told once how lists are read
+    """
+
+    as_written: bool = False
+    numerals: bool = False
+    allow_unknown: bool = False
+    sound: bool = False
+    note: Note = nobody
+
+    def of(self, run: Run, utterances: Sequence[Utterance], *, is_first: bool) -> list[list[str]]:
+        """What is scored of some lists. Raises ConfigError where the first ones are of other units than the model's."""
+        texts = [[candidate.text for candidate in utterance.hypotheses] for utterance in utterances]
+        lists = texts
+        if not self.as_written:
+            lists = [[run.habitual(text, numerals=self.numerals) for text in some] for some in texts]
+        if is_first:
+            if not self.allow_unknown:
+                refuse_mismatch(run.codec, chain.from_iterable(lists), "--allow-unknown")
+            told = [] if self.as_written else run.view.told(chain.from_iterable(texts))
+            if self.numerals and run.says_numbers:
+                told.insert(0, "numbers in words")
+            if told:
+                self.note(f"lists are read as the training text was: {', '.join(told)}; --as-written leaves that out")
+        return lists
+
+    def heard(self, utterance: Utterance) -> Utterance:
+        """The list, with scores of how its candidates sound if they are wanted."""
+        if not self.sound:
+            return utterance
+        found = sound_scores([candidate.text for candidate in utterance.hypotheses])
+        columns = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+        pairs = zip(utterance.hypotheses, columns, strict=True)
+        return replace(utterance, hypotheses=tuple(replace(one, scores={**one.scores, **more}) for one, more in pairs))
+
+
+AS_TRAINED = Treatment()
+
+
 @dataclass
 class Scorer:
     """Reranks utterances with the run at `path`.
@@ -35,6 +84,7 @@ class Scorer:
     unknown  charged or counted: see UNKNOWN
     metric   the unit of length and of errors; None chooses it by the script of the first UTTERANCES_PER_CHUNK lists
     shard    (K, N): every N-th list or line, from the K-th; the metric is chosen by those of the whole
+    treatment  what the run reads of candidates, and whether their sound counts
 
     `metric_from` says afterwards what chose it: references, candidates, or --metric.
     """
@@ -46,13 +96,14 @@ class Scorer:
     device: str = "cpu"
     metric_from: str = "--metric"
     shard: Shard = WHOLE
+    treatment: Treatment = AS_TRAINED
     _run: Run | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._value = UNKNOWN[self.unknown]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_run": None}
+        return {**self.__dict__, "_run": None, "treatment": replace(self.treatment, note=nobody)}
 
     @property
     def run(self) -> Run:
@@ -79,11 +130,11 @@ class Scorer:
             self.metric, self.metric_from = metric_for(references, candidates)
             source = chain(head, source)
         source = sharded(source, self.shard)
+        is_first = True
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
-            texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
-            scores = iter(self.run.score(map(self.run.habitual, texts), alike=True))
-            for utterance in chunk:
-                found = [next(scores) for _ in utterance.hypotheses]
+            lists = self.treatment.of(self.run, chunk, is_first=is_first)
+            scores, is_first = self.run.score_lists(lists, alike=True), False
+            for utterance, found in zip(map(self.treatment.heard, chunk), scores, strict=True):
                 log_probs = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
                 ranked = rank(utterance, log_probs, lengths, self.formula)

@@ -35,6 +35,9 @@ def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
     if run.codec.level != "char":
         raise ConfigError(f"{run.path} was trained with --level {run.codec.level}, and verse is written in characters",
                           hint="train with --level char")  # fmt: skip
+    if run.codec.reverse:
+        raise ConfigError(f"{run.path} reads its lines backwards, and verse is written from its first character on",
+                          hint="train without --reverse")  # fmt: skip
     if not run.codec.closing:
         raise ConfigError(f"{run.path} reads its text as one stream, so its poems have no end",
                           hint="train with --reading lines, a poem on each line")  # fmt: skip

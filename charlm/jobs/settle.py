@@ -77,7 +77,10 @@ def settle(
             mistakes.add(sentence, f"leave it out; `charlm train --help` says what a {name} model takes")
     layers = [preset_knobs, from_file, knobs]
     if folders and not mistakes.found:
-        layers.append(settle_text(folders))
+        counted = settle_text(folders)
+        if knobs.get("reverse") and not counted["reverse"]:
+            mistakes.add(f"--reverse: {folders[0]} was counted forwards", "charlm ngram count TEXT --reverse")
+        layers.append(counted)
     text: Any = None
     family: Any = None
     training: Any = None

@@ -180,7 +180,7 @@ def _fit(
 
 def keep_lines(prepared: Prepared, path: Path) -> None:
     """Where the text is verse, keep what its lines are, so that what is written later can be new."""
-    if prepared.codec.closing and prepared.counts is None and not path.exists():
+    if prepared.codec.closing and not prepared.codec.reverse and prepared.counts is None and not path.exists():
         corpora = [prepared.texts.train, *(corpus for corpus, _ in prepared.texts.more)]
         if (novelty := said_in(corpora, prepared.codec.vocab.tokens)) is not None:
             novelty.save(path)

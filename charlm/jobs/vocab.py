@@ -50,8 +50,7 @@ def _sum(folders: list[Path], config: TextConfig, note: Note) -> Census:
     counts = sum((codec.vocab.counter() for codec in codecs), Counter[str]())
     made, loss = build(counts, config)
     first = codecs[0]
-    summed = Codec(first.tokenizer, made, level=first.level, reading=first.reading)
-    return Census(summed.with_controls(first.vocab.control_names), loss, Survey())
+    return Census(first.over(made).with_controls(first.vocab.control_names), loss, Survey())
 
 
 def _kind(codec: Codec) -> tuple[Any, ...]:

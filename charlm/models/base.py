@@ -27,7 +27,8 @@ class LanguageModel(Protocol):
     how much of the budget is used up), `hidden_matrices() -> [(parameter, gates)]` for Muon, `trace(inputs, state,
     gates=True) -> {name: Tensor (B, T, L, H)}` for hidden states, layer by layer, and gates, `tempered(inputs, targets,
     state, temperature)` for `score` at another temperature, `renewed(state)` where something of one document serves the
-    next, and `over(model)` or `over(members)` where it is made of others.
+    next, `branch(ids, state, parents, targets)` where reading is dear and several successors of a context cost little
+    more than one (see `branch` below), and `over(model)` or `over(members)` where it is made of others.
     What learns by gradient may offer `products(rows, window) -> [Product]`, and `small()`, a network like it to try.
     """
 
@@ -57,6 +58,22 @@ def pick(state: State, rows: torch.Tensor) -> State:
 def detach(state: State) -> State:
     """The same state, from which no gradient travels back: the truncation of back-propagation through time."""
     return tuple(leaf.detach() for leaf in state)
+
+
+def branch(model: LanguageModel, ids: Ids, state: State, parents: Ids, targets: Ids) -> tuple[LogProbs, State]:
+    """Read one token per row; say how likely each of some successors of the rows is.
+
+    ids (B,), parents (C,) rows, ascending and each of them at least once, targets (C,)
+    ->  log_probs (C,), nats, of target c after row parents[c], and the state after `ids` (B)
+
+    A model that offers a method of this name reads each row once. Any other is asked for its `score`, a row for each
+    successor.
+    """
+    own = getattr(model, "branch", None)
+    if own is not None:
+        return cast(tuple[LogProbs, State], own(ids, state, parents, targets))
+    log_probs, after = model.score(ids[parents, None], targets[:, None], pick(state, parents))
+    return log_probs[:, 0], pick(after, torch.searchsorted(parents, torch.arange(len(ids), device=parents.device)))
 
 
 def renewed(model: LanguageModel, state: State) -> State:

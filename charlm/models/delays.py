@@ -129,6 +129,13 @@ class _Hearing(_Layers):
         found = [log_probs.gather(1, ids[:, None]) for log_probs, ids in zip(said, targets.unbind(1), strict=True)]
         return torch.cat(found, dim=1), after
 
+    def branch(
+        self, ids: Ids, state: State, parents: Ids, targets: Ids, *, temperature: float = 1.0
+    ) -> tuple[LogProbs, State]:
+        every, after = self.step(ids, state)
+        said = every if temperature == 1 else torch.log_softmax(every / temperature, dim=-1)
+        return said[parents, targets], after
+
     def trace(self, inputs: Ids, state: State, *, gates: bool = True) -> dict[str, Tensor]:  # noqa: ARG002 (a protocol's)
         """The hidden vectors of every layer, {"hidden": (B, T, L, H)}; there are no gates."""
         return {"hidden": torch.stack(self._walk(inputs, state)[1], dim=1)}

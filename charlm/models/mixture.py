@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from charlm.errors import ConfigError
-from charlm.models.base import LanguageModel, device_of, renewed
+from charlm.models.base import LanguageModel, branch, device_of, renewed
 from charlm.shapes import Ids, LogProbs, State
 
 ROUNDING = 1e-6  # by how much a row of weights may miss one
@@ -58,6 +58,8 @@ class Mixture:
         self._log_weights = self.weights.log()
         ends = accumulate((len(member.initial_state(1)) for member in self.members), initial=0)
         self._leaves = [slice(start, end) for start, end in pairwise(ends)]
+        if any(hasattr(member, "branch") for member in self.members):
+            self.branch = self._branch
 
     def _classifier(self, number: int) -> Classifier:
         if not 0 <= number < len(self.members):
@@ -128,6 +130,19 @@ class Mixture:
             there = device_of(own)
             log_probs, leaves = member.score(inputs.to(there), targets.to(there), own)
             terms.append(log_weights[..., number] + log_probs.to(home, torch.float64))
+            after += leaves
+        return _sum(terms), tuple(after)
+
+    def _branch(self, ids: Ids, state: State, parents: Ids, targets: Ids) -> tuple[LogProbs, State]:
+        """See `models.base.branch`; offered where a member offers it."""
+        home = device_of(state)
+        log_weights = self._log_weights_after(ids[:, None], state)[:, 0].expand(len(ids), -1)[parents]
+        terms: list[Tensor] = []
+        after: list[Tensor] = []
+        for number, (member, own) in enumerate(zip(self.members, self.member_states(state), strict=True)):
+            there = [tensor.to(device_of(own)) for tensor in (ids, parents, targets)]
+            log_probs, leaves = branch(member, there[0], own, *there[1:])
+            terms.append(log_weights[:, number] + log_probs.to(home, torch.float64))
             after += leaves
         return _sum(terms), tuple(after)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from charlm.config.models import NetworkConfig
 from charlm.models.dropout import LockedDropout
-from charlm.models.output import Shortlist, sampled_log_probs, target_log_probs
+from charlm.models.output import Shortlist, sampled_log_probs, successor_log_probs, target_log_probs
 from charlm.shapes import Ids, LogProbs, State
 
 FREQUENT = 8  # the most frequent 1/8 of the vocabulary is in every sample
@@ -88,6 +88,14 @@ class Network(nn.Module, ABC):
         """`score` at another temperature: the logits are divided by it."""
         x, after = self.read(inputs, state)
         return target_log_probs(x / temperature, self.output_weight, self.bias / temperature, targets), after
+
+    def branch(
+        self, ids: Ids, state: State, parents: Ids, targets: Ids, *, temperature: float = 1.0
+    ) -> tuple[LogProbs, State]:
+        """Some successors of each row: see `models.base.branch`; at another temperature as `tempered`."""
+        x, after = self.read(ids[:, None], state)
+        weight, bias = self.output_weight, self.bias / temperature
+        return successor_log_probs(x[:, 0] / temperature, weight, bias, parents, targets), after
 
     @property
     def may_sample(self) -> bool:

@@ -23,6 +23,9 @@ from torch import Tensor
 SEGMENT_NUMBERS = 1 << 27  # logits kept at once: 256 MiB in bf16
 BLOCK_NUMBERS = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers per block of float32 arithmetic
 
+SUCCESSOR_NUMBERS = 1 << 21  # logits kept at once where only some are asked for: they stay in the processor's cache
+FEWEST_BLOCK_ROWS = 32
+
 
 def _compute_dtype(hidden: Tensor) -> torch.dtype:
     device = hidden.device.type
@@ -125,6 +128,28 @@ def target_log_probs(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tens
     """
     flat: Tensor = TargetLogProbs.apply(hidden.reshape(-1, hidden.shape[-1]), weight, bias, targets.reshape(-1), None)  # type: ignore[no-untyped-call]
     return flat.reshape(targets.shape)
+
+
+def successor_log_probs(hidden: Tensor, weight: Tensor, bias: Tensor, parents: Tensor, targets: Tensor) -> Tensor:
+    """How likely each of some successors is; a vector is compared with the vocabulary once, however many it has.
+
+    hidden (N, E), weight (V, E), bias (V,), parents (C,) rows of `hidden`, ascending, targets (C,)  ->  (C,), nats
+
+    No gradient comes back. Blocks are of nearly equal size, so that none has few rows: see `scoring`.
+    """
+    dtype = _compute_dtype(hidden)
+    h, w, b = hidden.to(dtype), weight.to(dtype), bias.to(dtype)
+    rows = max(FEWEST_BLOCK_ROWS, _rows_per(SUCCESSOR_NUMBERS, len(weight)))
+    pieces = -(-len(h) // rows)
+    ends = torch.arange(1, pieces + 1) * len(h) // max(1, pieces)
+    found, start, first = [], 0, 0
+    for end, last in zip(ends.tolist(), torch.searchsorted(parents, ends.to(parents)).tolist(), strict=True):
+        logits = torch.addmm(b, h[start:end], w.t())
+        own = parents[first:last] - start
+        asked = wide(logits[own, targets[first:last]])
+        found.append(asked - torch.logsumexp(wide(logits), dim=-1)[own])
+        start, first = end, last
+    return torch.cat(found)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ in 1/T, so there is one best value.
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,6 +34,8 @@ class Tempered:
         self.initial_state = model.initial_state
         if hasattr(model, "trace"):  # what was felt stays; only what is said of it changes
             self.trace = model.trace
+        if hasattr(model, "tempered") and hasattr(model, "branch"):
+            self.branch = partial(model.branch, temperature=temperature)
 
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         log_probs, after = self.model.step(ids, state)

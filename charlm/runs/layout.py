@@ -51,6 +51,7 @@ FACTS = {
     "valid": ({"from": str, **_TEXT}, type(None)),
     "more?": [{"from": str, "weight": float, "key": str, **_TEXT}],
     "vocab_size": int,
+    "habits?": {"*": int},
     "ended": (str, type(None)),
     "seconds?": _NUMBER,
     "usage?": {"*": float},

@@ -1,8 +1,10 @@
 """A trained model with all that it needs, loaded from its directory: `charlm.load`."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from charlm.errors import ConfigError, RunError
 from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.models.base import LanguageModel, rounding_of, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
-from charlm.text.codec import Codec, Controlled, Document
+from charlm.text.codec import Codec, Controlled, Document, Encoded
+from charlm.text.habits import Habits, View
+from charlm.text.numerals import spelled
 from charlm.text.reader import Reader, one_line, several
 from charlm.training.devices import choose_device
 
@@ -34,6 +38,11 @@ class TextScore:
     tokens: int
     unknown: list[str]
     charged: float
+
+
+def _told(document: Encoded, log_probs: scoring.LogProbArray) -> TextScore:
+    score = scoring.score_of(document, log_probs)
+    return TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
 
 
 @dataclass
@@ -83,11 +92,20 @@ class Run:
         encoded = [self.codec.line(self.reader.line(text), controls) for text in several(texts)]
         fewest = scoring.FEWEST_ROWS if alike else 1
         found = scoring.log_probs_of_lines(self.model, (document.ids for document in encoded), fewest=fewest)
-        scores = [scoring.score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
-        return [
-            TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
-            for score, document in zip(scores, encoded, strict=True)
-        ]
+        return [_told(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
+
+    def score_lists(self, lists: Iterable[Iterable[str]], *, alike: bool = False) -> list[list[TextScore]]:
+        """How likely each text of some lists is, such as the hypotheses of utterances.
+
+        What the texts of a list have in common is read once, where that pays.
+
+        alike  read so that a figure hangs on no other list, as far as the processor allows; slower for few
+        """
+        encoded = [[self.codec.line(self.reader.line(text)) for text in several(texts)] for texts in lists]
+        ids = [[document.ids for document in documents] for documents in encoded]
+        found = scoring.log_probs_of_lists(self.model, ids, fewest=scoring.FEWEST_ROWS if alike else 1)
+        pairs = (zip(documents, log_probs, strict=True) for documents, log_probs in zip(encoded, found, strict=True))
+        return [[_told(document, log_probs) for document, log_probs in own] for own in pairs]
 
     def evaluate(self, documents: Iterable[Document], *, report: scoring.OnTokens | None = None) -> scoring.Score:
         """The Score of a text, read as the training text was, in the context that the run was trained with.
@@ -103,7 +121,7 @@ class Run:
         return scoring.evaluate(self.model, self.codec, read, carried=self.carried, report=report)
 
     def sample(self, prompt: str = "", count: int = 1, *, controls: Sequence[str] = (), **knobs: Any) -> list[str]:
-        """Texts that begin with `prompt`; knobs are those of SamplingConfig.
+        """Texts that begin with `prompt`, or of a backward model end with it; knobs are those of SamplingConfig.
 
         controls  names of control tokens that are read before the prompt, and not shown
         Raises ConfigError for unknown and impossible knobs.
@@ -116,9 +134,31 @@ class Run:
         drawn = sampling.samples(self.model, ids, count, config, ends=ends, controls=silent)
         return [self.text_of(prompt, sample.ids) for sample in drawn]
 
-    def habitual(self, text: str) -> str:
-        """What is read of a text that a machine wrote: its spaces are those that the training text would have."""
-        return self.codec.habitual(self.reader.line(one_line(text)))
+    @cached_property
+    def view(self) -> View:
+        """How other texts are turned into what the training text would have written.
+
+        A run that does not say how its text was written is judged by its vocabulary.
+        """
+        known = self.facts.get("habits")
+        vocab = self.codec.vocab
+        return View(Habits(Counter(known)) if known else Habits.of_vocab(vocab.tokens, vocab.counts))
+
+    @property
+    def says_numbers(self) -> bool:
+        """Whether its training text has no digits, so that numbers stand in it as they are said, if at all."""
+        return not self.view.habits.counts["digits"]
+
+    def habitual(self, text: str, *, numerals: bool = False) -> str:
+        """What is read of a text that a machine wrote: case, widths, marks and spaces of the training text.
+
+        numerals  numbers in digits are said in the words of Mandarin, where the training text has no digits
+        """
+        line = self.reader.line(one_line(text))
+        if numerals and self.says_numbers:
+            line = spelled(line)
+        # Spaces first, since marks are turned where they stand beside Han characters; then those beside turned marks.
+        return self.codec.habitual(self.view(self.codec.habitual(line)))
 
     def prompt(self, text: str, controls: Sequence[str] = ()) -> tuple[list[int], list[str]]:
         """The ids of a text that the model shall continue, control tokens first, and the tokens that are unknown."""
@@ -132,10 +172,10 @@ class Run:
         return [(name, dataclasses.replace(self, model=model)) for name, model in zip(names, members, strict=False)]
 
     def text_of(self, prompt: str, ids: Sequence[int]) -> str:
-        """The prompt as it was given, and the drawn ids after it."""
+        """The prompt as it was given, and the drawn ids after it, of a backward model before it."""
         known, _ = self.prompt(prompt)
-        whole, start = self.codec.decode([*known, *ids]), self.codec.decode(known)
-        return prompt + whole.removeprefix(start)
+        whole, given = self.codec.decode([*known, *ids]), self.codec.decode(known)
+        return whole.removesuffix(given) + prompt if self.codec.reverse else prompt + whole.removeprefix(given)
 
     def to(self, device: torch.device) -> "Run":
         """The same run with its weights on `device`; count-based models stay on the CPU."""

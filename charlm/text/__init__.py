@@ -4,8 +4,10 @@ decoding  bytes to lines
 reader    any text to what a model reads
 files     files to documents
 survey    what is odd in them
+habits    how they are written; `numerals`: numbers in words
 vocab     tokens and their ids
 codec     documents to ids and back; the only such door
 census    documents to a codec
+mismatch  whether other texts are written in its units
 corpus    ids of all documents, mapped
 """

@@ -55,7 +55,8 @@ def take(documents: Iterable[str], config: TextConfig, survey: Survey) -> Census
         survey.remarks += tokenizer.remarks
     counts = vocab.count(survey.watch(documents), tokenizer, closing=config.reading == "lines")
     made, loss = build(counts, config)
-    return Census(Codec(tokenizer, made, level=config.level, reading=config.reading), loss, survey)
+    codec = Codec(tokenizer, made, level=config.level, reading=config.reading, reverse=config.reverse)
+    return Census(codec, loss, survey)
 
 
 def script_of(token: str) -> str:

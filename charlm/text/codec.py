@@ -2,6 +2,9 @@
 
 With the reading `lines` every document is closed by `<EOS>`; with `stream` nothing is, and the line end is
 a token like any other. Either way a model begins by reading `<EOS>`, and then the control tokens of a document.
+
+A codec that is turned reads each line from its last token to its first, for a backward model: text is cut into tokens
+as it is written, and their order is turned afterwards; `<EOS>` begins and closes as ever.
 """
 
 import hashlib
@@ -46,7 +49,7 @@ class Encoded:
 
     ids         token ids, control tokens first, the closing `<EOS>` included where there is one
     characters  code points that the ids spell, one for the line end that `<EOS>` predicts included
-    unknown     the tokens that became `<UNK>`, in order
+    unknown     the tokens that became `<UNK>`, in the order of the ids
     controls    how many of the ids, the first ones, are control tokens: read, and no targets that count
     """
 
@@ -62,13 +65,25 @@ class Encoded:
 
 
 class Codec:
-    """Encodes and decodes; picklable, so that it may travel to other processes."""
+    """Encodes and decodes; picklable, so that it may travel to other processes.
 
-    def __init__(self, tokenizer: Tokenizer, vocab: Vocab, *, level: Level, reading: TextReading = "lines") -> None:
+    reverse  whether the tokens of a line are read from the last to the first
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        vocab: Vocab,
+        *,
+        level: Level,
+        reading: TextReading = "lines",
+        reverse: bool = False,
+    ) -> None:
         self.tokenizer = tokenizer
         self.vocab = vocab
         self.level = level
         self.reading = reading
+        self.reverse = reverse
         self._ids = {token: vocab.id(token) for token in vocab.tokens}
         self._foreign_spaces = self._find_foreign_spaces()
 
@@ -79,7 +94,20 @@ class Codec:
 
     def with_controls(self, names: Iterable[str]) -> "Codec":
         """The same codec with further control tokens; raises VocabError for a name that cannot be."""
-        return Codec(self.tokenizer, self.vocab.with_controls(names), level=self.level, reading=self.reading)
+        return self.over(self.vocab.with_controls(names))
+
+    def over(self, vocab: Vocab) -> "Codec":
+        """The same codec of another vocabulary."""
+        return Codec(self.tokenizer, vocab, level=self.level, reading=self.reading, reverse=self.reverse)
+
+    def turned(self, reverse: bool) -> "Codec":
+        """The same tokens, read backwards or as they are written."""
+        return Codec(self.tokenizer, self.vocab, level=self.level, reading=self.reading, reverse=reverse)
+
+    def _tokens(self, text: str) -> list[str]:
+        """The tokens of a text in the order in which they are read."""
+        tokens = self.tokenizer.split(text)
+        return tokens[::-1] if self.reverse else tokens
 
     def encode(self, document: Document, controls: Sequence[str] = ()) -> Encoded:
         """The ids of a whole document, behind those of its control tokens.
@@ -90,7 +118,7 @@ class Codec:
         if isinstance(document, Controlled):
             controls = [*_names(document.controls), *_names(controls)]
             document = document.text
-        tokens = self.tokenizer.split(document)
+        tokens = self._tokens(document)
         get = self._ids.get
         ids = [get(token, UNK) for token in tokens]
         unknown = [token for token, number in zip(tokens, ids, strict=True) if number == UNK] if UNK in ids else []
@@ -105,8 +133,11 @@ class Codec:
         return self.encode(text if self.closing else text + "\n", controls)
 
     def prompt(self, text: str, controls: Sequence[str] = ()) -> tuple[list[int], list[str]]:
-        """The ids of a text that a model shall continue, control tokens first, and the tokens that are unknown."""
-        tokens = self.tokenizer.split(text)
+        """The ids of a text that a model shall continue, control tokens first, and the tokens that are unknown.
+
+        A model that reads backwards continues it to the front: the text is how a line ends.
+        """
+        tokens = self._tokens(text)
         ids = [self._ids.get(token, UNK) for token in tokens]
         unknown = [token for token, number in zip(tokens, ids, strict=True) if number == UNK]
         return [*map(self.vocab.control, _names(controls)), *ids], unknown
@@ -134,9 +165,10 @@ class Codec:
         return frozenset(space for space, count in spaces.items() if count < RARE_SPACE * han)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids; `<EOS>` and control tokens are silent, `<UNK>` shows as □."""
+        """The text of some ids, as it is written; `<EOS>` and control tokens are silent, `<UNK>` shows as □."""
         tokens, silent = self.vocab.tokens, {EOS, *self.vocab.control_ids}
-        return self.tokenizer.join([UNKNOWN_SIGN if i == UNK else tokens[i] for i in ids if i not in silent])
+        said = [UNKNOWN_SIGN if i == UNK else tokens[i] for i in ids if i not in silent]
+        return self.tokenizer.join(said[::-1] if self.reverse else said)
 
     def fingerprint(self) -> str:
         """A hash of everything that decides how text becomes ids."""
@@ -146,8 +178,10 @@ class Codec:
 
     def _spec(self) -> dict[str, Any]:
         spec = {"format": 1, "level": self.level, "reading": self.reading, "options": self.tokenizer.spec()}
-        # Another format, since who does not know control tokens would take them for tokens of the text.
-        return {**spec, "format": 2, "controls": self.vocab.controls} if self.vocab.controls else spec
+        # Other formats, since who does not know control tokens would take them for tokens of the text, and who does
+        # not know of the turned order would read in the other.
+        spec |= {"format": 2, "controls": self.vocab.controls} if self.vocab.controls else {}
+        return {**spec, "format": 3, "reverse": True} if self.reverse else spec
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` and `vocab.tsv`."""
@@ -163,7 +197,8 @@ class Codec:
 
         spec = jsonfiles.read(folder / TOKENIZER_FILE, error=problem)
         controls: Any = spec.get("controls", 0) if isinstance(spec, dict) else 0
-        known = 2 if controls else 1
+        reverse = isinstance(spec, dict) and "reverse" in spec
+        known = 3 if reverse else 2 if controls else 1
         if not isinstance(spec, dict) or spec.get("format") != known:
             raise problem(
                 f"{folder / TOKENIZER_FILE} is not a tokenizer of format {known}; a newer charlm may have made it"
@@ -173,13 +208,16 @@ class Codec:
         level: Any = spec.get("level")
         reading: Any = spec.get("reading")
         options = spec.get("options")
+        if reverse and spec["reverse"] is not True:
+            raise problem(f"{folder / TOKENIZER_FILE}: reverse is true, or is not there")
         if level not in list(TOKENIZERS) or reading not in ("lines", "stream") or not isinstance(options, dict):
             raise problem(f"{folder / TOKENIZER_FILE}: level, reading or options are missing or unknown")
         try:
             tokenizer = TOKENIZERS[level](**options)
         except (TypeError, ValueError) as error:
             raise problem(f"{folder / TOKENIZER_FILE}: these options do not fit {level}: {error}") from error
-        return cls(tokenizer, Vocab.read(folder / VOCAB_FILE, controls=controls), level=level, reading=reading)
+        vocab = Vocab.read(folder / VOCAB_FILE, controls=controls)
+        return cls(tokenizer, vocab, level=level, reading=reading, reverse=reverse)
 
 
 def _names(controls: Sequence[str]) -> Sequence[str]:

@@ -45,20 +45,22 @@ def one_line(text: str) -> str:
 
 @dataclass
 class Reader:
-    """How a text is read; it pickles as its two knobs.
+    """How a text is read; it pickles as its knobs.
 
     reading   lines: a text stands alone, and white space at its edges is cut off; stream: it stays as it is
     simplify  traditional characters become simplified ones
+    reverse   lines are read backwards, so that a prompt is how a line ends
     """
 
     reading: TextReading = "lines"
     simplify: bool = False
+    reverse: bool = False
     _convert: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, config: TextConfig) -> "Reader":
         """The reader of a page of knobs."""
-        return cls(config.reading, config.simplify)
+        return cls(config.reading, config.simplify, config.reverse)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_convert": None}
@@ -77,8 +79,10 @@ class Reader:
         return one_line(text) if self.reading == "lines" else _unix(text).removesuffix("\n")
 
     def prompt(self, text: str) -> str:
-        """A text that will go on, so that its end stays as it is."""
+        """A text that will go on, so that its end stays as it is; read backwards it goes on at its beginning."""
         text = self._characters(text)
+        if self.reverse:
+            return text.rstrip()
         return text.lstrip() if self.reading == "lines" else _unix(text)
 
     def _characters(self, text: str) -> str:

@@ -28,7 +28,7 @@ def test_lists_come_back_reordered_with_every_part_shown(charlm, shared_run):
 
 
 def test_the_language_model_alone_ranks_as_the_texts_scored_one_by_one(charlm, shared_run):
-    ended = charlm("score", shared_run, LISTS, "--am-weight", 0)
+    ended = charlm("score", shared_run, LISTS, "--am-weight", 0, "--as-written")
     for line in ended.out.splitlines():
         hyps = json.loads(line)["hyps"]
         alone = charlm("score", shared_run, "-", "--format", "text", "--json", stdin="\n".join(h["text"] for h in hyps))
@@ -106,7 +106,7 @@ def test_spaces_that_the_training_text_does_not_know_decide_no_list(charlm, shar
 
 def test_every_report_counts_unknown_tokens(charlm, shared_run):
     lists = json.dumps({"hyps": [{"text": "做Ж业"}, {"text": "做作业"}], "ref": "做作业"})
-    ended = charlm("score", shared_run, "-", "--report", "r.json", stdin=lists)
+    ended = charlm("score", shared_run, "-", "--report", "r.json", "--as-written", stdin=lists)
     told = json.loads(Path("r.json").read_text("utf-8"))
     assert (told["unknown_tokens"], told["tokens"]) == (1, 8) and "1 of 8 tokens" in ended.err
     assert told["metric_from"] == "references" and "counted as CER, by the script of the first references" in ended.err
@@ -312,3 +312,43 @@ def test_the_best_are_written_as_a_trn_whole_or_not_at_all(charlm, shared_run):
     assert kept.code == 1 and kept.out == "" and json.loads(Path("other.jsonl").read_text("utf-8"))["id"] == "a"
     charlm("score", shared_run, LISTS, "--to", "kaldi").refused("spans several files", code=2)
     charlm("score", shared_run, LISTS, "--to", "trn", "--json").refused("two formats", code=2)
+
+
+def test_candidates_are_read_as_the_training_text_is_written_and_come_out_as_they_were(charlm, shared_run):
+    texts = ["做,作业", "做，作业。"]  # the corpus writes full-width marks and closes its lines
+    Path("l.jsonl").write_text(json.dumps({"id": 1, "hyps": [{"text": text} for text in texts]}) + "\n", "utf-8")
+    ended = charlm("score", shared_run, "l.jsonl")
+    first, second = json.loads(ended.out)["hyps"]
+    assert {first["text"], second["text"]} == set(texts)
+    assert first["scores"]["lm"] == pytest.approx(second["scores"]["lm"], rel=1e-5)
+    assert "read as the training text was: full-width punctuation, closed by 。" in " ".join(ended.err.split())
+    other = charlm("score", shared_run, "l.jsonl", "--as-written")
+    first, second = json.loads(other.out)["hyps"]
+    assert first["scores"]["lm"] != pytest.approx(second["scores"]["lm"], rel=1e-3)
+    assert "read as the training text was" not in other.err
+
+
+def test_lists_in_other_units_stop_before_anything_is_scored(charlm, shared_run):
+    Path("l.jsonl").write_text('{"id": 1, "hyps": [{"text": "nobody knows these letters"}]}\n', "utf-8")
+    charlm("score", shared_run, "l.jsonl").refused("characters in Han script", "Latin script", code=2)
+    assert json.loads(charlm("score", shared_run, "l.jsonl", "--allow-unknown").out)["id"] == 1
+
+
+def test_lists_of_a_text_may_not_be_asked_for_their_view(charlm, shared_run):
+    for option in ("--as-written", "--numerals", "--allow-unknown", "--sound"):
+        charlm("score", shared_run, "-", "--format", "text", option, stdin="你好。\n").refused(option, code=2)
+
+
+def test_sounds_are_named_scores_that_count_with_a_weight(charlm, shared_run):
+    pytest.importorskip("pypinyin")
+    Path("l.jsonl").write_text('{"id": 1, "hyps": [{"text": "做作业"}, {"text": "写作业"}]}\n', "utf-8")
+    ended = charlm("score", shared_run, "l.jsonl", "--sound", "--lm-weight", 0, "--weight", "sound_distance=1")
+    first, second = json.loads(ended.out)["hyps"]
+    assert (first["text"], first["total"], second["total"]) == ("做作业", 0, -4)
+    assert second["scores"]["sound_agreement"] == first["scores"]["sound_agreement"]
+
+
+def test_a_backward_run_ranks_lists_too(charlm):
+    charlm("train", CORPORA / "everyday.zh.txt", "--reverse", "--model", "ngram", "--run", "run", "--quiet")
+    ended = charlm("score", "run", LISTS, "--am-weight", 0)
+    assert "CER of 20 lists" in ended.err and len(ended.out.splitlines()) == 20

@@ -32,6 +32,10 @@ Floats = npt.NDArray[np.float64]
 
 LN10 = math.log(10)
 
+# The first line of a file whose lines are read backwards: KenLM lets a line that begins with # stand before the header,
+# and nothing else in the format could say so.
+REVERSED = "# every line is read backwards: its last word follows <s>, its first comes before </s>"
+
 NEVER = -99.0  # log10 that the format's tools write for a probability of 0
 
 LARGEST = 1e38  # a log10 beyond this is infinite: as nats it would not fit into 32 bits
@@ -57,9 +61,11 @@ class ArpaOrder:
 class Arpa:
     r"""What an ARPA file says.
 
-    words   in the order of the \1-grams: section
-    orders  the unigrams first
+    words    in the order of the \1-grams: section
+    orders   the unigrams first
+    reverse  whether it says that its lines are read backwards: see REVERSED
     """
 
     words: list[str]
     orders: list[ArpaOrder]
+    reverse: bool = False

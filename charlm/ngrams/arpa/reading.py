@@ -14,7 +14,7 @@ from charlm.config.models import LARGEST_ORDER
 from charlm.errors import ArpaError
 from charlm.ngrams.arpa import flaws
 from charlm.ngrams.arpa.flaws import LARGEST_COUNT, LONGEST_LINE
-from charlm.ngrams.arpa.layout import LARGEST, LN10, NEVER, Arpa, ArpaOrder, Floats, Ints
+from charlm.ngrams.arpa.layout import LARGEST, LN10, NEVER, REVERSED, Arpa, ArpaOrder, Floats, Ints
 from charlm.text.decoding import Note, nobody
 
 MOST_BLANK = 8  # blocks
@@ -129,6 +129,7 @@ class _Reader:
         self.repairs: dict[flaws.Flaw, tuple[int, int]] = {}  # times, and the line of the first
         self.declared: list[int] = []
         self.n = 0  # the order that is read
+        self.reverse = False
         self.is_open = False  # between \data\ and \end\
         self.has_line_ends = False
         self.top_line = 0  # where the last section begins
@@ -148,7 +149,7 @@ class _Reader:
         if useless := int(np.count_nonzero(orders[-1].backoffs)):
             self._flaw(flaws.USELESS_BACKOFF, self.top_line, "some", useless)
             orders[-1] = replace(orders[-1], backoffs=np.zeros_like(orders[-1].backoffs))
-        return Arpa([word.decode() for word in self.ids], orders)
+        return Arpa([word.decode() for word in self.ids], orders, self.reverse)
 
     def _refuse_blank(self) -> None:
         self._refuse(flaws.BLANK, self.lines.number + 1, "blank lines without an end")
@@ -191,6 +192,10 @@ class _Reader:
         while (text := self._next()) != b"\\data\\":
             if text is None:
                 self._refuse(flaws.NO_DATA, max(self.lines.number, 1), found)
+            if text == REVERSED.encode():
+                self.reverse = True
+                self.lines.take()
+                continue
             if found == "only blank lines":
                 found = f"text that begins with {_shown(text)}"
                 self._refuse_other_formats(text, self.lines.number + 1)

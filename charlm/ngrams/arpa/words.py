@@ -6,6 +6,7 @@ charlm's `<EOS>` both ends and begins a line. At this border a read one is `<s>`
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def with_one_unknown(arpa: Arpa, source: str, note: Note) -> Arpa:
         orders.append(ArpaOrder(grams - (grams > gone), order.log_probs[kept], order.backoffs[kept]))
         left_out += len(kept) - len(grams)
     note(f"{source}: both {UNKNOWN} and {other} are words: n-grams with {other} left out ({left_out:,})")
-    return Arpa([word for word in arpa.words if word != other], orders)
+    return replace(arpa, words=[word for word in arpa.words if word != other], orders=orders)
 
 
 def tables_of(arpa: Arpa, ids: Array, vocab_size: int) -> Tables:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charlm.errors import ArpaError
-from charlm.ngrams.arpa.layout import LARGEST, LN10, NEVER, ROUNDING, Floats
+from charlm.ngrams.arpa.layout import LARGEST, LN10, NEVER, REVERSED, ROUNDING, Floats
 
 _UNWRITABLE = re.compile(r"[\x00\t-\r \ud800-\udfff]|^\Z")
 
@@ -17,12 +17,15 @@ def write(
     words: Sequence[str],
     counts: Sequence[int],
     blocks: Iterable[tuple[npt.NDArray[np.integer[Any]], npt.NDArray[Any], npt.NDArray[Any] | None]],
+    *,
+    reverse: bool = False,
 ) -> Iterator[str]:
     """The lines of a file, their ends included. Raises ArpaError for a word that no file can hold.
 
     counts  n-grams of each order; there is none above the last
     blocks  some n-grams at a time, orders ascending:
             (k, n) indices into the words, (k,) nats, (k,) nats of backoff or None for none
+    reverse whether to say in the first line that the n-grams are of lines that are read backwards
 
     The highest order has no backoffs: they must be 0 there, and are left out.
     """
@@ -32,6 +35,8 @@ def write(
                 f"an ARPA file cannot hold the word {word[:60]!r}",
                 hint="its words are not empty and have no white space in them; escape them as vocab.tsv does",
             )
+    if reverse:
+        yield REVERSED + "\n"
     yield "\\data\\\n"
     for n, count in enumerate(counts, 1):
         yield f"ngram {n}={count}\n"
