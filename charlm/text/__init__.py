@@ -7,5 +7,6 @@ survey    what is odd in them
 vocab     tokens and their ids
 codec     documents to ids and back; the only such door
 census    documents to a codec
+prefixes  what is read before a document, and not predicted
 corpus    ids of all documents, mapped
 """
