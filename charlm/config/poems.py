@@ -62,6 +62,8 @@ class PoemConfig:
             mistakes.append(f"--candidates must be from 1 to 4096, not {self.candidates}")
         if self.acrostic is not None and not self.acrostic:
             mistakes.append("--acrostic is empty")
+        if self.theme is not None and not self.theme.strip():
+            mistakes.append("--theme is empty; give a word or two: 秋, 思乡")
         if self.theme is None and self.theme_strength != fields_of(PoemConfig)["theme_strength"].default:
             mistakes.append("--theme-strength is for --theme")
         if not 0 <= self.theme_strength <= STRONGEST:
