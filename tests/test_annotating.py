@@ -8,10 +8,12 @@ from charlm.composing.annotating import Annotation, Annotator
 from charlm.composing.novelty import clauses
 from charlm.composing.telling import names_of, prefix, theme_ids
 from charlm.composing.themes import characters_of, recall, tellable
+from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
 from charlm.jobs.annotate import annotate, tune_in
 from charlm.poems.checking import check
 from charlm.poems.sounds import rhyme_book
+from charlm.text.files import described, documents
 from charlm.text.vocab import Vocab
 
 CORPORA = Path(__file__).resolve().parent.parent / "corpora"
@@ -66,6 +68,19 @@ def test_a_collection_names_the_tune_of_its_poems():
     assert tune_in({"rhythmic": "十二时", "alias": "忆少年"}) == "十二时"
     assert tune_in({"title": "如梦令·昨夜雨疏风骤"}) == "如梦令"
     assert tune_in({"title": "静夜思"}) == tune_in({"rhythmic": 3}) == tune_in(None) == ""
+
+
+def test_documents_are_read_with_the_object_that_they_stand_in(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"rhythmic": "如梦令", "text": "争渡，争渡"}\n{"text": " "}\n', "utf-8")
+    (tmp_path / "b.txt").write_text("白日依山尽\n\n黄河入海流\n", "utf-8")
+    files = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.txt")]
+    found = list(described(files, TextConfig()))
+    assert found == [
+        ("争渡，争渡", {"rhythmic": "如梦令", "text": "争渡，争渡"}),
+        ("白日依山尽", None),
+        ("黄河入海流", None),
+    ]
+    assert [text for text, _ in found] == list(documents(files, TextConfig()))
 
 
 def test_annotations_are_counted_and_have_a_key():
