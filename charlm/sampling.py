@@ -169,6 +169,7 @@ def sample(
     numbers: Sequence[int],
     config: SamplingConfig,
     *,
+    told: Sequence[int] = (),
     ends: bool = True,
     controls: int = 0,
     filters: Sequence[Filter] = (),
@@ -177,6 +178,7 @@ def sample(
 ) -> list[Sample]:
     """Continue `prompt` (ids, without the opening `<EOS>`, control tokens first), once for each sample number.
 
+    told        ids that are read before the prompt and are no part of what is said, such as control tokens and a theme
     ends        whether `<EOS>` may be drawn and ends a sample; a stream has none
     controls    how many control tokens the vocabulary has, none of which is drawn
     filters     further ones, applied before those of `config`
@@ -192,7 +194,8 @@ def sample(
     state = model.initial_state(len(numbers))
     device = device_of(state)
     said = torch.tensor([list(prompt)] * len(numbers), dtype=torch.int64, device=device).reshape(len(numbers), -1)
-    read = torch.cat([torch.full_like(said[:, :1] if said.shape[1] else said.new_empty(len(numbers), 1), EOS), said], 1)
+    before = torch.tensor([[EOS, *told]] * len(numbers), dtype=torch.int64, device=device)
+    read = torch.cat([before.reshape(len(numbers), -1), said], 1)
     if read.shape[1] > 1:
         _, state = model.score(read[:, :-1], read[:, 1:], state)
     last = read[:, -1]
@@ -249,6 +252,7 @@ def samples(
     count: int,
     config: SamplingConfig,
     *,
+    told: Sequence[int] = (),
     ends: bool = True,
     controls: int = 0,
     filters: Sequence[Filter] = (),
@@ -259,5 +263,13 @@ def samples(
     for first in range(0, count, batch_size):
         numbers = range(first, min(first + batch_size, count))
         yield from sample(
-            model, prompt, numbers, config, ends=ends, controls=controls, filters=filters, constraint=constraint
+            model,
+            prompt,
+            numbers,
+            config,
+            told=told,
+            ends=ends,
+            controls=controls,
+            filters=filters,
+            constraint=constraint,
         )

@@ -34,7 +34,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
     "config": "knobs text models training sampling evaluation poems settings",
-    "text": "decoding reader sources files survey habits numerals vocab codec census mismatch corpus",
+    "text": "decoding reader sources files survey habits numerals vocab codec census prefixes mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
@@ -43,7 +43,7 @@ STEPS = {
     " trial searching em",
     "reranking": "error_rates weighing syllables findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
-    "composing": "inventory metre automaton demands novelty writing",
+    "composing": "inventory metre automaton demands novelty annotating themes telling writing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
@@ -110,6 +110,7 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
     parts = {
         "watching",
         "prepare",
+        "annotate",
         "settle",
         "trial",
         "describe",

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 from test_real_data import data
 
+from charlm.composing.annotating import Annotator
 from charlm.jobs.poem import Tally, tally
 from charlm.poems.checking import check, fits
 from charlm.poems.form import find_form, forms
@@ -69,3 +70,15 @@ def test_a_pattern_fits_the_majority_of_the_poems_of_its_tune(name):
     found = tally(check(poem, name) for poem in tunes()[name])
     assert found.poems >= 15
     assert min(found.parts["structure"], found.parts["tone"], found.parts["rhyme"]) > found.poems / 2, found.record()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "form"), [("jueju7", "七绝"), ("jueju5", "五绝"), ("lvshi7", "七律"), ("lvshi5", "五律")]
+)
+def test_the_forms_that_training_tells_are_those_that_the_checker_finds(name, form):
+    poems, annotator = quatrains(f"{name}.valid.txt")[:300], Annotator()
+    told = [annotator.annotate(poem).form == form for poem in poems]
+    kept = [check(poem, form).conforms for poem in poems]
+    assert sum(one != other for one, other in zip(told, kept, strict=True)) <= 0.03 * len(poems)
+    assert 0.3 * len(poems) < sum(told) < len(poems)

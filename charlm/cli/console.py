@@ -186,6 +186,20 @@ def measured_line(event: Any) -> str:
     return " · ".join(parts)
 
 
+def told_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """How well a run foretells its validation text when it is told of each poem; nothing where it never is."""
+    from charlm.scoring import perplexity_of
+
+    told = facts.get("told") or {}
+    if not told.get("tokens") or "nats" not in told:
+        return []
+    said = figure(perplexity_of(told["nats"] / told["tokens"]))
+    if "nats_with_theme" in told:
+        themed = figure(perplexity_of(told["nats_with_theme"] / told["tokens"]))
+        said += f"; {themed} with a theme, which is of the poem's own words"
+    return [("perplexity when told", said)]
+
+
 class Counter:
     """Counts tokens on a terminal, silently elsewhere."""
 

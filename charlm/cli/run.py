@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from charlm import storage
-from charlm.cli.console import Talk, clock, emit, emit_json, emit_name, figure, table
+from charlm.cli.console import Talk, clock, emit, emit_json, emit_name, figure, table, told_rows
 from charlm.cli.options import AsJson, Force, PanelCommand, Quiet, RunPath, refuse_overwriting
 from charlm.errors import RunError
 
@@ -59,6 +59,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         bits = figure(best.get("valid_bits_per_char"), 3)
         where = f"step {best['step']:,}, epoch {best['epoch']:.2f}"
         rows.append(("best", f"perplexity {perplexity}, {bits} bits/char at {where}"))
+    rows += told_rows(facts)
     made = f"{facts['created']} with charlm {facts['charlm']}, torch {facts['torch']}"
     ended = f"{clock(facts.get('seconds'))}; ended because {facts['ended']}" if facts["ended"] else "not finished"
     rows += [

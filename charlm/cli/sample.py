@@ -1,6 +1,7 @@
 """`charlm sample`: let a model write."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from charlm.text.decoding import decoded_lines, nobody
 from charlm.text.vocab import escape
 
 if TYPE_CHECKING:
+    from charlm.models.base import LanguageModel
     from charlm.runs.run import Run
 
 
@@ -49,8 +51,10 @@ def sample(
 
     charlm sample checkpoints/tang --prompt 春江 --count 5 --seed 7
     charlm sample checkpoints/tang --form 七绝 --acrostic 春江花月
+    charlm sample checkpoints/verse --form 五律 --theme 思乡
     """
     from charlm import sampling
+    from charlm.jobs.sample import telling
     from charlm.runs.run import load as load_run
 
     config = build(SamplingConfig, knobs, command="sample")
@@ -59,26 +63,28 @@ def sample(
         if prompt or prompt_file:
             raise ConfigError("--prompt and --form are rivals; give one", hint="--first-line begins a poem")
         shown = "json" if as_json else "tones" if show_tones else "vertical" if vertical else "lines"
-        _poems(load_run(run, device), asked, config, count, shown)
+        _poems(load_run(run, device), asked, config, count, shown, Talk(quiet))
         return
     if show_tones or vertical:
         raise ConfigError("--show-tones and --vertical show verse", hint="choose its --form")
     prompts = _prompts(prompt, prompt_file)
     loaded = load_run(run, device)
     talk = Talk(quiet)
+    model, told = telling(loaded, asked)
     for text in prompts:
         ids, unknown = loaded.prompt(text)
         if unknown:
             shown = " ".join(map(escape, dict.fromkeys(unknown)))
             talk.note(f"the model does not know {shown}: read as unknown, kept in the text")
         if count == 1 and sys.stdout.isatty() and not as_json and not loaded.codec.reverse:
-            _stream(loaded, text, ids, config)
+            _stream(loaded, text, ids, config, model, told)
             continue
         found = sampling.samples(
-            loaded.model,
+            model,
             ids,
             count,
             config,
+            told=told,
             ends=loaded.codec.closing,
             controls=loaded.codec.vocab.controls,
             batch_size=batch_size,
@@ -101,16 +107,19 @@ def sample(
                 emit(whole)
 
 
-def _poems(loaded: "Run", asked: PoemConfig, config: SamplingConfig, count: int, shown: str) -> None:
+def _poems(loaded: "Run", asked: PoemConfig, config: SamplingConfig, count: int, shown: str, talk: Talk) -> None:
     """Print poems, parted by an empty line: a couplet on each line, as columns, or with their tones."""
     from charlm.cli.grid import judged, vertical
+    from charlm.composing.themes import recall
     from charlm.jobs.sample import poems
     from charlm.poems.checking import check
 
-    for number, poem in enumerate(poems(loaded, asked, config, count)):
+    for number, poem in enumerate(poems(loaded, asked, config, count, talk.note)):
         if shown == "json":
             facts = {"log_prob": poem.log_prob, "forced": poem.forced, "merit": poem.merit}
             told = {"text": poem.text, "form": asked.form, "lines": poem.lines, "number": number}
+            if asked.theme is not None:
+                facts["recall"] = recall(poem.text, asked.theme)
             emit_json({**told, "seed": config.seed, **facts})
             continue
         if number:
@@ -125,7 +134,9 @@ def _poems(loaded: "Run", asked: PoemConfig, config: SamplingConfig, count: int,
             emit("\n".join(part + "。" for part in poem.text.split("。") if part))
 
 
-def _stream(loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig) -> None:
+def _stream(
+    loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig, model: "LanguageModel", told: Sequence[int]
+) -> None:
     """Show a sample on the terminal while it is drawn."""
     from charlm import sampling
 
@@ -142,7 +153,7 @@ def _stream(loaded: "Run", prompt: str, ids: list[int], config: SamplingConfig) 
         shown = whole
 
     ends, controls = loaded.codec.closing, loaded.codec.vocab.controls
-    sampling.sample(loaded.model, ids, [0], config, ends=ends, controls=controls, on_token=on_token)
+    sampling.sample(model, ids, [0], config, told=told, ends=ends, controls=controls, on_token=on_token)
     sys.stdout.write("\n")
 
 

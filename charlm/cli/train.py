@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charlm import storage
-from charlm.cli.console import Talk, clock, emit_json, figure, table
+from charlm.cli.console import Talk, clock, emit_json, figure, table, told_rows
 from charlm.cli.options import AsJson, Quiet, completing, given, page, runs_at, takes
 from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
@@ -223,5 +223,6 @@ def _show_outcome(run: "Run", as_json: bool) -> None:
         where = f"on the validation text, context {context}; best at step {best['step']:,}"
         rows.append(("perplexity", f"{figure(perplexity)} {where}"))
         rows.append(("bits per character", figure(best.get("valid_bits_per_char"), 3)))
+    rows += told_rows(run.facts)
     rows.append(("time", clock(seconds)))
     table(rows)

@@ -5,5 +5,8 @@ metre      which strings of tones a line may have
 automaton  the form as a Constraint: what may come next, so that the whole can still be kept
 demands    what people fix in a poem, and why it cannot be had
 novelty    what the training text says, so that it is not said again
+annotating what a poem is: its form, tune and rhyme
+themes     what a poem is about, and whether it says so
+telling    what a model is told before it writes
 writing    candidates, and the best of them
 """

@@ -2,16 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from charlm.composing.automaton import Automaton
 from charlm.composing.inventory import is_han
+from charlm.composing.themes import recall
 from charlm.config.sampling import SamplingConfig
 from charlm.models.base import LanguageModel
 from charlm.sampling import Sample, sample
 from charlm.text.vocab import UNK
 
+THEME = 8.0  # nats that a poem which says all of its theme is worth more in the ranking, at strength 1
 REPEATED = 0.5  # nats that a character said once more costs in the ranking; people repeat some too
 AT_ONCE = 64  # samples drawn side by side
 
@@ -23,7 +25,7 @@ class Verse:
     lines     without their marks
     log_prob  nats, the model's own, of all tokens
     forced    nats that the form cost (`Sample.forced`)
-    merit     what it was chosen by: nats per character, less what repeated characters cost
+    merit     what it was chosen by: nats per character, less what repeated characters cost, and more for its theme
     number    of the sample among all that were drawn
     """
 
@@ -40,19 +42,48 @@ class Verse:
         return sum(map(len, self.lines))
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """By what the best of some candidates is chosen, besides what their own model thinks of them.
+
+    theme     characters that a poem should say
+    strength  how much that counts
+    backward  nats of each of some poems by a second model, such as one that reads from right to left; half of the merit
+    """
+
+    theme: str = ""
+    strength: float = 1.0
+    backward: Callable[[Sequence[str]], Sequence[float]] | None = None
+
+    def ranked(self, poems: Sequence[Verse]) -> list[Verse]:
+        """The poems with their merits."""
+        others = self.backward([poem.text for poem in poems]) if self.backward is not None else None
+        found = []
+        for number, poem in enumerate(poems):
+            nats = poem.log_prob if others is None else (poem.log_prob + others[number]) / 2
+            if self.theme:
+                nats += THEME * self.strength * recall(poem.text, self.theme)
+            found.append(replace(poem, merit=merit(poem.lines, nats)))
+        return found
+
+
+PLAIN = Ranking()
+
+
 def compose(
     model: LanguageModel,
     automaton: Automaton,
     config: SamplingConfig,
     *,
-    prompt: Sequence[int] = (),
+    told: Sequence[int] = (),
     controls: int = 0,
     count: int = 1,
     candidates: int = 16,
+    ranking: Ranking = PLAIN,
 ) -> Iterator[Verse]:
     """Write `count` poems, each the best of so many candidates that no earlier one equals.
 
-    prompt    ids that are read before, such as control tokens
+    told      ids that are read before: control tokens, and a theme
     controls  how many of the vocabulary's tokens are control tokens
     """
     shown: set[str] = set()
@@ -61,8 +92,8 @@ def compose(
         drawn: list[Verse] = []
         for start in range(first, first + candidates, AT_ONCE):
             numbers = range(start, min(start + AT_ONCE, first + candidates))
-            found = sample(model, prompt, numbers, whole, controls=controls, constraint=automaton)
-            drawn += [spelled(automaton, one, number) for one, number in zip(found, numbers, strict=True)]
+            found = sample(model, (), numbers, whole, told=told, controls=controls, constraint=automaton)
+            drawn += ranking.ranked([spelled(automaton, *pair) for pair in zip(found, numbers, strict=True)])
         best = max((poem for poem in drawn if poem.text not in shown), key=lambda poem: poem.merit, default=drawn[0])
         shown.add(best.text)
         yield best

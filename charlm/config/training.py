@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from charlm.choices import Choices
+from charlm.choices import Choices, closest
 from charlm.config.knobs import fields_of, knob, refuse
 
 LARGEST_BUDGET = 1_000_000_000_000  # of epochs, steps or minutes: two million years
 Precision = Literal["auto", "float32", "bf16"]
 Optimizer = Literal["adamw", "muon", "muon-whole"]
 Average = Literal["none", "ema", "tail"]
+CONTROLS = ("form", "tune", "rhyme", "theme")  # what may be told of a poem, in the order in which it is read
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,14 @@ class TrainingConfig:
         "Begin each stripe of a carried text at another line in each epoch (Press 2019).",
         panel="Optimizer",
     )
+    control: str | None = knob(
+        None,
+        "Tell the model of each poem, before it: form, tune, rhyme, theme, several with commas, or all.",
+        panel="Verse",
+    )
+    control_dropout: float = knob(
+        0.2, "Share of what is told that is left out, and of poems that are told nothing of.", panel="Verse"
+    )
     validations: int | None = knob(
         None,
         "How often the validation text is measured. [default: each epoch; else 8 times, fewer where it is slow]",
@@ -112,6 +121,7 @@ class TrainingConfig:
             mistakes.append(f"--average-share must be above 0 and below 1, not {self.average_share}")
         elif self.average == "none" and self.average_share != fields_of(TrainingConfig)["average_share"].default:
             mistakes.append("--average-share is for --average ema or tail")
+        mistakes += self._wrong_controls()
         if not 0 <= self.weight_decay < math.inf:
             mistakes.append(f"--weight-decay must be 0 or more and finite, not {self.weight_decay}")
         if not 0 <= self.seed < 1 << 32:  # torch's generator on the CPU reads 32 bits of a seed
@@ -120,6 +130,26 @@ class TrainingConfig:
             if times is not None and times < 1:
                 mistakes.append(f"--{name} must be at least 1, not {times}")
         refuse(mistakes)
+
+    def _wrong_controls(self) -> list[str]:
+        wrong = []
+        if self.control is not None:
+            given = self.control.split(",")
+            unknown = [f"--control {name}: {closest(name, [*CONTROLS, 'all'])}" for name in given
+                       if name not in CONTROLS and self.control != "all"]  # fmt: skip
+            twice = len(set(given)) < len(given)
+            wrong += unknown or (["--control names something twice"] if twice else [])
+        elif self.control_dropout != fields_of(TrainingConfig)["control_dropout"].default:
+            wrong.append("--control-dropout is for --control")
+        if not 0 <= self.control_dropout < 1:
+            wrong.append(f"--control-dropout must be at least 0 and below 1, not {self.control_dropout}")
+        return wrong
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """What is told of each poem, in the order of CONTROLS."""
+        asked = CONTROLS if self.control == "all" else (self.control or "").split(",")
+        return tuple(name for name in CONTROLS if name in asked)
 
     @property
     def square_memory(self) -> float:

@@ -2,6 +2,7 @@
 
 watching  who is told
 prepare   texts to codec and corpora
+annotate  poems to what is told of them
 settle    options to every knob of a run
 train     texts to a run; trial: what that would take; record: what it took
 vocab     texts to a vocabulary

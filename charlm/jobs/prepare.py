@@ -9,6 +9,7 @@ from typing import Any
 from charlm.config.settings import weighed
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
+from charlm.jobs.annotate import annotate, controlled
 from charlm.ngrams.counts import Counts
 from charlm.runs.layout import RunConfig
 from charlm.text import census, corpus
@@ -79,6 +80,10 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
             return text.part(config.texts, config.text, "valid")
         return text.documents(config.valid, config.text, note=note)
 
+    def described(sources: Iterable[str], part: str) -> Iterable[tuple[str, Any]]:
+        found = text.described(sources, config.text)
+        return found if part == "whole" else (pair for pair in found if text.part_of(pair[0]) == part)
+
     valid_documents = Told(read_valid, note)
 
     codec = None
@@ -102,6 +107,10 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
     else:
         for _ in survey.watch(documents):
             pass
+    controls = config.training.controls
+    annotated = annotate(described(config.texts, "train" if split else "whole"), controls) if controls else None
+    if annotated is not None:
+        codec = controlled(codec, annotated, controls, note)
     for finding in survey.findings():
         note(f"in the text: {finding}")
     if overlap.count:
@@ -134,6 +143,16 @@ def prepare(config: RunConfig, vocab_folder: Path | None, note: Note) -> Prepare
             {"from": weighed(each)[0], "weight": weight, "key": read.sha256, **asdict(read.facts)}
             for each, (read, weight) in zip(config.more, more, strict=True)
         ]
+    if annotated is not None:
+        train = annotated.told(train, codec, config.training)
+        if valid is not None:
+            held_out = described(config.texts, "valid") if split else described(config.valid, "whole")
+            valid = annotate(held_out, controls).told(valid, codec, config.training)
+        more = tuple(
+            (annotate(described([weighed(each)[0]], "whole"), controls).told(read, codec, config.training), weight)
+            for each, (read, weight) in zip(config.more, more, strict=True)
+        )
+        facts["control"] = {"key": annotated.key, "counts": dict(annotated.counts.most_common())}
     facts |= {
         "corpus": {"key": train.sha256, **asdict(train.facts)},
         "valid": {"from": where if split else "its own file", **asdict(valid.facts)} if valid else None,

@@ -1,32 +1,81 @@
 """Write poems of a form with a run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from charlm.composing.annotating import Annotation
 from charlm.composing.automaton import Automaton, Quotes
 from charlm.composing.demands import acrostic, ensure, first_lines, joined
 from charlm.composing.novelty import NOVELTY_FILE, Novelty, Together
-from charlm.composing.writing import Verse, compose
+from charlm.composing.telling import prefix
+from charlm.composing.themes import OPENS
+from charlm.composing.writing import Ranking, Verse, compose
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
+from charlm.models.base import LanguageModel
+from charlm.models.guided import Guided
 from charlm.poems.form import Form, find_form
 from charlm.poems.sounds import rhyme_book
 from charlm.runs.run import Run
+from charlm.runs.run import load as load_run
+from charlm.text.decoding import Note, nobody
 
 
-def poems(run: Run, asked: PoemConfig, config: SamplingConfig, count: int = 1) -> Iterator[Verse]:
-    """Write `count` poems as they are asked for.
+def poems(run: Run, asked: PoemConfig, config: SamplingConfig, count: int = 1, note: Note = nobody) -> Iterator[Verse]:
+    """Write `count` poems as they are asked for; `note` hears what of it the run cannot be told.
 
     Raises ConfigError, before anything is drawn, where the form, the rhyme and the given characters cannot be had
-    together, or where the run has no characters to write with.
+    together, or where the run has no characters to write with, or does not know the theme.
     """
     assert asked.form is not None
     form = find_form(asked.form)
     automaton = keeping(run, form, asked)
+    model, told = telling(run, asked, note)
     return compose(
-        run.model, automaton, config, controls=run.codec.vocab.controls, count=count, candidates=asked.candidates
+        model,
+        automaton,
+        config,
+        told=told,
+        controls=run.codec.vocab.controls,
+        count=count,
+        candidates=asked.candidates,
+        ranking=Ranking(asked.theme or "", asked.theme_strength, _backward(asked)),
     )
+
+
+def telling(run: Run, asked: PoemConfig, note: Note = nobody) -> tuple[LanguageModel, tuple[int, ...]]:
+    """The model that is told what is asked for, and the ids that it reads before each text.
+
+    Raises ConfigError for a theme that the run does not know, or for one without a form that it cannot be told.
+    """
+    vocab = run.codec.vocab
+    form = find_form(asked.form) if asked.form is not None else None
+    known = Annotation()
+    if form is not None:
+        tune = form.name if form.genre == "词" else ""
+        known = Annotation(form.name, tune, (asked.rhyme or "").removesuffix("韵"))
+    found = prefix(vocab, known, asked.theme or "")
+    if OPENS in found.unmet:
+        if form is None:
+            raise ConfigError(
+                f"{run.path} was not trained with --control theme, so it can be told no theme",
+                hint="with a --form the theme ranks the candidates",
+            )
+        note(f"{run.path} was not trained with --control theme: the theme only ranks the candidates")
+    if vocab.controls and (others := [name for name in found.unmet if name.startswith("<form:")]):
+        note(f"{run.path} was not told of enough poems of {others[0]}: it is kept by the masks alone")
+    if not asked.theme or asked.theme_strength == 1 or OPENS in found.unmet:
+        return run.model, found.ids
+    return Guided(run.model, found.ids, prefix(vocab, known).ids, asked.theme_strength), ()
+
+
+def _backward(asked: PoemConfig) -> Callable[[Sequence[str]], Sequence[float]] | None:
+    """What ranks the candidates besides the run; None where nothing does."""
+    if asked.backward is None:
+        return None
+    other = load_run(Path(asked.backward))
+    return lambda texts: [found.charged for found in other.score(texts)]
 
 
 def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:

@@ -98,6 +98,8 @@ def settle(
         mistakes.add(
             "--partial-shuffle is for carried text; lines that are read afresh are shuffled anyway", "leave it out"
         )
+    if training is not None and training.control and text is not None:
+        _refuse_control(text, mistakes)
     mistakes.refuse()
     return RunConfig(
         texts=tuple(map(absolute, files)),
@@ -110,6 +112,14 @@ def settle(
         without=tuple(map(absolute, taken)),
         more=others,
     )
+
+
+def _refuse_control(text: TextConfig, mistakes: Mistakes) -> None:
+    """What is told of a poem is read before it, so each must begin anew; and it is read by character."""
+    if text.carries:
+        mistakes.add("--control goes with lines that are read afresh, and not with carried text", "--context line")
+    if text.level != "char":
+        mistakes.add(f"--control is for verse, which is read by character, not --level {text.level}", "--level char")
 
 
 def _refuse_model(name: str, from_counts: bool) -> None:

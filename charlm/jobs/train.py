@@ -14,6 +14,7 @@ from charlm.config.models import MODELS
 from charlm.config.training import BUDGETS, Precision, TrainingConfig
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
+from charlm.jobs.annotate import told_nats
 from charlm.jobs.count import prepare_counts
 from charlm.jobs.prepare import Prepared, prepare
 from charlm.jobs.record import Usage
@@ -139,6 +140,11 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
         )
     if [other["key"] for other in prepared.facts.get("more", [])] != [other["key"] for other in facts.get("more", [])]:
         raise TrainingError(f"what --more names has changed since {path} was begun", hint="restore it")
+    if prepared.facts.get("control", {}).get("key") != facts.get("control", {}).get("key"):
+        raise TrainingError(
+            f"what is told of the poems has changed since {path} was begun; another charlm may tell forms otherwise",
+            hint=f"go on with the charlm that began it, or {how_to_begin_anew(path)}",
+        )
     model = fresh(config, prepared.codec)
     if precision == "bf16" and (fault := bf16_fault(device, small(model))) is not None:
         raise ConfigError(
@@ -175,6 +181,10 @@ def _fit(
             keep_lines(prepared, journal.path / NOVELTY_FILE)
             journal.finish({"ended": ended, "step": outcome.place.step, "seconds": round(outcome.place.seconds, 1)})
             journal.finish({"usage": usage.record(model, config.training, machine, outcome.tokens_per_second)})
+            valid = prepared.texts.valid
+            if outcome.signal is None and valid is not None and valid.prefixes is not None:
+                best = load_run(journal.path, str(machine.device)).model
+                journal.finish({"told": told_nats(best, valid)})
     return outcome
 
 

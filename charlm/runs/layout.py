@@ -49,6 +49,8 @@ FACTS = {
     "parameters": int,
     "corpus": {"key": str, **_TEXT},
     "valid": ({"from": str, **_TEXT}, type(None)),
+    "control?": {"key": str, "counts": {"*": int}},
+    "told?": {"*": float},
     "more?": [{"from": str, "weight": float, "key": str, **_TEXT}],
     "vocab_size": int,
     "habits?": {"*": int},

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from charlm import sampling, scoring, tensorfiles
+from charlm.composing.telling import theme_ids
 from charlm.config.knobs import build
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, RunError
@@ -120,18 +121,22 @@ class Run:
         )
         return scoring.evaluate(self.model, self.codec, read, carried=self.carried, report=report)
 
-    def sample(self, prompt: str = "", count: int = 1, *, controls: Sequence[str] = (), **knobs: Any) -> list[str]:
+    def sample(
+        self, prompt: str = "", count: int = 1, *, controls: Sequence[str] = (), theme: str = "", **knobs: Any
+    ) -> list[str]:
         """Texts that begin with `prompt`, or of a backward model end with it; knobs are those of SamplingConfig.
 
         controls  names of control tokens that are read before the prompt, and not shown
-        Raises ConfigError for unknown and impossible knobs.
+        theme     words that are told as well, where the run was trained with themes
+        Raises ConfigError for unknown and impossible knobs, and for a theme that cannot be told.
         """
         config = build(SamplingConfig, knobs, closed="sample")
         if type(count) is not int or count < 0:
             raise ConfigError(f"count must be a whole number from 0, not {count!r:.40}", hint="for example count=3")
-        ids, _ = self.prompt(prompt, controls)
+        ids, _ = self.prompt(prompt)
+        told = [*self.codec.prompt("", controls)[0], *theme_ids(self.codec.vocab, theme)]
         ends, silent = self.codec.closing, self.codec.vocab.controls
-        drawn = sampling.samples(self.model, ids, count, config, ends=ends, controls=silent)
+        drawn = sampling.samples(self.model, ids, count, config, told=told, ends=ends, controls=silent)
         return [self.text_of(prompt, sample.ids) for sample in drawn]
 
     @cached_property

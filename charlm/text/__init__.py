@@ -9,5 +9,6 @@ vocab     tokens and their ids
 codec     documents to ids and back; the only such door
 census    documents to a codec
 mismatch  whether other texts are written in its units
+prefixes  what is read before a document, and not predicted
 corpus    ids of all documents, mapped
 """

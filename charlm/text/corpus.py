@@ -21,6 +21,7 @@ from charlm import jsonfiles, storage
 from charlm.errors import StorageError, TextError
 from charlm.text.codec import Codec, Document
 from charlm.text.files import kind_of
+from charlm.text.prefixes import Prefixes
 from charlm.text.vocab import EOS, SPECIALS, SPELLED_UNKNOWN
 
 CACHE_BYTES = 16 << 30  # older corpora are dropped beyond this; they can be made again
@@ -59,6 +60,7 @@ class Corpus:
     ids       (ids,)            uint16 or uint32, mapped; control tokens among them
     starts    (documents + 1,)  int64, where each document begins; the last entry is the number of ids
     controls  how many control tokens the vocabulary has
+    prefixes  what is read before each document in training, which stands among no ids; None: nothing
     """
 
     ids: npt.NDArray[Any]
@@ -66,6 +68,7 @@ class Corpus:
     facts: Facts
     sha256: str
     controls: int = 0
+    prefixes: Prefixes | None = None
 
     def __len__(self) -> int:
         return self.facts.documents

@@ -82,8 +82,11 @@ def kind_of(name: str) -> Kind:
 
 def _lines_of_file(
     name: str, config: TextConfig, note: Note, passed_over: PassedOver | None, kept: Kept | None
-) -> Iterator[str]:
-    """The lines of a file; objects without text are counted in `passed_over`, or refused where there is none."""
+) -> Iterator[tuple[str, Any]]:
+    """The lines of a file, each with the JSON object that it stands in, None in plain text.
+
+    Objects without text are counted in `passed_over`, or refused where there is none.
+    """
     with kept.open(name) if kept else opened(name) as raw:
         head, lines = _first_lines(decoded_lines(raw, name, config.encoding, note))
         kind = kind_of(name)
@@ -96,12 +99,12 @@ def _lines_of_file(
             note(f"{name}: read as a JSON collection")
             kind = "collection"
         if kind == "plain":
-            yield from lines
+            yield from ((line, None) for line in lines)
             return
         for place, record in _json_lines(lines, name) if kind == "lines" else _collection(lines, name):
             for text, holder in _texts_of(record, config.field):
                 if text is not None:
-                    yield text + "\n"
+                    yield text + "\n", holder
                 elif passed_over is not None:
                     passed_over.add(f"{place} ({_keys(holder)})")
                 else:
@@ -182,16 +185,23 @@ def documents(
     and the pieces joined are the text.
     Raises TextError with file, line, and where possible byte.
     """
+    return (document for document, _ in described(sources, config, note=note, kept=kept))
+
+
+def described(
+    sources: Iterable[str], config: TextConfig, *, note: Note = nobody, kept: Kept | None = None
+) -> Iterator[tuple[str, Any]]:
+    """`documents`, each with the JSON object that it stands in, such as one with its title; None in plain text."""
     reader = Reader.of(config)
     ended, passed_over = True, PassedOver()
     for name, is_named in files_of(sources, note):
         if not ended:
-            yield "\n"  # two files do not run into one line
-        for line in _lines_of_file(name, config, note, None if is_named else passed_over, kept):
+            yield "\n", None  # two files do not run into one line
+        for line, holder in _lines_of_file(name, config, note, None if is_named else passed_over, kept):
             text = reader.document(line)
             ended = config.reading == "lines" or text.endswith("\n")
             if config.reading == "stream" or text or config.blank_lines:
-                yield text
+                yield text, holder
     passed_over.tell("objects without text passed over", note)
 
 

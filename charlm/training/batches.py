@@ -15,6 +15,7 @@ import torch
 from charlm.errors import TrainingError
 from charlm.shapes import Ids, Mask
 from charlm.text.corpus import Corpus
+from charlm.text.prefixes import LOOKED_AT
 
 Numbers = npt.NDArray[np.int64]
 DOCUMENTS_PER_CHUNK = 1 << 14  # sorted by length together; large enough for even batches, small enough for memory
@@ -25,7 +26,7 @@ class Batch:
     """One step of truncated back-propagation.
 
     inputs, targets  (B, T)  ids; `targets` is `inputs` one token later
-    mask             (B, T)  True where a target counts: no padding, no control token; None if all do
+    mask             (B, T)  True where a target counts: no padding, no prefix, no control token; None if all do
     fresh            the state starts anew here, else it goes on from the batch before
     done             share of the epoch that is over after this step
     """
@@ -116,7 +117,7 @@ class Buckets:
     """Single documents, those of like length side by side; long ones in several windows.
 
     A batch holds as many rows as make a step of about `batch_size × window` tokens, so short lines share
-    a step. The order is a new random one in each epoch.
+    a step. The order is a new random one in each epoch, and so is what is read before each document (`Prefixes`).
     """
 
     def __init__(
@@ -132,14 +133,16 @@ class Buckets:
             positions = np.arange(first, min(first + DOCUMENTS_PER_CHUNK, len(self.corpus)))
             chosen = shuffled(positions, len(self.corpus), self.seed * 1_000_003 + epoch)
             lengths = self.corpus.starts[chosen + 1] - self.corpus.starts[chosen]
-            order = np.argsort(lengths, kind="stable")
-            groups = list(self._groups(lengths[order]))
+            prefixes, sizes = self._prefixes(chosen, lengths, epoch)
+            whole = lengths + sizes
+            order = np.argsort(whole, kind="stable")
+            groups = list(self._groups(whole[order]))
             for index in _generator(self.seed, epoch, number).permutation(len(groups)):
                 members = order[groups[index]]
-                longest = int(lengths[members].max())
+                longest = int(whole[members].max())
                 windows = -(-longest // self._width(longest))
                 if step + windows > skip:
-                    rows = self._read(chosen[members], lengths[members], longest)
+                    rows = self._read(chosen[members], lengths[members], prefixes[members], sizes[members], longest)
                     for batch in self._cut(rows, tokens_done):
                         if step >= skip:
                             yield batch
@@ -160,12 +163,27 @@ class Buckets:
             yield slice(start, end)
             end = start
 
-    def _read(self, documents: Numbers, lengths: Numbers, longest: int) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-        """ids (B, 1 + longest) with the opening `<EOS>`, and where (B, longest) a document has not ended yet."""
-        real = np.arange(longest) < lengths[:, None]
-        places = self.corpus.starts[documents][:, None] + np.arange(longest)
+    def _prefixes(self, documents: Numbers, lengths: Numbers, epoch: int) -> tuple[Numbers, Numbers]:
+        """What is read before each document: ids (B, P), of which the first ones count, and how many (B,)."""
+        nothing = np.zeros((len(documents), 0), np.int64), np.zeros(len(documents), np.int64)
+        if self.corpus.prefixes is None:
+            return nothing
+        longest = min(int(lengths.max()), LOOKED_AT)
+        rows, _ = self._read(documents, np.minimum(lengths, longest), *nothing, longest)
+        return self.corpus.prefixes.of(documents, rows[:, 1:], self.seed, epoch)
+
+    def _read(
+        self, documents: Numbers, lengths: Numbers, prefixes: Numbers, sizes: Numbers, longest: int
+    ) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+        """ids (B, 1 + longest), first the opening `<EOS>` and a prefix, and where (B, longest) the document stands."""
+        along = np.arange(longest) - sizes[:, None]
+        real = (along >= 0) & (along < lengths[:, None])
+        places = self.corpus.starts[documents][:, None] + along
         ids = np.zeros((len(documents), longest + 1), dtype=np.int64)
         ids[:, 1:][real] = self.corpus.ids[places[real]]
+        told = np.arange(prefixes.shape[1]) < sizes[:, None]
+        rows, columns = told.nonzero()
+        ids[rows, columns + 1] = prefixes[told]
         return ids, real
 
     def _cut(self, rows: tuple[Numbers, npt.NDArray[np.bool_]], tokens_done: int) -> Iterator[Batch]:
