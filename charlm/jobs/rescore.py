@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from charlm.choices import Choices
+from charlm.jobs.named import UNKNOWN
 from charlm.nbest import Hypothesis, Utterance
-from charlm.reranking.error_rates import Metric, metric_for, units
+from charlm.reranking.error_rates import Metric, units
+from charlm.reranking.judging import metric_of
+from charlm.reranking.listing import LENGTH
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
@@ -21,10 +23,6 @@ from charlm.text.reader import several
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096
-
-Unknown = Literal["charged", "counted"]
-# What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
-UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
 
 
 @dataclass
@@ -61,6 +59,22 @@ class Scorer:
             self._run = load_run(self.path, self.device)
         return self._run
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the scores that the run gives."""
+        return ("lm",)
+
+    @property
+    def roundings(self) -> list[str]:
+        """Why the scores are not exact, where they are not."""
+        return [self.run.rounding] if self.run.rounding else []
+
+    def __enter__(self) -> "Scorer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
     def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore]]:
         """Each text and how likely it is, in order, with bounded memory."""
         source = sharded(several(texts), self.shard)
@@ -74,9 +88,7 @@ class Scorer:
             head = list(islice(source, UTTERANCES_PER_CHUNK))
             if not head:
                 return
-            references = [utterance.reference for utterance in head if utterance.reference is not None]
-            candidates = (candidate.text for utterance in head for candidate in utterance.hypotheses)
-            self.metric, self.metric_from = metric_for(references, candidates)
+            self.metric, self.metric_from = metric_of(head)
             source = chain(head, source)
         source = sharded(source, self.shard)
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
@@ -97,12 +109,21 @@ class Scorer:
 
 
 def shown(utterance: Utterance, ranked: Ranked) -> Utterance:
-    """The utterance in its new order; each candidate has `scores.lm`, `length`, `total` and its old `position`."""
+    """The utterance in its new order, every candidate with what it was ordered by.
+
+    That is `scores.lm`, or those of the names of several runs, `length`, `total`, its old `position`, and its
+    `posterior` where there is one.
+    """
 
     def candidate(item: Weighed) -> Hypothesis:
-        scores: Mapping[str, float] = {**item.hypothesis.scores, "lm": item.parts["lm"]}
+        told = {name: item.parts[name] for name in ranked.models if name in item.parts}
+        scores: Mapping[str, float] = {**item.hypothesis.scores, **told}
         total = item.total if math.isfinite(item.total) else None  # JSON has no infinity
-        parts = {"length": int(item.parts["length"]), "total": total, "position": item.position}
+        parts: dict[str, Any] = {"total": total, "position": item.position}
+        if LENGTH in item.parts:
+            parts = {"length": int(item.parts[LENGTH]), **parts}
+        if item.posterior is not None:
+            parts["posterior"] = round(item.posterior, 6)
         return replace(item.hypothesis, scores=scores, extra={**item.hypothesis.extra, **parts})
 
     return replace(utterance, hypotheses=tuple(candidate(item) for item in ranked.weighed))
