@@ -42,7 +42,9 @@ def explain(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show every candidate of a list with the parts of its sum, its alignment, and the surprise of each token.
+    """Show why a list came out as it did.
+
+    Every candidate with the parts of its sum, its alignment, and the surprise of each token.
 
     charlm nbest explain fwd kn5 test.jsonl --weights weights.toml --id utt-17
     """
@@ -66,21 +68,29 @@ def explain(
 def shown(told: "Explained", decision: str) -> Iterator[str]:
     """A list explained, at 80 columns."""
     reference = told.utterance.reference
-    yield from wrapped(f"{told.utterance.id} · reference: {'unknown' if reference is None else reference}", "  ")
+    yield from folded(f"{told.utterance.id} · reference: {'unknown' if reference is None else reference}", "  ")
     yield from wrapped(f"ordered by {decision}", "  ")
     yield ""
     names = list(dict.fromkeys(name for item in told.ranked.weighed for name in item.parts if name != "first"))
-    rows = [["", "was", "total", *names, "errors", "posterior"]]
+    rows = [["", "was", "total", "errors", "posterior", *names]]
     for place, (item, count) in enumerate(zip(told.ranked.weighed, told.errors, strict=True), 1):
-        parts = [figure(item.parts.get(name)) for name in names]
         share = "–" if item.posterior is None else f"{item.posterior:.1%}"
         errors = "–" if count is None else str(count)
-        rows.append([str(place), str(item.position + 1), figure(item.total), *parts, errors, share])
+        parts = [figure(item.parts.get(name)) for name in names]
+        rows.append([str(place), str(item.position + 1), figure(item.total), errors, share, *parts])
     candidates = [item.hypothesis.text for item in told.ranked.weighed][:MOST_CANDIDATES_SHOWN]
-    for number, line in enumerate(_right(rows[: len(candidates) + 1])):
-        yield from wrapped(line, "    ")
+    rows = rows[: len(candidates) + 1]
+    lines = list(_right(rows))
+    apart = max(map(cell_len, lines)) > WIDTH  # too many scores for columns: they stand below
+    if apart:
+        lines = list(_right([row[: -len(names)] for row in rows]))
+    for number, line in enumerate(lines):
+        yield line
+        if number and apart:
+            parts = [f"{name} {value}" for name, value in zip(names, rows[number][-len(names) :], strict=True)]
+            yield from wrapped("    " + " · ".join(parts), "    ")
         if number:
-            yield from wrapped(f"   {candidates[number - 1] or '(nothing)'}", "   ")
+            yield from folded(f"    {candidates[number - 1] or '(nothing)'}", "    ")
     left = len(told.ranked.weighed) - len(candidates)
     if left:
         yield f"   and {left:,} more; --json has them all"
@@ -90,6 +100,18 @@ def shown(told: "Explained", decision: str) -> Iterator[str]:
             yield ""
             yield from alignment(pairs, beside, str(place), spaced=told.metric != "cer")
     yield from surprises(told)
+
+
+def folded(text: str, indent: str, width: int = WIDTH) -> Iterator[str]:
+    """A text in lines of so many cells, all but the first indented; nothing is added or left out."""
+    line, cells = "", 0
+    for char in text:
+        size = cell_len(char)
+        if cells + size > width:
+            yield line
+            line, cells = indent, cell_len(indent)
+        line, cells = line + char, cells + size
+    yield line.rstrip()
 
 
 def surprises(told: "Explained") -> Iterator[str]:

@@ -62,7 +62,9 @@ def report(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what reranking brings on LISTS with references: rates, intervals, and which lists gained and lost.
+    """Show what reranking brings on LISTS with references.
+
+    Error rates with intervals, posteriors, confusions, and the lists that gained and lost most.
 
     charlm nbest report fwd bwd kn5 test.jsonl --weights weights.toml --html report.html
     """

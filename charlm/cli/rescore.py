@@ -24,7 +24,7 @@ from charlm.cli.options import (
     shard_of,
 )
 from charlm.cli.verdicts import (
-    Told,
+    ListsTold,
     made_by,
     result,
     show,
@@ -168,7 +168,7 @@ def score(
     if isinstance(scorer, Scorer):
         tell_rounding(scorer.roundings, talk)
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
-    told = Told(scorer, formula, models)
+    told = ListsTold(scorer, formula, models)
     found = told.ranked(some(lists.utterances(refusals, references, talk.note), source, "lists"))
     with scorer:
         if to is not None:

@@ -29,7 +29,7 @@ from charlm.text.files import some
 
 if TYPE_CHECKING:
     from charlm.jobs.weights_file import WeightsFile
-    from charlm.reranking.tuning import Outcome
+    from charlm.reranking.tuning import Tuned
 
 
 @takes(page(TuneConfig))
@@ -79,9 +79,9 @@ def tune(
     quiet: Quiet = False,
     **asked: Any,
 ) -> None:
-    """Find the weights that make the fewest errors on LISTS with references.
+    """Find the weights with the fewest errors on LISTS.
 
-    Tuned are the lists' own scores, each RUN, the length, and a margin for the first candidate.
+    LISTS have references. Tuned are the lists' own scores, each RUN, the length, and a margin for the first candidate.
 
     charlm nbest tune fwd bwd kn5 dev.jsonl -o weights.toml
     """
@@ -132,7 +132,7 @@ def _tell_cache(runs: Any, talk: Talk) -> None:
     )
 
 
-def _rows(weights: "WeightsFile", outcome: "Outcome", output: Path) -> list[tuple[str, str]]:
+def _rows(weights: "WeightsFile", outcome: "Tuned", output: Path) -> list[tuple[str, str]]:
     def rate(count: int) -> str:
         return f"{count / outcome.said:.2%}" if outcome.said else "–"
 
@@ -160,7 +160,7 @@ def _rows(weights: "WeightsFile", outcome: "Outcome", output: Path) -> list[tupl
     return [*rows, ("weights", str(output))]
 
 
-def _record(weights: "WeightsFile", outcome: "Outcome", output: Path) -> dict[str, Any]:
+def _record(weights: "WeightsFile", outcome: "Tuned", output: Path) -> dict[str, Any]:
     decision = weights.decision
     told = {name: value for name, value in weights.tuned.items() if name not in ("sample", "lists_digest")}
     return {

@@ -25,7 +25,7 @@ class Ranker(Protocol):
         """Each list, and its order."""
 
 
-class Told:
+class ListsTold:
     """What is counted of lists while they are put in order: a verdict, once a list has come, and what is odd."""
 
     def __init__(self, scorer: Ranker, formula: Formula, models: tuple[str, ...] = ("lm",)) -> None:

@@ -11,7 +11,7 @@ from charlm.nbest import Utterance
 from charlm.reranking.deciding import Decision
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.listing import factors, from_list, names_from_lists
-from charlm.reranking.reporting import Figures, Tally
+from charlm.reranking.reporting import Figures, Reported
 from charlm.reranking.weighing import Formula, Ranked, weigh
 
 SHOWN = 10  # lists that gained most, and as many that lost most
@@ -75,13 +75,13 @@ def report(
     Raises CharlmError where nothing has a reference.
     """
     kept: list[tuple[Utterance, Ranked]] = []
-    tally: Tally | None = None
+    tally: Reported | None = None
     heard = False
     formula = reranker.decision.formula
     with reranker.runs as runs:
         for place, (utterance, ranked) in enumerate(reranker.rank(utterances)):
             if tally is None:
-                tally = Tally(reranker.metric or "cer")
+                tally = Reported(reranker.metric or "cer")
             by_sound = alone(utterance, formula, runs.names, tally.metric) if utterance.hypotheses else None
             heard = heard or by_sound is not None
             tally.add(place, utterance, ranked, by_sound)

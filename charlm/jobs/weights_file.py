@@ -14,7 +14,7 @@ import charlm
 from charlm import jsonfiles, storage
 from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Utterance
-from charlm.reranking.deciding import WAYS, Decision, Way
+from charlm.reranking.deciding import WAYS, Choosing, Decision
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.listing import factors, names_from_lists
 from charlm.reranking.weighing import Formula
@@ -159,7 +159,6 @@ class WeightsFile:
         decision = self.decision
         lines = [
             "# How charlm orders lists of candidates; docs/reranking.md says what each line means.",
-            f"# {decision}" if not decision.abstains else f"# abstains; would be: {decision.formula}",
             f"format = {FORMAT}",
             f"charlm = {_toml(charlm.__version__)}",
             f"created = {_toml(datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'))}",
@@ -209,7 +208,11 @@ class WeightsFile:
                 raise problem(f"{path}: unknown is charged or counted, not {unknown!r}")
             formula = Formula.exactly({name: float(weight) for name, weight in content["weights"].items()})
             decision = Decision(
-                formula, float(content["margin"]), cast(Way, way), float(content["temperature"]), content["abstains"]
+                formula,
+                float(content["margin"]),
+                cast(Choosing, way),
+                float(content["temperature"]),
+                content["abstains"],
             )
         except ConfigError as error:
             raise problem(f"{path}: {error}") from error

@@ -20,7 +20,7 @@ from charlm.reranking.error_rates import Metric, units
 from charlm.reranking.listing import FIRST
 from charlm.reranking.weighing import Formula, Ranked
 
-Way = Literal["best", "mbr"]
+Choosing = Literal["best", "mbr"]
 WAYS: Choices[str] = Choices(
     "decision", {"best": "the highest sum", "mbr": "the least expected error, over the list (minimum Bayes risk)"}
 )
@@ -42,7 +42,7 @@ class Decision:
 
     formula: Formula = field(default_factory=Formula)
     margin: float = 0.0
-    way: Way = "best"
+    way: Choosing = "best"
     temperature: float = 1.0
     abstains: bool = False
 

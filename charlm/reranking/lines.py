@@ -21,7 +21,7 @@ NARROW = 1e-9  # of its place: plateaus that are narrower may be mere rounding
 
 
 @dataclass(frozen=True)
-class Steps:
+class Staircase:
     """Errors along a line: `errors[0]` before the first step, `errors[k]` between places[k-1] and places[k].
 
     places  (K,) rising
@@ -42,7 +42,7 @@ class Plateau:
     middle: float
 
 
-def steps_along(problem: Problem, weights: Floats, direction: Floats) -> Steps:
+def steps_along(problem: Problem, weights: Floats, direction: Floats) -> Staircase:
     """The errors of all lists at weights + t · direction, for every t. weights, direction (S,)"""
     heights, slopes = problem.scores @ weights, problem.scores @ direction
     start = 0
@@ -55,7 +55,7 @@ def steps_along(problem: Problem, weights: Floats, direction: Floats) -> Steps:
     order = np.argsort(where)
     where, sums = where[order], np.cumsum(change[order])
     last = np.append(where[1:] > where[:-1], True) if len(where) else np.zeros(0, dtype=bool)
-    return Steps(where[last], np.append(start, start + sums[last]))
+    return Staircase(where[last], np.append(start, start + sums[last]))
 
 
 def _walk(heights: Floats, slopes: Floats, errors: Ints, places: list[Floats], changes: list[Ints]) -> int:
@@ -98,7 +98,7 @@ def _steepest(nearest: Flags, rise: Floats, goes_on: Flags, top: Ints) -> Ints:
     return np.where(goes_on, np.where(nearest, rise, -math.inf).argmax(axis=0), top)
 
 
-def best_plateau(steps: Steps, low: float = -math.inf, high: float = math.inf) -> Plateau:
+def best_plateau(steps: Staircase, low: float = -math.inf, high: float = math.inf) -> Plateau:
     """The widest part of [low, high] on which the errors are least; neighbours that are level are one plateau.
 
     What is unbounded is entered by as much as the middle half of the steps is wide.

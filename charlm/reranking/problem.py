@@ -166,5 +166,5 @@ def problem_of(
 
 
 def margin_last(names: Sequence[str]) -> tuple[str, ...]:
-    """The names with that of the margin at their end."""
-    return (*(name for name in names if name != FIRST), FIRST)
+    """The names with that of the margin, if it is among them, at their end."""
+    return (*(name for name in names if name != FIRST), *(name for name in names if name == FIRST))

@@ -44,7 +44,7 @@ class Change:
 
 
 @dataclass
-class Tally:
+class Reported:
     """Sums over the lists that pass by.
 
     metric   unit of the errors

@@ -1,8 +1,8 @@
 """Weights, margin and temperature from lists with references, and whether they can be trusted.
 
 What is reported as reached is measured on folds that the weights were not tuned on. Scores that are only tried are
-taken where they lower those errors by more than a standard error (Breiman et al. 1984). Where the interval of the
-gain includes none, the decision abstains: every list stays as it is.
+taken where they lower those errors by more than CERTAIN standard errors. Where the interval of the gain includes none,
+the decision abstains: every list stays as it is.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from charlm.errors import CharlmError
-from charlm.reranking.deciding import Decision, Way
+from charlm.reranking.deciding import Choosing, Decision
 from charlm.reranking.listing import FIRST
 from charlm.reranking.problem import Floats, Ints, Problem, margin_last
 from charlm.reranking.searching import Search
@@ -22,6 +22,7 @@ from charlm.text.decoding import nobody
 
 OnStage = Callable[[str], None]
 STARTS_IN_FOLDS = 2
+CERTAIN = 2.0  # standard errors of a difference of errors, beyond which a score is worth its place
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Tuned:
     """What tuning found.
 
     decision    the formula, margin, way and temperature, and whether it abstains
@@ -76,7 +77,7 @@ class Tuner:
     force       never abstain
     """
 
-    way: Way = "best"
+    way: Choosing = "best"
     folds: int = 5
     starts: int = 4
     directions: int = 4
@@ -93,7 +94,7 @@ class Tuner:
         tried: Sequence[str] = (),
         distances: Distances | None = None,
         report: OnStage = nobody,
-    ) -> Outcome:
+    ) -> Tuned:
         """Find a decision. The problem has all scores, those that are tried as well, and that of the margin.
 
         keys       of each list, in the order of the problem: what must not come apart, such as a speaker
@@ -117,7 +118,7 @@ class Tuner:
             begin = [_widened(one, names, wider) for one in weights]
             more, errors = self._crossed(problem.having(wider), parts, distances, begin)
             shown[name] = int(errors.sum())
-            if (crossed - errors).sum() > _standard_error(crossed - errors):
+            if (crossed - errors).sum() > CERTAIN * _standard_error(crossed - errors):
                 names, weights, crossed = wider, more, errors
                 taken.append(name)
         report("tuning on all")
@@ -130,7 +131,7 @@ class Tuner:
         because = "" if gain.low > 0 else "the interval of the gain includes none"
         if not any(decision.formula.values()):
             because = "no score helps to choose"
-        return Outcome(
+        return Tuned(
             decision=replace(decision, abstains=bool(because) and not self.force),
             abstains_because=because,
             lists=len(problem.starts),
