@@ -306,6 +306,8 @@ def test_what_a_list_alone_says():
         [math.log(2), math.log(2), 0.0]
     )
     assert from_list(["a"], "wer", ["am", "fwd"]) == [{}]
+    found = from_list(["我用 OK"], "mer", ["length", "characters", "words"])
+    assert found == [{"length": 3.0, "characters": 4.0, "words": 2.0}]
     assert {name for source in FROM_LIST for name in source.names} < set(names_from_lists())
 
 

@@ -29,7 +29,7 @@ from charlm.text.files import some
 
 if TYPE_CHECKING:
     from charlm.jobs.weights_file import WeightsFile
-    from charlm.reranking.tuning import Tuned
+    from charlm.reranking.tuning import TuningResult
 
 
 @takes(page(TuneConfig))
@@ -132,7 +132,7 @@ def _tell_cache(runs: Any, talk: Talk) -> None:
     )
 
 
-def _rows(weights: "WeightsFile", outcome: "Tuned", output: Path) -> list[tuple[str, str]]:
+def _rows(weights: "WeightsFile", outcome: "TuningResult", output: Path) -> list[tuple[str, str]]:
     def rate(count: int) -> str:
         return f"{count / outcome.said:.2%}" if outcome.said else "–"
 
@@ -160,7 +160,7 @@ def _rows(weights: "WeightsFile", outcome: "Tuned", output: Path) -> list[tuple[
     return [*rows, ("weights", str(output))]
 
 
-def _record(weights: "WeightsFile", outcome: "Tuned", output: Path) -> dict[str, Any]:
+def _record(weights: "WeightsFile", outcome: "TuningResult", output: Path) -> dict[str, Any]:
     decision = weights.decision
     told = {name: value for name, value in weights.tuned.items() if name not in ("sample", "lists_digest")}
     return {

@@ -24,7 +24,6 @@ from charlm.text.vocab import UNK
 if TYPE_CHECKING:
     from charlm.runs.run import Run
 
-SAVE_EACH = 20_000  # new texts of a run
 CHUNK = 4096  # texts that are scored between two looks at what is waiting
 
 # What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
@@ -186,7 +185,7 @@ class NamedRuns:
             found["unknown"][rows] = [len(score.unknown) for score in scores]
             if self.remember:
                 memory.add(found[rows])
-                if memory.waiting >= SAVE_EACH:
+                if memory.due:
                     self.unwritable |= not memory.save()
         return found
 

@@ -26,6 +26,8 @@ READING = (
     1  # of a text by a run; another number where a later charlm reads texts otherwise, so that nothing is mixed up
 )
 MOST_KEPT = 1_000_000  # texts of a run: 40 MB
+FEWEST_WRITTEN = 20_000  # new texts of a run for which its file is written, before the end
+MOST_TABLES = 8  # of new records, before they become one
 _RECORD = np.dtype([
     ("key", "<u8"), ("check", "<u8"), ("log_prob", "<f8"), ("charged", "<f8"), ("tokens", "<u4"), ("unknown", "<u4"),
 ])  # fmt: skip
@@ -92,11 +94,18 @@ class Remembered:
         """Remember records, as long as there is room."""
         if len(records) and len(self.kept) + self.waiting + len(records) <= MOST_KEPT:
             self.new.append(np.sort(records, order="key"))
+            if len(self.new) > MOST_TABLES:  # each is looked through for every text
+                self.new = [np.sort(np.concatenate(self.new), order="key")]
 
     @property
     def waiting(self) -> int:
         """Records that are not written yet."""
         return sum(map(len, self.new))
+
+    @property
+    def due(self) -> bool:
+        """Whether so much is new that the file should be written again; seldomer, the larger it is."""
+        return self.waiting >= max(FEWEST_WRITTEN, len(self.kept) // 2)
 
     def save(self) -> bool:
         """Write what is new, beside what others wrote meanwhile; whether that was possible."""

@@ -14,7 +14,7 @@ from charlm.reranking.error_rates import Metric
 from charlm.reranking.judging import metric_of
 from charlm.reranking.listing import FIRST, FROM_LIST, LENGTH, RANK, factors, names_from_lists
 from charlm.reranking.problem import Floats, Ints, problem_of
-from charlm.reranking.tuning import OnStage, Tuned, Tuner
+from charlm.reranking.tuning import OnStage, Tuner, TuningResult
 from charlm.text.decoding import Note, nobody
 
 AT_ONCE = 256  # lists
@@ -56,7 +56,7 @@ class Tuning:
     refuse: Callable[[CharlmError], None] | None = None
     note: Note = nobody
 
-    def tune(self, utterances: Iterable[Utterance], *, report: OnStage = nobody) -> tuple[WeightsFile, Tuned]:
+    def tune(self, utterances: Iterable[Utterance], *, report: OnStage = nobody) -> tuple[WeightsFile, TuningResult]:
         """Tune; raises CharlmError where the lists are of no use for that."""
         seen = ListsSeen()
         listed, keys = self._usable(utterances, seen)
@@ -166,7 +166,7 @@ class Tuning:
         names, tried = ([n for n in some if n not in self.wanted.without] for some in (names, tried))
         return [*names, FIRST], tried
 
-    def _told(self, outcome: Tuned, seen: ListsSeen) -> dict[str, Any]:
+    def _told(self, outcome: TuningResult, seen: ListsSeen) -> dict[str, Any]:
         """What the file keeps of how it was tuned."""
         rate = outcome.said or 1
         return {

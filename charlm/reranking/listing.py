@@ -1,6 +1,7 @@
 """Scores that are computed from a list alone: how long a candidate is, where it stood, how often it stands there.
 
     length   units of the metric: characters, words, or both
+    characters, words   the same in units that do not hang on the metric
     rank     -ln of its place, from 1: what it would weigh if the n-th candidate were right in proportion to 1/n
     copies   ln of how many candidates of the list read so, as they are compared
     first    1 for the candidate that stands first, else 0: its weight is the margin by which another must beat it
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from charlm.reranking.error_rates import Metric, comparable, units
 
 LENGTH, RANK, FIRST = "length", "rank", "first"
+LENGTHS: Mapping[str, Metric] = {"characters": "cer", "words": "wer"}
 IMPOSSIBLE = -1e5  # nats: what an impossible text is held for where weights are tuned, so that every sum is a number
 
 
@@ -49,7 +51,7 @@ FROM_LIST: tuple[FromList, ...] = (FromList((RANK, FIRST), _place, tried=False),
 
 def names_from_lists() -> tuple[str, ...]:
     """The names of all scores that can be computed from a list alone."""
-    return (LENGTH, *(name for source in FROM_LIST for name in source.names))
+    return (LENGTH, *LENGTHS, *(name for source in FROM_LIST for name in source.names))
 
 
 def factors(names: Collection[str]) -> set[str]:
@@ -64,12 +66,10 @@ def factors(names: Collection[str]) -> set[str]:
 def from_list(texts: Sequence[str], metric: Metric, names: Collection[str]) -> list[dict[str, float]]:
     """What a list alone says of each candidate: those of the named scores that are of this kind."""
     wanted, found = factors(names), {}
-    if LENGTH in wanted:
-        seen: dict[str, int] = {}
-        for text in texts:
-            if text not in seen:
-                seen[text] = len(units(text, metric))
-        found[LENGTH] = [float(seen[text]) for text in texts]
+    for name, unit in ((LENGTH, metric), *LENGTHS.items()):
+        if name in wanted:
+            seen = {text: float(len(units(text, unit))) for text in dict.fromkeys(texts)}
+            found[name] = [seen[text] for text in texts]
     for source in FROM_LIST:
         if wanted.intersection(source.names):
             found |= {name: list(map(float, column)) for name, column in source.score(texts).items() if name in wanted}

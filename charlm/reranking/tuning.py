@@ -35,7 +35,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TuningResult:
     """What tuning found.
 
     decision    the formula, margin, way and temperature, and whether it abstains
@@ -94,7 +94,7 @@ class Tuner:
         tried: Sequence[str] = (),
         distances: Distances | None = None,
         report: OnStage = nobody,
-    ) -> Tuned:
+    ) -> TuningResult:
         """Find a decision. The problem has all scores, those that are tried as well, and that of the margin.
 
         keys       of each list, in the order of the problem: what must not come apart, such as a speaker
@@ -131,7 +131,7 @@ class Tuner:
         because = "" if gain.low > 0 else "the interval of the gain includes none"
         if not any(decision.formula.values()):
             because = "no score helps to choose"
-        return Tuned(
+        return TuningResult(
             decision=replace(decision, abstains=bool(because) and not self.force),
             abstains_because=because,
             lists=len(problem.starts),
