@@ -33,7 +33,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation poems settings",
+    "config": "knobs text models training sampling evaluation poems reranking settings",
     "text": "decoding reader sources files survey habits numerals vocab codec census prefixes mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
@@ -41,7 +41,8 @@ STEPS = {
     "scoring": "score reading prefixes evaluating",
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
-    "reranking": "error_rates weighing syllables findings judging",
+    "reranking": "error_rates weighing syllables listing deciding findings judging problem lines searching tempering"
+    " validating tuning comparing reporting",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "composing": "inventory metre automaton demands novelty annotating themes telling writing",
     "runs": "layout writing journal run checking curves",
@@ -105,7 +106,7 @@ def test_a_room_says_what_it_is(room):
 
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
-    shown = {"app", "console", "options", "grid"}  # how commands take and show things
+    shown = {"app", "console", "options", "grid", "inputs", "verdicts", "htmlpage"}  # how commands take and show things
     assert commands - jobs == shown | {"run"}  # a run needs no job
     parts = {
         "watching",
@@ -117,6 +118,10 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
         "adapt",
         "record",
         "lists",
+        "named",
+        "remember",
+        "rerank",
+        "weights_file",
     }  # of several jobs, or of one
     assert jobs - commands == parts
 

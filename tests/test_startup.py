@@ -63,14 +63,15 @@ def test_a_shell_offers_runs_where_a_run_is_wanted(tmp_path, monkeypatch):
     (tmp_path / "other" / "poems" / "run.json").unlink()
     (tmp_path / "poems.txt").touch()
     runs = ["checkpoints/counts", "checkpoints/tang"]
-    for command in ("run info", "run check", "run plot", "run export", "sample", "score", "run mix", "train --resume"):
+    for command in ("run info", "run check", "run plot", "run export", "sample", "run mix", "train --resume"):
         for typed in ("", "c", "checkpoints/"):
             assert offered("charlm", *command.split(), typed) == runs, command
     assert offered("charlm", "run", "mix", "checkpoints/tang", "checkpoints/c") == runs[:1]
     assert offered("charlm", "train", "--init-from", f"{tmp_path}/checkpoints/t") == [f"{tmp_path}/checkpoints/tang"]
     assert offered("charlm", "run", "info", ".h") == [".hidden/run"]
     assert offered("charlm", "run", "info", "nowhere/x") == []
-    assert offered("charlm", "eval", runs[0], "") == [*runs, "poems.txt"]  # runs, and the text after them
+    for command in ("eval", "score", "nbest tune"):  # runs, and the text or the lists after them
+        assert offered("charlm", *command.split(), runs[0], "") == [*runs, "poems.txt"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

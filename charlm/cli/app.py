@@ -11,7 +11,22 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import convert, count, evaluate, exchange, mix, poem, rescore, run, sample, train, vocab
+from charlm.cli import (
+    convert,
+    count,
+    evaluate,
+    exchange,
+    explain,
+    mix,
+    poem,
+    report,
+    rescore,
+    run,
+    sample,
+    train,
+    tune,
+    vocab,
+)
 from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
@@ -58,6 +73,9 @@ run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)
 app.add_typer(run.app, name="run")
 app.add_typer(count.app, name="ngram")
+convert.app.command("tune", cls=PanelCommand)(tune.tune)
+convert.app.command("report", cls=PanelCommand)(report.report)
+convert.app.command("explain", cls=PanelCommand)(explain.explain)
 app.add_typer(convert.app, name="nbest")
 app.add_typer(poem.app, name="poem")
 

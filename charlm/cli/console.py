@@ -131,6 +131,11 @@ class Talk:
         """A progress report of how many tokens are done."""
         return Counter(self, what)
 
+    def stage(self, what: str) -> None:
+        """What is being done, on a terminal."""
+        if self.bar is not None:
+            self.bar.update(self.task, description=what)
+
     def __enter__(self) -> "Talk":
         if self.console.is_terminal and not self.quiet:
             columns = (

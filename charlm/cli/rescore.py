@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from charlm import jsonfiles
-from charlm.cli.console import Stdout, Talk, complain, emit, emit_json, emit_name, figure
+from charlm import jsonfiles, storage
+from charlm.cli.console import Stdout, Talk, complain, emit, emit_json, emit_name
+from charlm.cli.inputs import AllowUnknown, RunsAndLists, WeightsPath, reranker_of, runs_and_lists, weights_named
 from charlm.cli.options import (
     AsJson,
     Beam,
@@ -18,19 +18,28 @@ from charlm.cli.options import (
     KeepGoing,
     Quiet,
     References,
-    RunPath,
     ShardOption,
     completing,
     refuse_overwriting,
     shard_of,
 )
+from charlm.cli.verdicts import (
+    ListsTold,
+    made_by,
+    result,
+    show,
+    talk_about,
+    tell_reranker,
+    tell_rounding,
+    tell_unknown,
+    why_worse,
+)
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
-from charlm.nbest import NBEST_FORMATS, Hypothesis, Utterance
+from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.error_rates import METRICS, Metric
-from charlm.reranking.findings import Findings
-from charlm.reranking.judging import Verdict, judge
-from charlm.reranking.weighing import Formula, Ranked
+from charlm.reranking.judging import Verdict
+from charlm.reranking.weighing import Formula
 from charlm.text.files import some
 
 if TYPE_CHECKING:
@@ -38,8 +47,8 @@ if TYPE_CHECKING:
 
 
 def score(
-    run: RunPath,
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="n-best lists or plain text; - is stdin.")],
+    inputs: RunsAndLists,
+    weights: WeightsPath = None,
     format: Annotated[
         str,
         typer.Option(
@@ -82,9 +91,7 @@ def score(
         bool,
         typer.Option("--numerals", help="Read digits as words of Mandarin, where the training text has no digits."),
     ] = False,
-    allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help="Score lists that are not written in the units of the model.")
-    ] = False,
+    allow_unknown: AllowUnknown = False,
     sound: Annotated[
         bool,
         typer.Option(
@@ -105,13 +112,16 @@ def score(
 ) -> None:
     """Rerank n-best lists, or tell how likely each line of a text is.
 
-    Lists are ordered by am + λ·lm + γ·length.
+    Lists are ordered by am + λ·lm + γ·length, or as `nbest tune` found best.
 
     charlm score checkpoints/zh nbest.jsonl
+    charlm score fwd bwd kn5 nbest.jsonl --weights weights.toml -o best.trn
     """
     from charlm.jobs.convert import write_file
     from charlm.jobs.lists import Refusals, lists_at
-    from charlm.jobs.rescore import Scorer, Treatment
+    from charlm.jobs.rerank import Reranker
+    from charlm.jobs.rescore import Scorer
+    from charlm.jobs.treatment import Treatment
 
     if report is not None:
         if report == Path("-"):
@@ -129,9 +139,28 @@ def score(
     talk = Talk(quiet)
     if metric is not None:
         METRICS[metric]  # an unknown name is refused before anything is loaded
-    formula = Formula(_named(weight or []), am=am_weight, lm=lm_weight, length=length_weight)
-    scorer = Scorer(run, formula, unknown, cast(Metric | None, metric), device, shard=shard_of(shard))
-    scorer.treatment = Treatment(as_written, numerals, allow_unknown, sound, talk.note)
+    given, source = runs_and_lists(inputs)
+    fixed = {"--weight": weight, "--lm-weight": lm_weight != 1, "--am-weight": am_weight != 1,
+             "--length-weight": length_weight, "--unknown": unknown != "charged", "--metric": metric,
+             "--as-written": as_written, "--numerals": numerals, "--sound": sound}  # fmt: skip
+    if weights is not None and (idle := [option for option, asked in fixed.items() if asked]):
+        raise ConfigError(f"{weights} says what {', '.join(idle)} would", hint="leave them out, or edit the file")
+    if weights is None and not given:
+        raise ConfigError("a run and lists are wanted, or lists and --weights", hint="charlm score RUN nbest.jsonl")
+    own, mine = weights_named(weight or []), shard_of(shard)
+    treatment = Treatment(as_written, numerals, allow_unknown, sound, talk.note)
+    scorer: Scorer | Reranker
+    if weights is None and len(given) == 1 and ("=" not in given[0] or storage.is_folder(Path(given[0]))):
+        formula = Formula(own, am=am_weight, lm=lm_weight, length=length_weight)
+        scorer = Scorer(given[0], formula, unknown, cast(Metric | None, metric), device, shard=mine)
+        scorer.treatment = treatment
+    else:
+        scorer = reranker_of(
+            given, weights, treatment=treatment, lm_weight=lm_weight, am_weight=am_weight,
+            length_weight=length_weight, more=own, unknown=unknown, device=device, shard=mine,
+        )  # fmt: skip
+        scorer.metric = scorer.metric or cast(Metric | None, metric)
+    formula, models = scorer.formula, scorer.names
     config = TextConfig(encoding=encoding)
     refusals = Refusals(keep_going, lambda error: complain(str(error), error.hint))
     lists = lists_at(source, format, config, refusals, beam=beam, note=talk.note)
@@ -141,36 +170,37 @@ def score(
         talk.note(f"{seen}; --format text scores every line by itself")
     if kind == "text":
         asked = {"--best": best, "--to": to, "--output": output, "--ref": references, "--beam": beam,
-                 "--keep-going": keep_going, "--metric": metric, "--report": report, "--weight": weight,
-                 "--lm-weight": lm_weight != 1, "--am-weight": am_weight != 1, "--length-weight": length_weight,
-                 "--unknown": unknown != "charged", "--as-written": as_written, "--numerals": numerals,
-                 "--allow-unknown": allow_unknown, "--sound": sound}  # fmt: skip
-        if idle := [option for option, given in asked.items() if given]:
+                 "--keep-going": keep_going, "--report": report, "--weights": weights, **fixed,
+                 "--allow-unknown": allow_unknown,
+                 "RUN RUN": given[1:], "NAME=PATH": not isinstance(scorer, Scorer)}  # fmt: skip
+        if (idle := [option for option, one in asked.items() if one]) or not isinstance(scorer, Scorer):
             raise ConfigError(
                 f"{source} is read as lines of text, and {', '.join(idle)} {'are' if idle[1:] else 'is'} for lists",
                 hint="leave out what does not fit, or say what the lists are in: --format jsonl or plain",
             )
-        _tell_rounding(scorer, talk)
+        tell_rounding(scorer.roundings, talk)
         impossible, of_tokens, of_unknown = _score_lines(
             scorer, some((line.removesuffix("\n") for line in origin.lines() if line.strip()), source), as_json
         )
         if impossible:
             talk.note(f"{impossible:,} lines are impossible to the model: minus infinity, in JSON null")
-        _tell_unknown(of_unknown, of_tokens, talk)
+        tell_unknown(of_unknown, of_tokens, talk)
         return
-    _tell_rounding(scorer, talk)
+    if isinstance(scorer, Scorer):
+        tell_rounding(scorer.roundings, talk)
     as_jsonl = as_json or kind != "plain"  # only plain lists have no names to be kept
-    told = _Told(scorer, formula)
+    told = ListsTold(scorer, formula, models)
     found = told.ranked(some(lists.utterances(refusals, references, talk.note), source, "lists"))
-    if to is not None:
-        format_out, results = NBEST_FORMATS[to], (_result(*pair, best=best) for pair in found)
-        if output is None:
-            format_out.render(results, Stdout())
+    with scorer:
+        if to is not None:
+            format_out, results = NBEST_FORMATS[to], (result(*pair, best=best) for pair in found)
+            if output is None:
+                format_out.render(results, Stdout())
+            else:
+                write_file(results, format_out, output)
         else:
-            write_file(results, format_out, output)
-    else:
-        for number, (utterance, ranked) in enumerate(found):
-            _show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=not number)
+            for number, (utterance, ranked) in enumerate(found):
+                show(utterance, ranked, best=best, as_json=as_json, as_jsonl=as_jsonl, first=not number)
     total, findings = told.total or Verdict(scorer.metric or "cer"), told.findings
     for sentence in findings.sentences():
         talk.note(sentence)
@@ -179,84 +209,20 @@ def score(
         talk.note(f"{total.empty:,} lists hold no candidates; they are passed through")
     if total.impossible:
         talk.note(f"{total.impossible:,} candidates are impossible to the model: their lm and total are null")
-    _tell_unknown(total.unknown, total.tokens, talk)
+    tell_unknown(total.unknown, total.tokens, talk)
+    if isinstance(scorer, Reranker):
+        tell_reranker(scorer, talk)
     if total.utterances:
-        _talk_about(summary, talk)
+        talk_about(summary, talk)
         if total.reranked.total > total.first.total:
-            heard = any(formula[name] for name in findings.used - {"lm", "length"})
-            talk.note(_why_worse(total, heard, lm_weight, length_weight))
+            heard = any(formula[name] for name in (findings.used & {*formula}) - {*models, "length"})
+            talk.note(why_worse(total, heard, lm_weight, length_weight))
     if report is not None:
         applied = formula.over(findings.used)
-        exact = {"exact": scorer.run.rounding is None}
-        jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown, **exact})
+        jsonfiles.write(report, {**summary, "formula": applied, **made_by(scorer, given, unknown)})
     refusals.finish()
     if output is not None:
         emit_name(output)
-
-
-def _tell_rounding(scorer: "Scorer", talk: Talk) -> None:
-    if rounding := scorer.run.rounding:
-        talk.note(f"the model's scores are not exact: {rounding}, so probabilities add to one only nearly")
-
-
-class _Told:
-    """What is counted of lists while they are put in order: a verdict, once a list has come, and what is odd."""
-
-    def __init__(self, scorer: "Scorer", formula: Formula) -> None:
-        self.scorer, self.total, self.findings = scorer, cast(Verdict | None, None), Findings(formula)
-
-    def ranked(self, utterances: Iterator[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
-        """Each list and its order."""
-        for utterance, ranked in self.scorer.rank(utterances):
-            found = judge(utterance, ranked, self.scorer.metric or "cer")
-            self.total = found if self.total is None else self.total + found
-            self.findings.add(utterance, ranked)
-            yield utterance, ranked
-
-
-def _result(utterance: Utterance, ranked: Ranked, *, best: bool) -> Utterance:
-    """A list in its new order, or its best candidate alone."""
-    from charlm.jobs.rescore import shown
-
-    found = shown(utterance, ranked)
-    return replace(found, hypotheses=found.hypotheses[:1] or (Hypothesis(""),)) if best else found
-
-
-def _named(given: list[str]) -> dict[str, float]:
-    """Weights given as NAME=NUMBER; raises ConfigError for what is none."""
-    found = {}
-    for one in given:
-        name, _, number = one.rpartition("=")
-        try:
-            found[name] = float(number)
-        except ValueError:
-            name = ""
-        if name in ("", "am", "lm", "length"):
-            raise ConfigError(
-                f"--weight takes NAME=NUMBER for a score of the candidates, not {one!r}",
-                hint="for example --weight asr=0.5; am, lm and length have options of their own",
-            )
-    return found
-
-
-def _why_worse(total: Verdict, with_sound: bool, lm_weight: float, length_weight: float) -> str:
-    """Reranking did harm: so in words, with the causes that these lists allow."""
-    causes = []
-    if not with_sound:
-        causes.append("no recogniser's scores went into the sum, so its own order was thrown away (scores.am)")
-    elif lm_weight:
-        causes.append(f"the model may weigh too much (try --lm-weight {lm_weight / 3:.2g})")
-    if total.unknown > 0.02 * total.tokens:
-        causes.append("the model does not know many of the tokens (train it on text like these lists)")
-    if length_weight == 0:
-        causes.append("a sum of log-probabilities favours short candidates (try --length-weight 1)")
-    causes.append("the model may have been trained on other or too little text")
-    return "reranking made the lists worse than they were; likely causes: " + "; ".join(causes)
-
-
-def _tell_unknown(unknown: int, tokens: int, talk: Talk) -> None:
-    if unknown:
-        talk.note(f"{unknown:,} of {tokens:,} tokens ({figure(100 * unknown / tokens)}%) are unknown to the model")
 
 
 def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> tuple[int, int, int]:
@@ -272,39 +238,3 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> tuple
         else:
             emit(f"{found.log_prob:.4f}\t{text}")
     return impossible, tokens, unknown
-
-
-def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_json: bool, as_jsonl: bool, first: bool) -> None:
-    from charlm.jobs.rescore import shown
-
-    if best and as_json:
-        emit_json({"id": utterance.id, "text": ranked.best.text})
-    elif best:
-        emit(" ".join(ranked.best.text.splitlines()))  # one line a list, whatever the candidate holds
-    elif as_jsonl:
-        NBEST_FORMATS["jsonl"].render([shown(utterance, ranked)], Stdout())
-    else:
-        if not first:
-            emit("")
-        for item in ranked.weighed:
-            parts = "  ".join(f"{name} {value:.2f}" for name, value in item.parts.items())
-            emit(f"{item.total:.4f}\t{item.hypothesis.text}\t{parts}")
-
-
-def _talk_about(summary: dict[str, Any], talk: Talk) -> None:
-    def rate(name: str) -> str:
-        return "–" if summary[name] is None else f"{summary[name]:.2%}"
-
-    name = str(summary["metric"]).upper()
-    if summary["metric_from"] != "--metric":
-        talk.note(f"counted as {name}, by the script of the first {summary['metric_from']}; --metric decides otherwise")
-    talk.note(
-        f"{name} of {summary['utterances']:,} lists: first {rate('first')} · reranked {rate('reranked')} · "
-        f"oracle {rate('oracle')} · avoidable errors avoided {rate('gap_closed')}"
-    )
-    kinds = ("substitutions", "deletions", "insertions")
-    before, after = (", ".join(f"{summary[f'{of}_{kind}']:,} {kind}" for kind in kinds) for of in ("first", "reranked"))
-    talk.note(f"first: {before} · reranked: {after}, of {summary['reference_units']:,}")
-    if summary["pairs"]:
-        share = figure(100 * summary["pairwise_accuracy"], 2)
-        talk.note(f"pairs with one right candidate: {share}% of {summary['pairs']:,} won, ties one half")

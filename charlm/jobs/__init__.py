@@ -8,7 +8,9 @@ train     texts to a run; trial: what that would take; record: what it took
 vocab     texts to a vocabulary
 count     texts to n-gram counts
 evaluate  runs against a text; adapt: while they learn from it
-rescore   runs against n-best lists
+rescore   a run against n-best lists; lists: what they are in
+rerank    several runs, by weights; named: their scores; remember: what they said before; weights_file: weights.toml
+tune      lists with references to weights; report: what they bring; explain: why
 mix       runs to a mixture
 exchange  runs to ARPA files and back
 describe  what a run is

@@ -4,76 +4,27 @@ A Scorer pickles as a path and loads its run on the first call, so that any engi
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from charlm.choices import Choices
+from charlm.jobs.named import UNKNOWN
+from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Hypothesis, Utterance
-from charlm.reranking.error_rates import Metric, metric_for, units
-from charlm.reranking.syllables import sound_scores
+from charlm.reranking.error_rates import Metric, units
+from charlm.reranking.judging import metric_of
+from charlm.reranking.listing import LENGTH
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
 from charlm.runs.run import Run, TextScore
 from charlm.runs.run import load as load_run
-from charlm.text.decoding import Note, nobody
+from charlm.text.decoding import nobody
 from charlm.text.files import WHOLE, Shard, sharded
-from charlm.text.mismatch import refuse_mismatch
 from charlm.text.reader import several
 
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096
-
-Unknown = Literal["charged", "counted"]
-# What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
-UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
-
-
-@dataclass(frozen=True)
-class Treatment:
-    """What a model, and who listens, is given of candidates, whose texts stay as they are.
-
-    as_written     candidates are read as they stand, and not as the training text would have them
-    numerals       numbers in digits are said in words, where the training text has no digits
-    allow_unknown  lists are scored even if they are not written in the units of the model
-    sound          candidates get the named scores of `reranking.syllables`
-    note           is told once how lists are read
-    """
-
-    as_written: bool = False
-    numerals: bool = False
-    allow_unknown: bool = False
-    sound: bool = False
-    note: Note = nobody
-
-    def of(self, run: Run, utterances: Sequence[Utterance], *, is_first: bool) -> list[list[str]]:
-        """What is scored of some lists. Raises ConfigError where the first ones are of other units than the model's."""
-        texts = [[candidate.text for candidate in utterance.hypotheses] for utterance in utterances]
-        lists = texts
-        if not self.as_written:
-            lists = [[run.habitual(text, numerals=self.numerals) for text in some] for some in texts]
-        if is_first:
-            if not self.allow_unknown:
-                refuse_mismatch(run.codec, chain.from_iterable(lists), "--allow-unknown")
-            told = [] if self.as_written else run.view.told(chain.from_iterable(texts))
-            if self.numerals and run.says_numbers:
-                told.insert(0, "numbers in words")
-            if told:
-                self.note(f"lists are read as the training text was: {', '.join(told)}; --as-written leaves that out")
-        return lists
-
-    def heard(self, utterance: Utterance) -> Utterance:
-        """The list, with scores of how its candidates sound if they are wanted."""
-        if not self.sound:
-            return utterance
-        found = sound_scores([candidate.text for candidate in utterance.hypotheses])
-        columns = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
-        pairs = zip(utterance.hypotheses, columns, strict=True)
-        return replace(utterance, hypotheses=tuple(replace(one, scores={**one.scores, **more}) for one, more in pairs))
-
-
-AS_TRAINED = Treatment()
 
 
 @dataclass
@@ -112,6 +63,22 @@ class Scorer:
             self._run = load_run(self.path, self.device)
         return self._run
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the scores that the run gives."""
+        return ("lm",)
+
+    @property
+    def roundings(self) -> list[str]:
+        """Why the scores are not exact, where they are not."""
+        return [self.run.rounding] if self.run.rounding else []
+
+    def __enter__(self) -> "Scorer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
     def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore]]:
         """Each text and how likely it is, in order, with bounded memory."""
         source = sharded(several(texts), self.shard)
@@ -125,14 +92,13 @@ class Scorer:
             head = list(islice(source, UTTERANCES_PER_CHUNK))
             if not head:
                 return
-            references = [utterance.reference for utterance in head if utterance.reference is not None]
-            candidates = (candidate.text for utterance in head for candidate in utterance.hypotheses)
-            self.metric, self.metric_from = metric_for(references, candidates)
+            self.metric, self.metric_from = metric_of(head)
             source = chain(head, source)
         source = sharded(source, self.shard)
         is_first = True
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
-            lists = self.treatment.of(self.run, chunk, is_first=is_first)
+            texts = [[candidate.text for candidate in utterance.hypotheses] for utterance in chunk]
+            lists = self.treatment.of(self.run, texts, is_first=is_first)
             scores, is_first = self.run.score_lists(lists, alike=True), False
             for utterance, found in zip(map(self.treatment.heard, chunk), scores, strict=True):
                 log_probs = [getattr(score, self._value) for score in found]
@@ -148,12 +114,21 @@ class Scorer:
 
 
 def shown(utterance: Utterance, ranked: Ranked) -> Utterance:
-    """The utterance in its new order; each candidate has `scores.lm`, `length`, `total` and its old `position`."""
+    """The utterance in its new order, every candidate with what it was ordered by.
+
+    That is `scores.lm`, or those of the names of several runs, `length`, `total`, its old `position`, and its
+    `posterior` where there is one.
+    """
 
     def candidate(item: Weighed) -> Hypothesis:
-        scores: Mapping[str, float] = {**item.hypothesis.scores, "lm": item.parts["lm"]}
+        told = {name: item.parts[name] for name in ranked.models if name in item.parts}
+        scores: Mapping[str, float] = {**item.hypothesis.scores, **told}
         total = item.total if math.isfinite(item.total) else None  # JSON has no infinity
-        parts = {"length": int(item.parts["length"]), "total": total, "position": item.position}
+        parts: dict[str, Any] = {"total": total, "position": item.position}
+        if LENGTH in item.parts:
+            parts = {"length": int(item.parts[LENGTH]), **parts}
+        if item.posterior is not None:
+            parts["posterior"] = round(item.posterior, 6)
         return replace(item.hypothesis, scores=scores, extra={**item.hypothesis.extra, **parts})
 
     return replace(utterance, hypotheses=tuple(candidate(item) for item in ranked.weighed))

@@ -13,6 +13,7 @@ such as + and ° stay.
 Errors are counts and add; divide only after adding, since a mean of rates is not the rate of the whole.
 """
 
+import functools
 import re
 import unicodedata
 from collections import Counter
@@ -36,6 +37,7 @@ _UNSPACED = re.compile(
 _INNER_APOSTROPHE = re.compile(r"(?<=[^\W_])'(?=[^\W_])")
 
 
+@functools.lru_cache(maxsize=1 << 16)  # a list is looked at several times: for its length, its copies, its errors
 def comparable(text: str) -> str:
     """The text as it is compared: NFKC, case-folded, without invisible format characters, ’ as '.
 

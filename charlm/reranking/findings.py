@@ -14,16 +14,18 @@ from charlm.reranking.weighing import Formula, Ranked
 class Findings:
     """Counts what is odd in the lists that pass by.
 
-    used  names of the scores that went into an order
+    used    names of the scores that went into an order
+    models  names of the scores that language models gave
     """
 
     formula: Formula
+    models: tuple[str, ...] = ("lm",)
     used: set[str] = field(default_factory=set)
     _partial: Counter[str] = field(default_factory=Counter)
     _ignored: Counter[str] = field(default_factory=Counter)
     _references: Counter[str] = field(default_factory=Counter)
     _unread: int = 0
-    _replaced: int = 0
+    _replaced: Counter[str] = field(default_factory=Counter)
     _infinite: int = 0
 
     def add(self, utterance: Utterance, ranked: Ranked) -> None:
@@ -31,7 +33,9 @@ class Findings:
         self.used |= set(ranked.used)
         self._partial.update(ranked.partial)
         self._ignored.update(self._passed_over(utterance))
-        self._replaced += any("lm" in candidate.scores for candidate in utterance.hypotheses)
+        self._replaced.update(
+            name for name in self.models if any(name in candidate.scores for candidate in utterance.hypotheses)
+        )
         self._infinite += sum(-math.inf in candidate.scores.values() for candidate in utterance.hypotheses)
         if utterance.reference is None and (names := REFERENCE_NAMES.intersection(utterance.extra)):
             self._references.update(names)
@@ -40,8 +44,9 @@ class Findings:
     def _passed_over(self, utterance: Utterance) -> set[str]:
         """Names of numbers that look like scores and were not used."""
         found: set[str] = set()
+        read = {factor for name in self.formula for factor in (name, *name.split("*"))} | set(self.models)
         for candidate in utterance.hypotheses:
-            found |= {f"scores.{name}" for name in candidate.scores if name not in self.formula}
+            found |= {f"scores.{name}" for name in candidate.scores if name not in read}
             numbers = (name for name, value in candidate.extra.items() if type(value) in (int, float))
             found |= {name for name in numbers if is_score_name(name)}
         return found
@@ -52,8 +57,8 @@ class Findings:
             yield f"{lists:,} lists have scores.{name} for some candidates only; it was left out there"
         for name, lists in sorted(self._ignored.items()):
             yield f"{lists:,} lists have numbers called {name}, which were not used (--weight asr=1 takes scores.asr)"
-        if self._replaced:
-            yield f"{self._replaced:,} lists brought a scores.lm, which this model's replaced (another name is kept)"
+        for name, lists in self._replaced.items():
+            yield f"{lists:,} lists brought a scores.{name}, which this model's replaced (another name is kept)"
         if self._unread:
             names = ", ".join(sorted(self._references))
             yield f"{self._unread:,} lists name no ref but what may be one ({names}): nothing was compared"

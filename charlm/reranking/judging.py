@@ -1,9 +1,10 @@
 """Did the new order help? Errors of the first, the chosen and the best possible candidates, side by side."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from charlm.nbest import Utterance
-from charlm.reranking.error_rates import Errors, Metric, errors
+from charlm.reranking.error_rates import Errors, Metric, errors, metric_for
 from charlm.reranking.weighing import Ranked
 
 
@@ -135,6 +136,13 @@ def _kinds(name: str, found: Errors) -> dict[str, int]:
         f"{name}_deletions": found.deletions,
         f"{name}_insertions": found.insertions,
     }
+
+
+def metric_of(utterances: Iterable[Utterance]) -> tuple[Metric, str]:
+    """The usual metric for the scripts of these lists, and what decided it: references or candidates."""
+    listed = list(utterances)
+    references = [utterance.reference for utterance in listed if utterance.reference is not None]
+    return metric_for(references, (candidate.text for utterance in listed for candidate in utterance.hypotheses))
 
 
 def judge(utterance: Utterance, ranked: Ranked, metric: Metric) -> Verdict:

@@ -9,6 +9,7 @@ of that. Both are named scores of a candidate like any other, larger is better; 
                      those of the first candidate, to which every other is aligned (after Mangu, Brill & Stolcke 2000)
 """
 
+import importlib.util
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -23,6 +24,11 @@ DISTANCE, AGREEMENT = "sound_distance", "sound_agreement"
 SOUNDS = (DISTANCE, AGREEMENT)
 
 Place = tuple[int, int]  # of the first candidate, and how manieth of what was inserted before it; 0 for its own
+
+
+def can_hear() -> bool:
+    """Whether pypinyin is installed."""
+    return importlib.util.find_spec("pypinyin") is not None
 
 
 def sound_scores(texts: Sequence[str]) -> dict[str, list[float]]:

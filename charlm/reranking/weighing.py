@@ -3,7 +3,8 @@
     total = am weight · log P(sound | text) + lm weight · log P(text) + length weight · length + …
 
 Natural logarithms, larger is better. A language model finds every further unit a little less likely, so it
-favours short candidates; a length weight above 0 pays that back.
+favours short candidates; a length weight above 0 pays that back. A name `a*b` is the product of two scores: where a
+recogniser gives averages over the length, `am*length` is their sum.
 """
 
 import math
@@ -33,6 +34,13 @@ class Formula(Mapping[str, float]):
                     f"the {name} weight must be a finite number, not {weight}", hint="0 leaves a score out"
                 )
 
+    @classmethod
+    def exactly(cls, weights: Mapping[str, float]) -> "Formula":
+        """Of these scores and no others: nothing has a default."""
+        made = cls(weights)
+        made._weights = dict(weights)
+        return made
+
     def __getitem__(self, name: str) -> float:
         return self._weights[name]
 
@@ -57,15 +65,17 @@ class Formula(Mapping[str, float]):
 class Weighed:
     """A candidate and what it weighs.
 
-    position  its place in the original list, from 0
-    total     the weighted sum of its parts, nats
-    parts     name -> value before weighting: `lm` (nats), `length` (units), and the scores that all candidates have
+    position   its place in the original list, from 0
+    total      the weighted sum of its parts, nats
+    parts      name -> value before weighting: `lm` (nats), `length` (units), and the scores that all candidates have
+    posterior  its share of the list's probability; None where nobody said at which temperature
     """
 
     hypothesis: Hypothesis
     position: int
     total: float
     parts: Mapping[str, float]
+    posterior: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +84,9 @@ class Ranked:
 
     used        names of the scores that every candidate had, so that they went into the totals
     partial     names of scores that only some candidates had, so that they were left out for all of them
-    tokens      tokens that the language model read, of all candidates
-    unknown     those of them that it does not know
+    tokens      tokens that the language models read, of all candidates
+    unknown     those of them that they do not know
+    models      names of the scores that language models gave
     """
 
     weighed: tuple[Weighed, ...]
@@ -83,6 +94,7 @@ class Ranked:
     partial: tuple[str, ...]
     tokens: int = 0
     unknown: int = 0
+    models: tuple[str, ...] = ("lm",)
 
     @property
     def best(self) -> Hypothesis:
@@ -91,8 +103,8 @@ class Ranked:
 
     @property
     def impossible(self) -> int:
-        """Candidates that the language model holds impossible: log-probability minus infinity."""
-        return sum(item.parts["lm"] == -math.inf for item in self.weighed)
+        """Candidates that a language model holds impossible: log-probability minus infinity."""
+        return sum(any(item.parts.get(name) == -math.inf for name in self.models) for item in self.weighed)
 
 
 def rank(utterance: Utterance, lm_log_probs: Sequence[float], lengths: Sequence[int], formula: Formula) -> Ranked:
@@ -111,16 +123,26 @@ def rank(utterance: Utterance, lm_log_probs: Sequence[float], lengths: Sequence[
             f"utterance {utterance.id!r} has {len(candidates)} candidates, "
             f"but {len(lm_log_probs)} log-probabilities and {len(lengths)} lengths were given"
         )
-    own = {
-        name: sum(name in candidate.scores for candidate in candidates)
-        for name in formula
-        if name not in ("lm", "length")
-    }
-    used = tuple(name for name in formula if own.get(name, len(candidates)) == len(candidates) > 0)
+    brought = [{"lm": lm, "length": float(length)} for lm, length in zip(lm_log_probs, lengths, strict=True)]
+    return weigh(utterance, brought, formula)
+
+
+def weigh(
+    utterance: Utterance, brought: Sequence[Mapping[str, float]], formula: Formula, models: tuple[str, ...] = ("lm",)
+) -> Ranked:
+    """Put the candidates of an utterance in the order of their totals, as `rank` does, by any named scores.
+
+    brought  the scores of each candidate that do not stand in the list; they replace its own of the same name
+    models   names of those that language models gave
+    """
+    candidates = utterance.hypotheses
+    known = [{**candidate.scores, **more} for candidate, more in zip(candidates, brought, strict=True)]
+    values = {name: [score_named(name, scores) for scores in known] for name in formula}
+    held = {name: sum(value is not None for value in column) for name, column in values.items()}
+    used = tuple(name for name in formula if held[name] == len(candidates) > 0)
     weighed = []
-    for position, (candidate, lm, length) in enumerate(zip(candidates, lm_log_probs, lengths, strict=True)):
-        known = {**candidate.scores, "lm": lm, "length": float(length)}
-        parts = {name: known[name] for name in used}
+    for position, candidate in enumerate(candidates):
+        parts = {name: value for name in used if (value := values[name][position]) is not None}
         if any(math.isnan(part) for part in parts.values()):
             raise ValueError(f"candidate {position} of utterance {utterance.id!r} cannot be weighed: {parts}")
         total = _total(parts, formula)
@@ -133,7 +155,25 @@ def rank(utterance: Utterance, lm_log_probs: Sequence[float], lengths: Sequence[
         weighed.append(Weighed(candidate, position, total, parts))
     # Python's sort is stable, reversed too: equal totals stay in the order of the list.
     weighed.sort(key=lambda item: item.total, reverse=True)
-    return Ranked(tuple(weighed), used, tuple(name for name, count in own.items() if 0 < count < len(candidates)))
+    partial = tuple(name for name, count in held.items() if 0 < count < len(candidates))
+    return Ranked(tuple(weighed), used, partial, models=models)
+
+
+def score_named(name: str, scores: Mapping[str, float]) -> float | None:
+    """A candidate's score of a name, a product where the name is one; None where it lacks it.
+
+    >>> score_named("am*length", {"am": -0.5, "length": 4.0})
+    -2.0
+    """
+    if name in scores or "*" not in name:
+        return scores.get(name)
+    product = 1.0
+    for factor in name.split("*"):
+        value = scores.get(factor)
+        if value is None:
+            return None
+        product = 0.0 if product == 0 or value == 0 else product * value  # nothing times infinity is nothing here
+    return product
 
 
 def _total(parts: Mapping[str, float], formula: Formula) -> float:

@@ -1,0 +1,203 @@
+"""Weights, margin and temperature from lists with references, and whether they can be trusted.
+
+What is reported as reached is measured on folds that the weights were not tuned on. Scores that are only tried are
+taken where they lower those errors by more than CERTAIN standard errors. Where the interval of the gain includes none,
+the decision abstains: every list stays as it is.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from charlm.errors import CharlmError
+from charlm.reranking.deciding import Choosing, Decision
+from charlm.reranking.listing import FIRST
+from charlm.reranking.problem import Floats, Ints, Problem, margin_last
+from charlm.reranking.searching import Search
+from charlm.reranking.tempering import Distances, honest, nowhere, risky, risky_choices
+from charlm.reranking.validating import Interval, folds_of, interval, numbered_groups
+from charlm.reranking.weighing import Formula
+from charlm.text.decoding import nobody
+
+OnStage = Callable[[str], None]
+STARTS_IN_FOLDS = 2
+CERTAIN = 2.0  # standard errors of a difference of errors, beyond which a score is worth its place
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A part of the lists, and what weights that were tuned on the others made of it: errors."""
+
+    lists: int
+    first: int
+    reranked: int
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """What tuning found.
+
+    decision    the formula, margin, way and temperature, and whether it abstains
+    abstains_because  a sentence; "" where it does not
+    lists, said       lists with references, and units of these
+    first, oracle     errors of the first and of the best candidates
+    tuned             errors of the tuned weights on what they were tuned on: flattering
+    crossed           errors on lists that the weights were not tuned on
+    gain              first - crossed, per unit said
+    folds             one by one
+    tried             name of a score that was tried -> errors on lists not tuned on, with it; `without_tried` without
+    taken             those of them that were taken
+    """
+
+    decision: Decision
+    abstains_because: str
+    lists: int
+    said: int
+    first: int
+    oracle: int
+    tuned: int
+    crossed: int
+    gain: Interval
+    folds: tuple[Fold, ...]
+    without_tried: int
+    tried: dict[str, int] = field(default_factory=dict)
+    taken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """How weights are tuned.
+
+    way         the decision that they are tuned for
+    folds       parts of the cross-validation
+    starts, directions, seed   of the search
+    fixed_sign  names of scores whose weights must not be below zero
+    reference   names of scores, of which the first that counts gets the weight 1 (or -1)
+    force       never abstain
+    """
+
+    way: Choosing = "best"
+    folds: int = 5
+    starts: int = 4
+    directions: int = 4
+    seed: int = 1
+    fixed_sign: Collection[str] = ()
+    reference: Sequence[str] = ()
+    force: bool = False
+
+    def tune(
+        self,
+        problem: Problem,
+        keys: Sequence[str],
+        *,
+        tried: Sequence[str] = (),
+        distances: Distances | None = None,
+        report: OnStage = nobody,
+    ) -> TuningResult:
+        """Find a decision. The problem has all scores, those that are tried as well, and that of the margin.
+
+        keys       of each list, in the order of the problem: what must not come apart, such as a speaker
+        tried      names of scores that are only taken where cross-validation is for them
+        distances  needed for way mbr
+        Raises CharlmError where there is too little to tune on.
+        """
+        parts = folds_of(keys, self.folds, self.seed)
+        if len(set(keys)) < 2:
+            raise CharlmError(
+                f"{len(keys):,} lists in {len(set(keys))} group are too few to tune on and to measure",
+                hint="give lists with references that differ in --group, or leave --group out",
+            )
+        names = margin_last([name for name in problem.names if name not in tried])
+        report("cross-validation")
+        weights, crossed = self._crossed(problem.having(names), parts, distances)
+        without, shown, taken = int(crossed.sum()), dict[str, int](), list[str]()
+        for name in tried:
+            report(f"trying {name}")
+            wider = margin_last([*names, name])
+            begin = [_widened(one, names, wider) for one in weights]
+            more, errors = self._crossed(problem.having(wider), parts, distances, begin)
+            shown[name] = int(errors.sum())
+            if (crossed - errors).sum() > CERTAIN * _standard_error(crossed - errors):
+                names, weights, crossed = wider, more, errors
+                taken.append(name)
+        report("tuning on all")
+        chosen = problem.having(names)
+        final = self._fit(chosen, self.starts, [*self._mean(weights)])
+        decision = self._decision(chosen, final, distances)
+        groups = numbered_groups(keys)
+        first = problem.first
+        gain = interval(first - crossed, problem.said, groups, seed=self.seed)
+        because = "" if gain.low > 0 else "the interval of the gain includes none"
+        if not any(decision.formula.values()):
+            because = "no score helps to choose"
+        return TuningResult(
+            decision=replace(decision, abstains=bool(because) and not self.force),
+            abstains_because=because,
+            lists=len(problem.starts),
+            said=int(problem.said.sum()),
+            first=int(first.sum()),
+            oracle=int(problem.oracle.sum()),
+            tuned=int(self._errors(chosen, final, decision.temperature, distances).sum()),
+            crossed=int(crossed.sum()),
+            gain=gain,
+            folds=tuple(
+                Fold(int((parts == part).sum()), int(first[parts == part].sum()), int(crossed[parts == part].sum()))
+                for part in range(int(parts.max()) + 1)
+            ),
+            without_tried=without,
+            tried=shown,
+            taken=tuple(taken),
+        )
+
+    def _fit(self, problem: Problem, starts: int, begin: Sequence[Floats] = ()) -> Floats:
+        search = Search(starts, self.directions, self.fixed_sign, self.seed)
+        return self._scaled(problem.names, search.best(problem, begin).weights)
+
+    def _crossed(
+        self, problem: Problem, parts: Ints, distances: Distances | None, begin: Sequence[Floats] = ()
+    ) -> tuple[list[Floats], Ints]:
+        """The weights of each fold, tuned on the others, and (U,) the errors that they make of it."""
+        errors, found = np.zeros(len(problem.starts), dtype=np.int64), []
+        for part in range(int(parts.max()) + 1):
+            mine = parts == part
+            rest = problem.only(~mine)
+            weights = self._fit(rest, 1 if begin else STARTS_IN_FOLDS, begin[part : part + 1])
+            temperature = risky(rest, weights, distances or nowhere) if self.way == "mbr" else 1.0
+            errors[mine] = self._errors(problem.only(mine), weights, temperature, distances)
+            found.append(weights)
+        return found, errors
+
+    def _errors(self, problem: Problem, weights: Floats, temperature: float, distances: Distances | None) -> Ints:
+        if self.way == "mbr":
+            return np.asarray(risky_choices(problem, weights, np.array([temperature]), distances or nowhere)[0])
+        return problem.errors_by(weights)
+
+    def _mean(self, found: Sequence[Floats]) -> list[Floats]:
+        """A start between the weights of the folds, if they are weights at all."""
+        mean = np.mean(found, axis=0)
+        return [mean] if mean.any() else []
+
+    def _scaled(self, names: Sequence[str], weights: Floats) -> Floats:
+        """The same weights, of which the first of `reference` that counts is 1: only their ratios choose."""
+        order = [name for name in (*self.reference, *names) if name in names and name != FIRST]
+        for name in order:
+            if size := abs(weights[list(names).index(name)]):
+                return np.asarray(weights / size)
+        return weights
+
+    def _decision(self, problem: Problem, weights: Floats, distances: Distances | None) -> Decision:
+        temperature = risky(problem, weights, distances or nowhere) if self.way == "mbr" else honest(problem, weights)
+        formula = {name: float(weight) for name, weight in zip(problem.names, weights, strict=True) if name != FIRST}
+        margin = float(weights[-1]) if problem.names[-1] == FIRST else 0.0
+        return Decision(Formula.exactly(formula), margin, self.way, temperature)
+
+
+def _widened(weights: Floats, names: Sequence[str], wider: Sequence[str]) -> Floats:
+    """The weights of more scores, those that are new being zero."""
+    return np.array([weights[list(names).index(name)] if name in names else 0.0 for name in wider])
+
+
+def _standard_error(differences: Ints) -> float:
+    """Of the sum of differences."""
+    return float(np.sqrt(len(differences) * differences.var()))
