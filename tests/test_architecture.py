@@ -15,6 +15,7 @@ cli
 jobs
 runs
 families
+inspecting
 training
 composing
 reranking
@@ -33,20 +34,34 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation poems settings",
+    "config": "knobs text models training sampling evaluation poems inspecting settings",
     "text": "decoding reader sources files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
+    "inspecting": "positions bands stepping gradients spectra radius planted memory gates features probes neurons"
+    " pictures pages",
     "reranking": "error_rates weighing findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "composing": "inventory metre automaton demands novelty writing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
-TORCH = {"composing", "shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
+TORCH = {
+    "composing",
+    "inspecting",
+    "shapes",
+    "tensorfiles",
+    "models",
+    "scoring",
+    "sampling",
+    "training",
+    "families",
+    "runs",
+    "jobs",
+}
 MAY_IMPORT = {
     "torch": TORCH,
     "jieba": {"tokenizers"},
@@ -104,7 +119,7 @@ def test_a_room_says_what_it_is(room):
 
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
-    shown = {"app", "console", "options", "grid"}  # how commands take and show things
+    shown = {"app", "console", "options", "grid", "charts"}  # how commands take and show things
     assert commands - jobs == shown | {"run"}  # a run needs no job
     parts = {
         "watching",
@@ -115,6 +130,7 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
         "adapt",
         "record",
         "lists",
+        "panels",
     }  # of several jobs, or of one
     assert jobs - commands == parts
 

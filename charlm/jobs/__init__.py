@@ -11,4 +11,5 @@ rescore   runs against n-best lists
 mix       runs to a mixture
 exchange  runs to ARPA files and back
 describe  what a run is
+inspect   runs and a text to what is inside of them; panels: its curves
 """

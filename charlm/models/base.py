@@ -27,7 +27,8 @@ class LanguageModel(Protocol):
     how much of the budget is used up), `hidden_matrices() -> [(parameter, gates)]` for Muon, `trace(inputs, state,
     gates=True) -> {name: Tensor (B, T, L, H)}` for hidden states, layer by layer, and gates, `tempered(inputs, targets,
     state, temperature)` for `score` at another temperature, `renewed(state)` where something of one document serves the
-    next, and `over(model)` or `over(members)` where it is made of others.
+    next, `read(inputs, state) -> (vectors, State)` where reading is cheaper than saying what comes next, and
+    `over(model)` or `over(members)` where it is made of others.
     What learns by gradient may offer `products(rows, window) -> [Product]`, and `small()`, a network like it to try.
     """
 
