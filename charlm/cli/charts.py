@@ -149,7 +149,8 @@ def radii(found: Sequence["Radius"]) -> Iterator[str]:
     last = len(found[0].curve) - 1
     rows: list[tuple[str, ...]] = [("cell", "radius", f"G({last})", "a step", "length", "clipped", "far half's share")]
     for one in found:
-        numbers = (float(one.curve[-1]), one.factor, one.norm, one.clipped)
-        rows.append((one.cell, f"{one.radius:g}", *map(short, numbers), f"{one.far:.1%}"))
+        factor = "–" if one.factor is None else f"{one.factor:.3f}"
+        lengths = short(one.norm), short(one.clipped)
+        rows.append((one.cell, f"{one.radius:g}", short(float(one.curve[-1])), factor, *lengths, f"{one.far:.1%}"))
     yield from columns(rows)
     yield "the share is the same before and after clipping: it cures what explodes, not what vanishes"

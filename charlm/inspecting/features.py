@@ -1,6 +1,6 @@
 """What can be said of every token of a text, and so asked of a network's units.
 
-position, left      tokens since the line began and until it ends, the token itself not counted
+position, left      tokens since the line began, 0 for its first one, and until the token that ends it
 in clause, to mark  the same between marks (，。.! and their like): in verse, a line of the poem
 in quotes           inside “ ”, 「 」, 『 』, or straight double quotes
 in brackets         inside ( ), [ ], { }, （ ）, 【 】, 《 》, 〈 〉

@@ -128,7 +128,7 @@ class _Sums:
         logs = values.log()
         self.logs += logs.sum(0)
         for layer, of_layer in enumerate(values.unbind(1)):
-            self.octaves[layer] += _octaves(-1 / logs[:, layer])
+            self.octaves[layer] += _octaves(1 / logs[:, layer].abs())
             self.bins[layer] += torch.histc(of_layer, bins=BINS, min=0.0, max=1.0)
 
 
@@ -167,6 +167,6 @@ def _told(sums: dict[str, _Sums], tokens: int) -> Insides:
             elif name in SQUASHED:
                 saturation.append(Saturation(layer + 1, name, opened))
             if name in KEEPING:
-                units = (-tokens / of_name.logs[layer]).numpy()
+                units = (tokens / of_name.logs[layer].abs()).numpy()  # never -0
                 lasting.append(Lasting(layer + 1, name, of_name.octaves[layer].int().tolist(), units))
     return Insides(tokens, gates, lasting, saturation)

@@ -1,7 +1,7 @@
 """The spectral radius of a simple recurrent network: vanishing below 1, exploding above, and what clipping changes.
 
     h_t = φ(W h_{t-1} + x_t)                              φ the identity or tanh
-    δ_{t-1} = Wᵀ (φ'_t ⊙ δ_t),  δ_T drawn at random       the way back (BPTT)
+    δ_{t-1} = Wᵀ (φ'_t ⊙ δ_t)                             the way back (BPTT); δ_T drawn at random, of length 1
     ∂ℓ/∂W = Σ_k (φ'_{T-k} ⊙ δ_{T-k}) h_{T-k-1}ᵀ           the k-th term is what the step k back contributes
 
 Without φ, δ_{T-k} = (Wᵀ)^k δ_T, which goes like the k-th power of the spectral radius (Pascanu, Mikolov & Bengio 2013,
@@ -80,18 +80,18 @@ def _at(cell: str, radius: float, lags: int, clip: float, seed: int) -> Radius:
     draw = torch.Generator().manual_seed(seed + 1)
     inputs = INPUT * torch.randn(2 * lags + 1, SEQUENCES, HIDDEN, generator=draw, dtype=torch.float64)
     delta = torch.randn(SEQUENCES, HIDDEN, generator=draw, dtype=torch.float64)
+    delta /= delta.norm(dim=1, keepdim=True)
     states = [torch.zeros_like(delta)]
     for x in inputs:
         h = states[-1] @ weight.t() + x
         states.append(h.tanh() if squashed else h)
     curve, terms = [torch.ones(SEQUENCES, dtype=torch.float64)], []
-    first = delta.norm(dim=1)
     for k in range(lags):
         now, before = states[-1 - k], states[-2 - k]
         of_a = delta * (1 - now.square()) if squashed else delta
         terms.append(of_a[:, :, None] * before[:, None])
         delta = of_a @ weight
-        curve.append(delta.norm(dim=1) / first)
+        curve.append(delta.norm(dim=1))
     whole = torch.stack(terms).sum(0).flatten(1).norm(dim=1)
     far = torch.stack(terms[lags // 2 :]).sum(0).flatten(1).norm(dim=1)
     return Radius(
