@@ -85,8 +85,8 @@ def drawn(task: str, lag: int, rows: int = 500):
 def test_the_first_symbol_is_asked_for_at_the_end_and_nothing_else_tells_it(lag):
     inputs, targets = drawn("copy", lag)
     assert inputs.shape == (500, lag + 1) and torch.equal(inputs[:, 0], targets)
-    assert (inputs[:, -1] == planted.TASKS["copy"].size - 1).all()
-    assert (inputs[:, 1:-1] >= planted.KINDS).all() and len(targets.unique()) == planted.KINDS
+    assert (inputs[:, -1] == planted.KINDS).all() and planted.TASKS["copy"].size == planted.KINDS + 1
+    assert (inputs[:, :-1] < planted.KINDS).all() and len(targets.unique()) == planted.KINDS
 
 
 @pytest.mark.parametrize("lag", [1, 2, 7, 30])

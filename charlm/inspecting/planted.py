@@ -1,6 +1,6 @@
 """Tasks with a planted long-distance dependency, and how a cell learns them.
 
-    copy      a b b d c a b ?  →  the first symbol again
+    copy      c a b b d c a ?  →  the first symbol again; the others are of the same kinds
     brackets  { b ( ) c [ ] a  →  the bracket that closes the first one; pairs between them distract
 
 The lag k is the number of steps between the token that decides and the last one that is read. All else is noise, so
@@ -22,8 +22,8 @@ from charlm.models.recurrent import Recurrent
 from charlm.shapes import Ids
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500)  # at which accuracy is measured
-KINDS = 4  # of what must be remembered
-NOISE = 4  # kinds of tokens that mean nothing
+KINDS = 8  # of what must be remembered
+NOISE = 4  # kinds of tokens between brackets that mean nothing
 MEASURED = 256  # sequences for each lag
 PASSED = 0.9  # the accuracy from which on a lag counts as learned
 RATE, ROWS, CLIP = 3e-3, 32, 1.0
@@ -39,10 +39,8 @@ class Task:
 
 
 def _copy(lag: int, rows: int, generator: torch.Generator) -> tuple[Ids, Ids]:
-    symbols = torch.randint(KINDS, (rows, 1), generator=generator)
-    noise = torch.randint(KINDS, KINDS + NOISE, (rows, lag - 1), generator=generator)
-    asked = torch.full((rows, 1), KINDS + NOISE)
-    return torch.cat([symbols, noise, asked], dim=1), symbols[:, 0]
+    symbols = torch.randint(KINDS, (rows, lag), generator=generator)
+    return torch.cat([symbols, torch.full((rows, 1), KINDS)], dim=1), symbols[:, 0]
 
 
 def _brackets(lag: int, rows: int, generator: torch.Generator) -> tuple[Ids, Ids]:
@@ -56,9 +54,7 @@ def _brackets(lag: int, rows: int, generator: torch.Generator) -> tuple[Ids, Ids
     return torch.cat([opened, noise], dim=1), opened[:, 0] + KINDS
 
 
-TASKS: Choices[Task] = Choices(
-    "task", {"copy": Task(KINDS + NOISE + 1, _copy), "brackets": Task(2 * KINDS + NOISE, _brackets)}
-)
+TASKS: Choices[Task] = Choices("task", {"copy": Task(KINDS + 1, _copy), "brackets": Task(2 * KINDS + NOISE, _brackets)})
 
 
 @dataclass(frozen=True)
