@@ -55,9 +55,10 @@ def doubling(first: int, last: int) -> list[int]:
 def gradients(one: "Learning") -> Iterator[str]:
     """How far back the gradients of one network reach."""
     yield f"{one.run}, {one.cell}, {one.stage}"
-    clipped = f"; {one.clipped:.0%} of its training's steps were clipped" if one.clipped is not None else ""
     factor = f"{one.singular.mean:.3f} [{one.singular.low:.3f}, {one.singular.high:.3f}]"
-    yield f"  largest singular value, a step: {factor}{clipped}"
+    yield f"  largest singular value, a step: {factor}"
+    if one.clipped is not None:
+        yield f"  clipped steps of its training: {one.clipped:.1%}"
     lags = doubling(1, len(one.decays[0].curve.mean) - 1)
     rows = [("  layer", *(f"G({lag})" for lag in lags), "half-life")]
     for decay in one.decays:
@@ -153,4 +154,5 @@ def radii(found: Sequence["Radius"]) -> Iterator[str]:
         lengths = short(one.norm), short(one.clipped)
         rows.append((one.cell, f"{one.radius:g}", short(float(one.curve[-1])), factor, *lengths, f"{one.far:.1%}"))
     yield from columns(rows)
-    yield "the share is the same before and after clipping: it cures what explodes, not what vanishes"
+    yield "The share is the same after clipping, which cures what explodes and not what"
+    yield "vanishes."

@@ -53,7 +53,7 @@ def test_gradients_are_told_fresh_and_trained_with_the_share_of_clipped_steps(ch
             assert all(a <= b <= c for a, b, c in zip(curve["low"], curve["mean"], curve["high"], strict=True))
         assert one["singular_factor"]["low"] <= one["singular_factor"]["mean"] <= one["singular_factor"]["high"]
     shown = charlm("inspect", "gradients", shared_run, "--text", EVERYDAY, *SMALL, "--trained-only").out
-    assert "half-life" in shown and "1 memory" in shown and "fresh" not in shown and "were clipped" in shown
+    assert "half-life" in shown and "1 memory" in shown and "fresh" not in shown and "clipped steps" in shown
     assert max(map(len, shown.splitlines()[1:])) <= 80
 
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_looked_into_is_refused_and_nothing_is_written(charlm, sh
         charlm("inspect", command, "nowhere", "--text", EVERYDAY, "-q").refused("no run directory at nowhere")
         charlm("inspect", command, shared_run, "--text", EVERYDAY, "--lags", "0", "-q").refused("--lags", code=2)
     charlm("inspect", "neurons", shared_run, "--text", "short.txt", "--html", "x.html", "-q").refused("longer text")
-    for name, word in (("empty.txt", "holds no text"), ("none.txt", "No such file"), ("odd.txt", "odd.txt")):
+    for name, word in (("empty.txt", "holds no text"), ("none.txt", "no such file"), ("odd.txt", "odd.txt")):
         charlm("inspect", "memory", shared_run, "--text", name, *SMALL).refused(word)
         charlm("inspect", "gates", shared_run, "--text", name, "--html", "x.html", "-q").refused(word)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.txt", "odd.txt", "short.txt"]
