@@ -6,6 +6,7 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     jobs/        CHOICE  what a command does, from paths to a result
     runs/        STEPS   the run directory
     families/    CHOICE  kinds of models, loaded by name
+    inspecting/  STEPS   how far back a model learns and looks, what gates do, what units know
     training/    STEPS   how a model learns by gradient
     composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought

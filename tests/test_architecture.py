@@ -15,6 +15,7 @@ cli
 jobs
 runs
 families
+inspecting
 training
 composing
 reranking
@@ -33,7 +34,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation poems reranking settings",
+    "config": "knobs text models training sampling evaluation poems reranking inspecting settings",
     "text": "decoding reader sources files survey habits numerals vocab codec census prefixes mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
@@ -41,6 +42,8 @@ STEPS = {
     "scoring": "score reading prefixes evaluating",
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
+    "inspecting": "positions bands stepping gradients spectra radius planted memory gates features probes neurons"
+    " pictures pages",
     "reranking": "error_rates weighing syllables listing deciding findings judging problem lines searching tempering"
     " validating tuning comparing reporting",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
@@ -48,7 +51,19 @@ STEPS = {
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
-TORCH = {"composing", "shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
+TORCH = {
+    "composing",
+    "inspecting",
+    "shapes",
+    "tensorfiles",
+    "models",
+    "scoring",
+    "sampling",
+    "training",
+    "families",
+    "runs",
+    "jobs",
+}
 MAY_IMPORT = {
     "torch": TORCH,
     "jieba": {"tokenizers"},
@@ -106,7 +121,16 @@ def test_a_room_says_what_it_is(room):
 
 def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
-    shown = {"app", "console", "options", "grid", "inputs", "verdicts", "htmlpage"}  # how commands take and show things
+    shown = {
+        "app",
+        "console",
+        "options",
+        "grid",
+        "inputs",
+        "verdicts",
+        "htmlpage",
+        "charts",
+    }  # how commands take and show things
     assert commands - jobs == shown | {"run"}  # a run needs no job
     parts = {
         "watching",
@@ -121,7 +145,9 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
         "named",
         "remember",
         "rerank",
+        "treatment",
         "weights_file",
+        "panels",
     }  # of several jobs, or of one
     assert jobs - commands == parts
 

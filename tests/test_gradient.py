@@ -745,3 +745,13 @@ def test_a_bug_keeps_its_traceback(texts, monkeypatch):
     monkeypatch.setattr(Recurrent, "forward", fail)
     with pytest.raises(RuntimeError, match="shapes"):
         train(texts, steps=1)
+
+
+def test_the_history_tells_the_share_of_steps_that_were_clipped_and_older_checkpoints_go_on(texts):
+    for clip, share in ((1e-6, 1.0), (1e6, 0.0)):
+        told = train(texts, steps=6, clip=clip, validations=3).journal.history
+        assert [measured.clipped for measured in told] == [share] * 3
+    begun = train(texts, steps=6, clip=1e-6, validations=1, stop_after=2)
+    del begun.journal.checkpoint.facts["clipped"]  # as versions before wrote it
+    ended = train(texts, steps=6, clip=1e-6, validations=1, journal=begun.journal, model=begun.model)
+    assert ended.journal.history[-1].clipped == 4 / 6

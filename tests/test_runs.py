@@ -505,6 +505,13 @@ def test_a_line_of_the_history_cut_short_by_a_crash_is_dropped(run):
     assert steps_of(run) == [*before, 8]
 
 
+def test_a_history_of_a_version_that_did_not_count_clipped_steps_is_read(run):
+    entries = [json.loads(line) for line in (run / "history.jsonl").read_text("utf-8").splitlines()]
+    assert all(0 <= entry.pop("clipped") <= 1 for entry in entries)
+    (run / "history.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+    assert history_of(run) == entries
+
+
 def test_lines_of_the_history_that_say_no_step_are_passed_over(run):
     before = steps_of(run)
     with (run / "history.jsonl").open("a") as file:

@@ -17,6 +17,7 @@ from charlm.cli import (
     evaluate,
     exchange,
     explain,
+    inspect,
     mix,
     poem,
     report,
@@ -78,6 +79,7 @@ convert.app.command("report", cls=PanelCommand)(report.report)
 convert.app.command("explain", cls=PanelCommand)(explain.explain)
 app.add_typer(convert.app, name="nbest")
 app.add_typer(poem.app, name="poem")
+app.add_typer(inspect.app, name="inspect")
 
 
 def _version(wanted: bool) -> None:

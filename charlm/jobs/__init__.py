@@ -14,4 +14,5 @@ tune      lists with references to weights; report: what they bring; explain: wh
 mix       runs to a mixture
 exchange  runs to ARPA files and back
 describe  what a run is
+inspect   runs and a text to what is inside of them; panels: its curves
 """

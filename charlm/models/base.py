@@ -28,7 +28,8 @@ class LanguageModel(Protocol):
     gates=True) -> {name: Tensor (B, T, L, H)}` for hidden states, layer by layer, and gates, `tempered(inputs, targets,
     state, temperature)` for `score` at another temperature, `renewed(state)` where something of one document serves the
     next, `branch(ids, state, parents, targets)` where reading is dear and several successors of a context cost little
-    more than one (see `branch` below), and `over(model)` or `over(members)` where it is made of others.
+    more than one (see `branch` below), `read(inputs, state) -> (vectors, State)` where reading is cheaper than saying
+    what comes next, and `over(model)` or `over(members)` where it is made of others.
     What learns by gradient may offer `products(rows, window) -> [Product]`, and `small()`, a network like it to try.
     """
 

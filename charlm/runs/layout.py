@@ -25,7 +25,7 @@ from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, RunError
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
-from charlm.training.journal import Measured
+from charlm.training.journal import ENTRY
 
 FORMAT = 1
 
@@ -63,7 +63,6 @@ FACTS = {
 }
 CONFIG = {"model": str, "texts": [str], "valid": [str], "counts?": [str], "without?": [str], "more?": [str]}
 FIGURES = {"step": int, "epoch": float, "valid_nats?": _NUMBER, "valid_bits_per_char?": _NUMBER}
-ENTRY = jsonfiles.shape_of(Measured)
 LARGEST_FIGURE = 1e300  # of a history; beyond it no axis can be drawn
 
 
@@ -197,7 +196,7 @@ def history(path: Path) -> list[dict[str, Any]]:
             entry = jsonfiles.parse(line)
         except ValueError:
             continue
-        if jsonfiles.misfit(ENTRY, entry) is None and all(_drawable(entry[name]) for name in ENTRY):
+        if jsonfiles.misfit(ENTRY, entry) is None and all(_drawable(entry.get(name.rstrip("?"))) for name in ENTRY):
             entries.append(entry)
     return entries
 

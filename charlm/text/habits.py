@@ -35,7 +35,7 @@ MARK = re.compile(f"[{re.escape(MARKS)}]")
 TO_NARROW = {0xFEE0 + ord(c): ord(c) for c in "".join(map(chr, range(0x21, 0x7F))) if c.isalnum()}
 TO_WIDE = {narrow: wide for wide, narrow in TO_NARROW.items()}
 
-Change = Callable[[str], str]
+Rewriting = Callable[[str], str]
 
 
 @dataclass
@@ -105,9 +105,9 @@ class View:
         return found
 
     @cached_property
-    def changes(self) -> dict[str, Change]:
+    def changes(self) -> dict[str, Rewriting]:
         """What is done to a text, step by step, under the name by which it is told."""
-        n, found = self.habits.counts, dict[str, Change]()
+        n, found = self.habits.counts, dict[str, Rewriting]()
         if n["characters"] < FEWEST:
             return found
         letters, alike = n["upper"] + n["lower"], n["wide"] + n["narrow"]

@@ -26,7 +26,7 @@ from charlm.training.batches import Batch, Buckets, Stripes
 from charlm.training.crew import Crew
 from charlm.training.devices import Machine, autocast
 from charlm.training.feeding import Feed, Steps, Where
-from charlm.training.journal import Checkpoint, Journal, Measured, Notice, OnEvent, Progress
+from charlm.training.journal import ENTRY, Checkpoint, Journal, Measured, Notice, OnEvent, Progress
 from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken, own_tensors
 from charlm.training.schedules import Budget, Place, learning_rate
 
@@ -40,7 +40,8 @@ FACTS = {
     "order": {"*": int},
     "feed?": [jsonfiles.shape_of(Where)],
     "parts?": {"*": str},
-    "best": (jsonfiles.shape_of(Measured), type(None)),
+    "best": (ENTRY, type(None)),
+    "clipped?": int,
     **dict.fromkeys(COUNTS, int),
     **dict.fromkeys(NUMBERS, float),
 }
@@ -156,6 +157,7 @@ class _Training:
         self.skips = 0  # steps left out in a row
         self.rollbacks = 0
         self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0  # since the last validation
+        self.clipped = 0  # steps since then whose gradient was scaled down
         self.all_tokens, self.all_seconds = 0, 0.0  # since it was begun or resumed
         self.norm, self.rate = math.nan, 0.0  # of the last step
         self.measured_at = Place()
@@ -239,6 +241,7 @@ class _Training:
             self.learner.step()
             self.learner.state, self.skips = detach(after), 0
             self.sum_nats, self.sum_tokens = self.sum_nats + loss * tokens, self.sum_tokens + tokens
+            self.clipped += self.norm > self.config.clip
         else:
             self.skips += 1
             begin = cast(LanguageModel, self.model).initial_state
@@ -298,6 +301,7 @@ class _Training:
             train_nats=self.sum_nats / self.sum_tokens if self.sum_tokens else None,
             tokens_per_second=round(self.sum_tokens / self.sum_seconds) if self.sum_seconds else None,
             gradient_norm=self.norm if math.isfinite(self.norm) else None,
+            clipped=self.clipped / steps if (steps := self.place.step - self.measured_at.step) > 0 else None,
         )
 
     def validate(self) -> None:
@@ -322,7 +326,7 @@ class _Training:
         self.stale = 0 if measured.is_best else self.stale + 1
         if measured.is_best:
             self.keep(measured)
-        self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0
+        self.sum_nats, self.sum_tokens, self.sum_seconds, self.clipped = 0.0, 0, 0.0, 0
         self.place = self.measured_at = replace(self.place, seconds=self.seconds())
         self.journal.record(measured)
         self.save()
@@ -363,6 +367,7 @@ class _Training:
             "feed": self.feed.where(),
             "parts": self.learner.kinds(),
             "best": asdict(self.best) if self.best else None,
+            "clipped": self.clipped,
             **{name: getattr(self, name) for name in COUNTS + NUMBERS},
         }
         mine = self.learner.tensors()
@@ -399,6 +404,7 @@ class _Training:
         self.best = Measured(**facts["best"]) if facts["best"] else None
         for name in COUNTS + NUMBERS:
             setattr(self, name, facts[name])
+        self.clipped = facts.get("clipped", 0)  # which checkpoints of older versions do not have
 
     def roll_back(self, cause: str) -> None:
         """Return to the last checkpoint with half the learning rate, a few times; then give up."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor
 
+from charlm import jsonfiles
 from charlm.scoring import Score
 from charlm.tensorfiles import Rows
 from charlm.training.schedules import Place
@@ -32,7 +33,10 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Measured:
-    """One validation. nats and bits are None where there is no validation text, and infinite where it is impossible."""
+    """One validation. nats and bits are None where there is no validation text, and infinite where it is impossible.
+
+    clipped  share of the steps since the one before whose gradient was scaled down; runs of older versions do not tell
+    """
 
     step: int
     epoch: float
@@ -44,6 +48,7 @@ class Measured:
     tokens_per_second: float | None = None
     gradient_norm: float | None = None
     is_best: bool = False
+    clipped: float | None = None
 
     @classmethod
     def of_one_pass(cls, score: Score | None = None, *, seconds: float = 0.0) -> "Measured":
@@ -54,6 +59,10 @@ class Measured:
         return replace(
             once, valid_nats=score.nats / score.tokens, valid_bits_per_char=score.bits_per_char, is_best=True
         )
+
+
+# What a Measured that was written down must say, as `jsonfiles.misfit` reads it.
+ENTRY = {f"{name}{'?' * (name == 'clipped')}": kind for name, kind in jsonfiles.shape_of(Measured).items()}
 
 
 class Journal(Protocol):

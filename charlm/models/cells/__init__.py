@@ -19,8 +19,9 @@ class Cell(Protocol):
 
     Its state has any number of leaves, each (B, …) of a shape of its own that depends on H alone. Asked for where they
     exist: `trace(x, state) -> {name: Tensor (B, T, …)}` for gates; `gates`, how many stand in each matrix one below
-    the other; `drop_weights(rate)`, for `--weight-drop`; `begin_to_forget(bias)`, for `--forget-bias`. `unroll` makes a
-    cell of a hand-written step.
+    the other; `drop_weights(rate)`, for `--weight-drop`; `begin_to_forget(bias)`, for `--forget-bias`;
+    `of_memory(gradient of h, output gate, memory)`, where the second leaf is a memory that h is made of. `unroll` makes
+    a cell of a hand-written step.
     """
 
     def initial_state(self, batch_size: int) -> State:

@@ -79,6 +79,10 @@ class FusedLSTM(FusedCell):
         with torch.no_grad():
             _weights(self.core, "bias_ih").chunk(4)[1].fill_(bias)  # torch's order: input, forget, cell, output
 
+    def of_memory(self, of_h: Tensor, output: Tensor, memory: Tensor) -> Tensor:
+        """The part of a memory's gradient that comes through the hidden vector of its own step; all (N, H)."""
+        return of_h * output * (1 - torch.tanh(memory).square())
+
 
 def _for_torch(state: State, x: Tensor) -> Tensor | tuple[Tensor, ...]:
     leaves = tuple(leaf.to(x.dtype).unsqueeze(0).contiguous() for leaf in state)

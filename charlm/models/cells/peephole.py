@@ -97,11 +97,9 @@ class Peephole(nn.Module):
         output, forget, candidate = gates[:, self._rows("o")], gates[:, self._rows("f")], gates[:, -self.hidden :]
         said = torch.tanh(after[1])
         of_a = torch.empty_like(gates)
-        of_output = aten.sigmoid_backward(of_h * said, output)
+        of_output, through = self._through_hidden(of_h, output, said, late)
         of_a[:, self._rows("o")] = of_output
-        of_c = grads[1] + aten.tanh_backward(of_h * output, said)
-        if late is not None:
-            _look_back(of_c, of_output, late)
+        of_c = grads[1] + through
         kept = of_c * forget
         if "i" in self.gates:
             entering, of_entering, of_keeping = gates[:, self._rows("i")], of_c * candidate, of_c * c
@@ -120,6 +118,18 @@ class Peephole(nn.Module):
         if early is not None:
             _look_back(kept, of_a[:, self._early_rows], early)
         return of_a, [product(of_a, weights[0]), kept]
+
+    def _through_hidden(self, of_h: Tensor, output: Tensor, said: Tensor, late: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What comes through h = o ⊙ tanh c: the gradients of what the output gate was given, and of the memory."""
+        of_output = aten.sigmoid_backward(of_h * said, output)
+        of_c = aten.tanh_backward(of_h * output, said)
+        if late is not None:
+            _look_back(of_c, of_output, late)
+        return of_output, of_c
+
+    def of_memory(self, of_h: Tensor, output: Tensor, memory: Tensor) -> Tensor:
+        """The part of a memory's gradient that comes through the hidden vector of its own step; all (N, H)."""
+        return self._through_hidden(of_h, output, torch.tanh(memory), self._peepholes(self.recurrent())[1])[1]
 
     def gradients(self, of_a: Tensor, gates: Tensor, before: State, after: State) -> list[Tensor]:  # noqa: ARG002
         found = [of_a.t() @ before[0]]
@@ -168,6 +178,10 @@ class UnrolledLSTM(Unrolled):
     def begin_to_forget(self, bias: float) -> None:
         """Let the forget gates begin with this bias."""
         cast(Peephole, self.step).begin_to_forget(bias)
+
+    def of_memory(self, of_h: Tensor, output: Tensor, memory: Tensor) -> Tensor:
+        """The part of a memory's gradient that comes through the hidden vector of its own step; all (N, H)."""
+        return cast(Peephole, self.step).of_memory(of_h, output, memory)
 
 
 def lstm_capped(inputs: int, hidden: int) -> UnrolledLSTM:
