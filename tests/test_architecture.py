@@ -18,6 +18,7 @@ families
 training
 composing
 reranking
+filling
 scoring sampling
 models
 ngrams
@@ -33,7 +34,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation poems settings",
+    "config": "knobs text models training sampling evaluation poems filling settings",
     "text": "decoding reader sources files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
@@ -43,10 +44,23 @@ STEPS = {
     "reranking": "error_rates weighing findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "composing": "inventory metre automaton demands novelty writing",
-    "runs": "layout writing journal run checking curves",
+    "filling": "blanks likelihood searching both whole measuring",
+    "runs": "layout writing journal run cloze checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
-TORCH = {"composing", "shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
+TORCH = {
+    "composing",
+    "filling",
+    "shapes",
+    "tensorfiles",
+    "models",
+    "scoring",
+    "sampling",
+    "training",
+    "families",
+    "runs",
+    "jobs",
+}
 MAY_IMPORT = {
     "torch": TORCH,
     "jieba": {"tokenizers"},

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import convert, count, evaluate, exchange, mix, poem, rescore, run, sample, train, vocab
+from charlm.cli import convert, count, evaluate, exchange, fill, mix, poem, rescore, run, sample, train, vocab
 from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
@@ -53,6 +53,7 @@ app.command("train", cls=PanelCommand)(train.train)
 app.command("eval", cls=PanelCommand)(evaluate.evaluate)
 app.command("sample", cls=PanelCommand)(sample.sample)
 app.command("score", cls=PanelCommand)(rescore.score)
+app.command("fill", cls=PanelCommand)(fill.fill)
 run.app.command("export", cls=PanelCommand)(exchange.export)
 run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)

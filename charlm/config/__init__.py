@@ -6,5 +6,6 @@ models      MODELS: the families, each with its page
 training    budget, optimizer, saving; PRESETS
 sampling    how text is drawn
 evaluation  how a network learns from the text that it is measured on
+filling     what is looked for in a blank
 settings    the names of all pages together, and the files that give them
 """

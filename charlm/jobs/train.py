@@ -19,9 +19,9 @@ from charlm.jobs.prepare import Prepared, prepare
 from charlm.jobs.record import Usage
 from charlm.jobs.settle import NOT_TRAINED, absolute
 from charlm.jobs.watching import UNWATCHED, Watcher
+from charlm.runs.cloze import load_any
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RUN_FILE, RunConfig, check_vocab, problem, read_config, read_facts
-from charlm.runs.run import load as load_run
 from charlm.runs.writing import begun, owned, provenance, refuse_name
 from charlm.text.codec import Codec
 from charlm.text.decoding import Note, nobody
@@ -202,7 +202,7 @@ def start_from(model: Any, name: str, codec: Codec, path: Path, note: Note) -> N
             f"--init-from {path}: a model that learns by {MODELS[name].learns} has no weights to begin from",
             hint="leave it out",
         )
-    other = load_run(path)
+    other = load_any(path)
     init_from(model, codec.vocab, other.model, other.codec.vocab, path, note)
 
 

@@ -4,15 +4,16 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from charlm import sampling, scoring, tensorfiles
 from charlm.config.knobs import build
+from charlm.config.models import MODELS
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, RunError
-from charlm.families import FAMILIES, WEIGHTS_FILE
+from charlm.families import WEIGHTS_FILE, causal_family
 from charlm.models.base import LanguageModel, rounding_of, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.text.codec import Codec, Controlled, Document
@@ -143,13 +144,41 @@ class Run:
         return self
 
 
+class Opened(NamedTuple):
+    """What a run directory says of a model, before its weights are read."""
+
+    codec: Codec
+    config: RunConfig
+    facts: dict[str, Any]
+    best: dict[str, Any]
+
+
 def load(path: str | Path, device: str = "cpu") -> Run:
-    """Load a run: `charlm.load("checkpoints/tang")`.
+    """Load a run of a language model: `charlm.load("checkpoints/tang")`.
 
     device  where its weights go: cpu, cuda, mps, or auto
-    Raises RunError or VocabError where a file is missing, damaged, edited, foreign or of a newer format.
+    Raises RunError or VocabError where a file is missing, damaged, edited, foreign or of a newer format; ConfigError
+    where its model fills blanks, and is none of language.
     """
     path = Path(path)
+    if is_cloze(path):
+        raise ConfigError(
+            f"{path} fills blanks: its model knows both sides of a word, and so foretells none",
+            hint=f'charlm fill {path} "TEXT", with __ where a word is missing',
+        )
+    found = opened(path)
+    model = causal_family(found.config.model).load(found.config.family, len(found.codec.vocab), path)
+    return Run(path, found.codec, model, found.config, found.facts, found.best).to(choose_device(device))
+
+
+def is_cloze(path: Path) -> bool:
+    """Whether a run's model says what is missing, and not what comes next; raises RunError for what is no run."""
+    read_facts(path)
+    return MODELS[read_config(path).model].kind == "cloze"
+
+
+def opened(path: Path) -> Opened:
+    """Everything of a run but its model; raises RunError or VocabError."""
     facts = read_facts(path)
     config = read_config(path)
     if not (path / WEIGHTS_FILE).is_file():
@@ -158,6 +187,4 @@ def load(path: str | Path, device: str = "cpu") -> Run:
             tensorfiles.refuse_pickle(path / pickles[0])
         raise RunError(f"{path} has no {WEIGHTS_FILE}", hint=f"go on training it: charlm train --resume {path}")
     codec = Codec.load(path)
-    best = check_vocab(path, codec)
-    model = FAMILIES[config.model].load(config.family, len(codec.vocab), path)
-    return Run(path, codec, model, config, facts, best).to(choose_device(device))
+    return Opened(codec, config, facts, check_vocab(path, codec))

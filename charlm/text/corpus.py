@@ -59,6 +59,7 @@ class Corpus:
     ids       (ids,)            uint16 or uint32, mapped; control tokens among them
     starts    (documents + 1,)  int64, where each document begins; the last entry is the number of ids
     controls  how many control tokens the vocabulary has
+    ends_count  whether `<EOS>` is a target that counts; where words are missing, no line end ever is
     """
 
     ids: npt.NDArray[Any]
@@ -66,6 +67,7 @@ class Corpus:
     facts: Facts
     sha256: str
     controls: int = 0
+    ends_count: bool = True
 
     def __len__(self) -> int:
         return self.facts.documents
@@ -79,10 +81,10 @@ class Corpus:
         return np.where(places > 0, self.ids[np.maximum(places - 1, 0)], EOS).astype(np.int64)
 
     def predicted(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Which of these ids are targets that count: all but control tokens."""
+        """Which of these ids are targets that count: all but control tokens, and line ends where they do not."""
         first = len(SPECIALS)
         found: npt.NDArray[np.bool_] = (ids < first) | (ids >= first + self.controls)
-        return found
+        return found if self.ends_count else found & (ids != EOS)
 
 
 def key_of(files: Iterable[str], settings: object, codec: Codec) -> str:

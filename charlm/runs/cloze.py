@@ -1,0 +1,106 @@
+"""A trained model of missing words, loaded from its directory: `charlm.load_cloze`. No Run: it has no next word."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from charlm.families import cloze_family
+from charlm.filling.likelihood import pseudo_log_probs, pseudo_score_of
+from charlm.models.cloze import ClozeModel
+from charlm.runs.layout import RunConfig
+from charlm.runs.run import Run, is_cloze, load, opened
+from charlm.text.codec import Codec
+from charlm.text.reader import Reader, one_line, several
+from charlm.training.devices import choose_device
+
+
+@dataclass(frozen=True)
+class TextPseudoScore:
+    """How well each token of one text is foretold by all the others.
+
+    pll      nats: the sum over its tokens, its end not among them. No log-probability of the text
+    tokens   how many
+    unknown  those that the vocabulary does not have
+    charged  pll with 16 bits taken off for each UTF-16 unit of those
+    """
+
+    pll: float
+    tokens: int
+    unknown: list[str]
+    charged: float
+
+
+@dataclass
+class ClozeRun:
+    """A trained model of missing words with all that it needs: `charlm.load_cloze(path)`; `charlm.fill` asks it.
+
+    model   a ClozeModel over ids
+    codec   text to ids and back
+    config  every knob as it was used
+    facts   run.json
+    best    the figures of the weights
+    """
+
+    path: Path
+    codec: Codec
+    model: ClozeModel
+    config: RunConfig
+    facts: dict[str, Any]
+    best: dict[str, Any]
+    _reader: Reader | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def carried(self) -> bool:
+        """Whether the text is one, and not lines."""
+        return self.config.text.carries
+
+    @property
+    def reader(self) -> Reader:
+        """How any text becomes what the model reads: as the training text did."""
+        if self._reader is None:
+            self._reader = Reader.of(self.config.text)
+        return self._reader
+
+    def score(self, texts: Iterable[str]) -> list[TextPseudoScore]:
+        """The pseudo-log-likelihood of each text, by itself: a score named `pll` for reranking, and no probability.
+
+        Raises ConfigError for a bare string, and for what is no text.
+        """
+        encoded = [self.codec.line(self.reader.line(text)) for text in several(texts)]
+        found = pseudo_log_probs(self.model, [document.ids for document in encoded])
+        scores = [pseudo_score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
+        return [
+            TextPseudoScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
+            for score, document in zip(scores, encoded, strict=True)
+        ]
+
+    def habitual(self, text: str) -> str:
+        """What is read of a text that a machine wrote: its spaces are those that the training text would have."""
+        return self.codec.habitual(self.reader.line(one_line(text)))
+
+    def to(self, device: torch.device) -> "ClozeRun":
+        """The same run with its weights on `device`."""
+        if isinstance(self.model, nn.Module):
+            self.model.to(device)
+        return self
+
+
+def load_cloze(path: str | Path, device: str = "cpu") -> ClozeRun:
+    """Load a run of a model of missing words: `charlm.load_cloze("checkpoints/cloze")`.
+
+    device  where its weights go: cpu, cuda, mps, or auto
+    Raises RunError or VocabError as `load` does; ConfigError where it is a language model.
+    """
+    path = Path(path)
+    found = opened(path)
+    model = cloze_family(found.config.model).load(found.config.family, len(found.codec.vocab), path)
+    return ClozeRun(path, found.codec, model, found.config, found.facts, found.best).to(choose_device(device))
+
+
+def load_any(path: str | Path, device: str = "cpu") -> Run | ClozeRun:
+    """Load a run of either kind, for whoever tells of it, fills blanks with it, or takes over its weights."""
+    return load_cloze(path, device) if is_cloze(Path(path)) else load(path, device)
