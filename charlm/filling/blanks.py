@@ -117,7 +117,7 @@ def candidates_of(given: Sequence[str], sentence: BlankedText, codec: Codec) -> 
         wrong = next((length for length in sentence.blanks if length not in (None, len(ids))), None)
         if wrong is not None:
             raise ConfigError(
-                f"the candidate {candidate!r} has {len(ids)} tokens, and {wrong} are missing in {_short(sentence.text)!r}",
+                f"{candidate!r} has {len(ids)} tokens, and {wrong} are missing in a blank of {_short(sentence.text)!r}",
                 hint="write __ for a blank of any length",
             )
         if tuple(ids) in found:

@@ -26,7 +26,8 @@ class WholeSentences:
         # For the blanks that are full: the state before the last token behind them, and that token.
         self.read: dict[tuple[tuple[int, ...], ...], tuple[State, int]] = {}
         first = [EOS, *sentence.pieces[0]]
-        _, state, last = self._score([first], model.initial_state(1))
+        log_probs, state, last = self._score([first], model.initial_state(1))
+        self.before = float(log_probs.double().sum())  # of what stands before the first blank
         self.read[()] = state, last[0]
 
     @torch.no_grad()
@@ -55,6 +56,7 @@ class WholeSentences:
             log_probs, state, last = self._score(ids, self._states([Guess(known) for known in before]))
             for row, number in enumerate(some):
                 found[number] = float(log_probs[row, len(fills[row]) :].double().sum())
+                found[number] += self.before if len(guesses[number].fills) == 1 else 0.0
                 if not is_last:
                     self.read[guesses[number].fills] = pick(state, torch.tensor([row])), last[row]
         return found

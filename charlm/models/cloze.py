@@ -34,7 +34,7 @@ from charlm.text.vocab import EOS
 
 ALONE, FIRST, LATER = range(3)
 # Of the rows of a step: those that train blanks of any length, and those in which pieces are missing on the right.
-OPEN, THINNED = 0.25, 0.25
+OPEN, THINNED = 0.15, 0.15
 MISSING = 0.3  # of the pieces of a thinned row
 
 
