@@ -36,9 +36,10 @@ def fill(
     file: Annotated[Path | None, typer.Option(help="Texts from a file, one a line.")] = None,
     best: Annotated[bool, typer.Option("--best", help="Print each text with its likeliest filling, no more.")] = False,
     test: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Take tokens out of this text, and tell how often each RUN finds them.", rich_help_panel=TEST
+            help="Take tokens out of this text, and tell how often each RUN finds them; repeatable.",
+            rich_help_panel=TEST,
         ),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Tokens that are taken out.", rich_help_panel=TEST)] = 2000,
@@ -67,7 +68,7 @@ def fill(
     talk = Talk(quiet)
     if "" in names[:1]:
         raise ConfigError("an empty name was given where a run is wanted", hint="is a variable unset?")
-    if test is not None:
+    if test:
         idle = given(among=config.among, top=asked.get("top"), longest=config.longest, file=file, best=best or None)
         if idle:
             options = ", ".join("--" + name for name in idle)
@@ -144,7 +145,7 @@ def _percent(candidate: "Filling") -> str:
 
 def _test(
     names: list[str],
-    source: str,
+    sources: list[str],
     texts: TextConfig,
     config: FillConfig,
     count: int,
@@ -158,7 +159,7 @@ def _test(
 
     paths = [Path(name) for name in names]
     candidates = config.candidates if whole else None
-    found = accuracies(paths, source, texts, count=count, seed=seed, whole=candidates, device=device, note=talk.note)
+    found = accuracies(paths, sources, texts, count=count, seed=seed, whole=candidates, device=device, note=talk.note)
     for tested in found:
         if as_json:
             emit_json(tested.to_json())

@@ -89,6 +89,8 @@ def score(
 
     Lists are ordered by am + λ·lm + γ·length.
 
+    A run of --model cloze gives the score pll instead of lm.
+
     charlm score checkpoints/zh nbest.jsonl
     """
     from charlm.jobs.convert import write_file
@@ -163,10 +165,10 @@ def score(
     if total.utterances:
         _talk_about(summary, talk)
         if total.reranked.total > total.first.total:
-            heard = any(formula[name] for name in findings.used - {"lm", "length"})
+            heard = any(scorer.weighing[name] for name in findings.used - {"lm", "pll", "length"})
             talk.note(_why_worse(total, heard, lm_weight, length_weight))
     if report is not None:
-        applied = formula.over(findings.used)
+        applied = scorer.weighing.over(findings.used)
         exact = {"exact": scorer.run.rounding is None}
         jsonfiles.write(report, {**summary, "formula": applied, "run": str(run), "unknown": unknown, **exact})
     refusals.finish()
@@ -243,14 +245,15 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> tuple
     """Show the lines; how many of them are impossible, and how many tokens there were, and unknown ones."""
     impossible = tokens = unknown = 0
     for text, found in scorer.lines(lines):
-        impossible += found.log_prob == -math.inf
+        impossible += found.counted == -math.inf
         tokens += found.tokens
         unknown += len(found.unknown)
         if as_json:
-            emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
+            name = "pll" if scorer.run.score_name == "pll" else "log_prob"
+            emit_json({"text": text, name: found.counted, "charged": found.charged, "tokens": found.tokens,
                        "unknown": found.unknown})  # fmt: skip
         else:
-            emit(f"{found.log_prob:.4f}\t{text}")
+            emit(f"{found.counted:.4f}\t{text}")
     return impossible, tokens, unknown
 
 
@@ -267,7 +270,8 @@ def _show(utterance: Utterance, ranked: Ranked, *, best: bool, as_json: bool, as
         if not first:
             emit("")
         for item in ranked.weighed:
-            parts = "  ".join(f"{name} {value:.2f}" for name, value in item.parts.items())
+            idle = {"lm"} if "pll" in item.parts else set()  # a cloze model has none
+            parts = "  ".join(f"{name} {value:.2f}" for name, value in item.parts.items() if name not in idle)
             emit(f"{item.total:.4f}\t{item.hypothesis.text}\t{parts}")
 
 

@@ -182,7 +182,7 @@ class _Subject:
 
 def accuracies(
     paths: Sequence[Path],
-    source: str,
+    sources: Sequence[str],
     config: TextConfig,
     *,
     count: int,
@@ -205,10 +205,11 @@ def accuracies(
         if first is None:
             first, mine = subject, subject.text
             read = replace(config, reading=mine.reading, level=mine.level, simplify=mine.simplify)
-            documents = files.some(files.documents([source], read, note=note), source)
+            shown = ", ".join(sources)
+            documents = files.some(files.documents(sources, read, note=note), shown)
             blanks = measuring.held_out((document.removesuffix("\n") for document in documents), codec, count, seed)
             if len(blanks) < count:
-                note(f"{source} has {len(blanks):,} tokens that can be taken out, not {count:,}")
+                note(f"{shown} has {len(blanks):,} tokens that can be taken out, not {count:,}")
         if (codec.level, codec.reading, codec.tokenizer.spec()) != (
             first.codec.level,
             first.codec.reading,

@@ -14,8 +14,8 @@ from charlm.choices import Choices
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric, metric_for, units
 from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
+from charlm.runs.cloze import ClozeRun, TextPseudoScore, load_any
 from charlm.runs.run import Run, TextScore
-from charlm.runs.run import load as load_run
 from charlm.text.files import WHOLE, Shard, sharded
 from charlm.text.reader import several
 
@@ -24,12 +24,16 @@ LINES_PER_CHUNK = 4096
 
 Unknown = Literal["charged", "counted"]
 # What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
-UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
+UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "counted"})
+PLL = ClozeRun.score_name
 
 
 @dataclass
 class Scorer:
     """Reranks utterances with the run at `path`.
+
+    What a language model says of a text is its score `lm`. A cloze model gives a score of its own, `pll`, which is no
+    log-probability of the text; it is weighed in the place of `lm`, unless the formula names it.
 
     formula  which scores count how much; see `reranking.weighing`
     unknown  charged or counted: see UNKNOWN
@@ -46,7 +50,7 @@ class Scorer:
     device: str = "cpu"
     metric_from: str = "--metric"
     shard: Shard = WHOLE
-    _run: Run | None = field(default=None, repr=False, compare=False)
+    _run: Run | ClozeRun | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._value = UNKNOWN[self.unknown]
@@ -55,13 +59,20 @@ class Scorer:
         return {**self.__dict__, "_run": None}
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Run | ClozeRun:
         """The run, loaded when it is first asked for."""
         if self._run is None:
-            self._run = load_run(self.path, self.device)
+            self._run = load_any(self.path, self.device)
         return self._run
 
-    def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore]]:
+    @property
+    def weighing(self) -> Formula:
+        """The formula as it is applied: of a cloze model with `pll` in the place of `lm`."""
+        if self.run.score_name != PLL:
+            return self.formula
+        return Formula({PLL: self.formula["lm"], **self.formula, "lm": 0.0})
+
+    def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore | TextPseudoScore]]:
         """Each text and how likely it is, in order, with bounded memory."""
         source = sharded(several(texts), self.shard)
         while chunk := list(islice(source, LINES_PER_CHUNK)):
@@ -81,12 +92,16 @@ class Scorer:
         source = sharded(source, self.shard)
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [candidate.text for utterance in chunk for candidate in utterance.hypotheses]
+            scores: Iterator[TextScore | TextPseudoScore]
             scores = iter(self.run.score(map(self.run.habitual, texts), alike=True))
             for utterance in chunk:
                 found = [next(scores) for _ in utterance.hypotheses]
-                log_probs = [getattr(score, self._value) for score in found]
+                values = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
-                ranked = rank(utterance, log_probs, lengths, self.formula)
+                if self.run.score_name == PLL:
+                    ranked = rank(with_scores(utterance, PLL, values), [0.0] * len(values), lengths, self.weighing)
+                else:
+                    ranked = rank(utterance, values, lengths, self.formula)
                 tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
                 yield utterance, replace(ranked, tokens=tokens, unknown=unknown)
 
@@ -96,11 +111,23 @@ class Scorer:
             yield shown(utterance, ranked)
 
 
+def with_scores(utterance: Utterance, name: str, values: Iterable[float]) -> Utterance:
+    """The utterance whose candidates have one score more."""
+    pairs = zip(utterance.hypotheses, values, strict=True)
+    named = (replace(candidate, scores={**candidate.scores, name: value}) for candidate, value in pairs)
+    return replace(utterance, hypotheses=tuple(named))
+
+
 def shown(utterance: Utterance, ranked: Ranked) -> Utterance:
-    """The utterance in its new order; each candidate has `scores.lm`, `length`, `total` and its old `position`."""
+    """The utterance in its new order; each candidate has `scores.lm`, `length`, `total` and its old `position`.
+
+    Of a cloze model it has `scores.pll` instead.
+    """
 
     def candidate(item: Weighed) -> Hypothesis:
-        scores: Mapping[str, float] = {**item.hypothesis.scores, "lm": item.parts["lm"]}
+        scores: Mapping[str, float] = item.hypothesis.scores
+        if PLL not in item.parts:
+            scores = {**scores, "lm": item.parts["lm"]}
         total = item.total if math.isfinite(item.total) else None  # JSON has no infinity
         parts = {"length": int(item.parts["length"]), "total": total, "position": item.position}
         return replace(item.hypothesis, scores=scores, extra={**item.hypothesis.extra, **parts})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -33,6 +33,11 @@ class TextPseudoScore:
     unknown: list[str]
     charged: float
 
+    @property
+    def counted(self) -> float:
+        """The same as `pll`: unknown tokens are only counted."""
+        return self.pll
+
 
 @dataclass
 class ClozeRun:
@@ -52,6 +57,8 @@ class ClozeRun:
     facts: dict[str, Any]
     best: dict[str, Any]
     _reader: Reader | None = field(default=None, repr=False, compare=False)
+    score_name: ClassVar[str] = "pll"  # of what `score` says, among the scores of a candidate
+    rounding: ClassVar[str | None] = None  # of a network nothing is rounded
 
     @property
     def carried(self) -> bool:
@@ -65,9 +72,10 @@ class ClozeRun:
             self._reader = Reader.of(self.config.text)
         return self._reader
 
-    def score(self, texts: Iterable[str]) -> list[TextPseudoScore]:
+    def score(self, texts: Iterable[str], *, alike: bool = False) -> list[TextPseudoScore]:  # noqa: ARG002 (as a Run's)
         """The pseudo-log-likelihood of each text, by itself: a score named `pll` for reranking, and no probability.
 
+        alike  as for a Run; a figure hangs on no other text within the rounding of its float32
         Raises ConfigError for a bare string, and for what is no text.
         """
         encoded = [self.codec.line(self.reader.line(text)) for text in several(texts)]

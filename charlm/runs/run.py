@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
@@ -36,6 +36,11 @@ class TextScore:
     unknown: list[str]
     charged: float
 
+    @property
+    def counted(self) -> float:
+        """The log-probability, with unknown tokens only counted."""
+        return self.log_prob
+
 
 @dataclass
 class Run:
@@ -55,6 +60,7 @@ class Run:
     facts: dict[str, Any]
     best: dict[str, Any]
     _reader: Reader | None = field(default=None, repr=False, compare=False)
+    score_name: ClassVar[str] = "lm"  # of what `score` says, among the scores of a candidate
 
     @property
     def carried(self) -> bool:

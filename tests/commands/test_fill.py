@@ -237,6 +237,30 @@ def test_whoever_foretells_says_that_a_cloze_run_fills(charlm, cloze_run):
     assert not Path("mixed").exists() and not Path("x.arpa").exists()
 
 
+def test_a_cloze_run_gives_a_score_named_pll_for_reranking_and_no_log_probability(charlm, cloze_run):
+    run = door.load_cloze(cloze_run, "cpu")
+    told = json.loads(charlm("score", cloze_run, "-", "--format", "text", "--json", stdin="我们做作业。\n").out)
+    assert set(told) == {"text", "pll", "charged", "tokens", "unknown"}
+    assert told["pll"] == pytest.approx(run.score(["我们做作业。"])[0].pll)
+    lists = [{"id": "u", "ref": "做作业", "hyps": [{"text": text, "scores": {"am": am}} for text, am in
+             (("做做业", -1.0), ("做作业", -1.5))]}]  # fmt: skip
+    Path("lists.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lists), "utf-8")
+    ended = charlm("score", cloze_run, "lists.jsonl", "--report", "report.json", "--lm-weight", 2)
+    (found,) = map(json.loads, ended.out.splitlines())
+    scores = {each.pop("text"): each for each in found["hyps"]}
+    for text, each in scores.items():
+        assert set(each["scores"]) == {"am", "pll"}
+        assert each["scores"]["pll"] == pytest.approx(run.score([text])[0].charged, abs=1e-4)
+        assert each["total"] == pytest.approx(each["scores"]["am"] + 2 * each["scores"]["pll"], abs=1e-4)
+    formula = json.loads(Path("report.json").read_text("utf-8"))["formula"]
+    assert "2·pll" in formula and "lm" not in formula
+    again = charlm("score", cloze_run, "lists.jsonl", "--weight", "pll=0.5", "--report", "again.json")
+    assert again.code == 0 and "0.5·pll" in json.loads(Path("again.json").read_text("utf-8"))["formula"]
+    Path("plain.txt").write_text("做做业\n做作业\n", "utf-8")
+    shown = charlm("score", cloze_run, "plain.txt", "--format", "plain").out
+    assert "pll" in shown and "lm" not in shown.replace("pll", "")
+
+
 def test_carried_lines_are_not_for_a_cloze_model(charlm, tmp_path):
     options = ("--model", "cloze", "--context", "carried", "--steps", 1, "--run", "run")
     charlm("train", TEXT, *options).refused("--context carried is for models that read on", "--reading stream", code=2)
