@@ -39,7 +39,7 @@ def knows_reverse() -> bool:
 def kinds(asked: argparse.Namespace) -> dict[str, list[object]]:
     """The options of each run."""
     size = ["--hidden", asked.hidden, "--embedding", asked.embedding, "--layers", asked.layers, "--dropout", 0.1]
-    budget = ["--steps", asked.steps] if asked.steps else ["--minutes", asked.minutes]
+    budget = ["--steps", asked.steps, "--validations", 1] if asked.steps else ["--minutes", asked.minutes]
     learned = [*size, *budget, "--batch-size", asked.batch_size, "--seed", asked.seed]
     if not asked.steps:
         learned += ["--sampled", 0.15]

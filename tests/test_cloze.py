@@ -1,5 +1,7 @@
 """Models of missing words while they learn, and how they are measured."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,8 @@ from charlm.errors import ConfigError
 from charlm.families.cloze import blanks
 from charlm.filling import likelihood
 from charlm.filling.likelihood import PseudoScore, evaluate_blanks, pseudo_log_probs
+from charlm.filling.searching import Guess
+from charlm.jobs.fill import per_step
 from charlm.models import cloze
 from charlm.models.bidirectional import Bidirectional
 from charlm.models.dropout import give_generator
@@ -133,6 +137,16 @@ def test_a_long_text_is_read_in_pieces_that_see_what_is_near(monkeypatch):
     monkeypatch.setattr(likelihood, "MARGIN", 4)
     (pieces,) = pseudo_log_probs(model, [[*text, EOS]])
     assert pieces == pytest.approx(whole) and len(pieces) == 101
+
+
+def test_candidates_of_different_lengths_are_compared_in_equal_lengths():
+    short, long = Guess(((2,),), log_prob=-4.0), Guess(((2, 3, 4),), log_prob=-4.4)
+    ordered, shares = per_step([short, long])
+    assert ordered == [long, short]  # -1.1 a step beside -2
+    assert shares == pytest.approx([1 / (1 + math.exp(3 * (-2 + 1.1))), 1 / (1 + math.exp(3 * (2 - 1.1)))])
+    same = [Guess(((2,), (3,)), log_prob=-1.0), Guess(((4,), (3,)), log_prob=-2.0)]
+    assert per_step(same)[1] == pytest.approx([1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))])
+    assert per_step([]) == ([], [])
 
 
 def test_knobs_that_a_cloze_model_has_not_are_refused():

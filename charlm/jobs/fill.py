@@ -37,7 +37,8 @@ class Filling:
     fills        what stands in each, in order
     text         the text with them
     log_prob     nats: of the fills given the rest from both sides; of the whole sentence from a language model
-    probability  of the fills: among all there are, or among the candidates that were tried or named
+    probability  of the fills among all there are; of whole sentences among those that were tried; of named candidates
+                 among those, in equal lengths: see `per_step`
     """
 
     fills: tuple[str, ...]
@@ -126,17 +127,30 @@ class Filler:
             silent=list(self.codec.vocab.control_ids),
             among=among,
         )
-        relative = bool(among) or self.way == "whole sentences"
-        return Filled(sentence.text, self.way, self._told(sentence, found, relative), sentence.unknown)
-
-    def _told(self, sentence: BlankedText, found: list[Guess], relative: bool) -> tuple[Filling, ...]:
-        log_probs = torch.tensor([guess.log_prob for guess in found], dtype=torch.float64)
-        probabilities = torch.softmax(log_probs, 0) if relative else log_probs.exp()
+        if among and self.way == "both sides":
+            found, shares = per_step(found)
+        else:
+            log_probs = torch.tensor([guess.log_prob for guess in found], dtype=torch.float64)
+            tried = bool(among) or self.way == "whole sentences"
+            shares = (torch.softmax(log_probs, 0) if tried else log_probs.exp()).tolist()
         told = []
-        for guess, probability in zip(found[: self.config.top], probabilities.tolist(), strict=False):
+        for guess, share in zip(found[: self.config.top], shares, strict=False):
             fills = sentence.spelled(guess.fills, self.codec)
-            told.append(Filling(fills, sentence.filled(fills), guess.log_prob, probability))
-        return tuple(told)
+            told.append(Filling(fills, sentence.filled(fills), guess.log_prob, share))
+        return Filled(sentence.text, self.way, tuple(told), sentence.unknown)
+
+
+def per_step(guesses: Sequence[Guess]) -> tuple[list[Guess], list[float]]:
+    """Guesses in the order of their mean log-probability per step, and their shares.
+
+    A step is a token, or the end of a blank. A product of fewer probabilities is larger, and would choose the shortest;
+    so candidates are compared as if all had the mean number of steps. Where all have the same, that changes nothing.
+    """
+    steps = torch.tensor([sum(len(fill) + 1 for fill in guess.fills) for guess in guesses], dtype=torch.float64)
+    log_probs = torch.tensor([guess.log_prob for guess in guesses], dtype=torch.float64)
+    merits = log_probs / steps * steps.mean() if guesses else log_probs
+    order = merits.argsort(descending=True, stable=True)
+    return [guesses[place] for place in order.tolist()], torch.softmax(merits, 0)[order].tolist()
 
 
 @dataclass(frozen=True)

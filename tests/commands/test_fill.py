@@ -112,6 +112,8 @@ def test_a_blank_of_any_length_takes_words_of_any_length(charlm, cloze_run):
 def test_candidates_of_any_lengths_are_chosen_among(charlm, cloze_run, among):
     told = json.loads(charlm("fill", cloze_run, "老师批评了__。", "--among", among, "--json").out)
     assert {each["fills"][0] for each in told["candidates"]} == {"我", "他们", "老师"}
+    means = [each["log_prob"] / (len(each["fills"][0]) + 1) for each in told["candidates"]]
+    assert means == sorted(means, reverse=True)
     assert sum(each["probability"] for each in told["candidates"]) == pytest.approx(1)
 
 
