@@ -10,6 +10,7 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     training/    STEPS   how a model learns by gradient
     composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought
+    filling/     STEPS   texts with blanks, and what may stand in them
     scoring/     STEPS   log-probabilities to figures
     sampling             log-probabilities to text
     models/      CHOICE  what a language model can be; models/cells/
@@ -30,28 +31,47 @@ From Python (docs/api.md has it all):
     run.score(["床前明月光，疑是地上霜。"])
     run.sample("春江", count=3, temperature=0.8, seed=7)
     charlm.evaluate("checkpoints/tang", "valid.txt").perplexity
+    charlm.fill("checkpoints/cloze", ["老师批评了__。"], among="我,你,他")
     charlm.mix(["checkpoints/tang", "checkpoints/counts"], "checkpoints/mixed", tune="valid.txt")
 """
 
 from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from charlm.errors import CharlmError, ConfigError
 
 if TYPE_CHECKING:
+    from charlm.jobs.fill import Filled
+    from charlm.runs.cloze import ClozeRun
     from charlm.runs.run import Run
     from charlm.scoring import Score
 
 __version__ = "0.1.0"
-__all__ = ["CharlmError", "Run", "Score", "__version__", "evaluate", "load", "mix", "train"]
+__all__ = [
+    "CharlmError",
+    "ClozeRun",
+    "Run",
+    "Score",
+    "__version__",
+    "evaluate",
+    "fill",
+    "load",
+    "load_cloze",
+    "mix",
+    "train",
+]
 
 PathOrStr: TypeAlias = str | PathLike[str]
 
 
 def __getattr__(name: str) -> Any:
-    """`charlm.Run` and `charlm.Score`: torch takes seconds to load, so only who asks for them waits for it."""
+    """`charlm.Run`, `ClozeRun`, `Score`: torch takes seconds to load, so only who asks for them waits for it."""
+    if name == "ClozeRun":
+        from charlm.runs.cloze import ClozeRun
+
+        return ClozeRun
     if name == "Run":
         from charlm.runs.run import Run
 
@@ -72,13 +92,53 @@ def load(path: PathOrStr, device: str = "auto") -> "Run":
     """Load a run directory; its `.model`, `.codec`, `.score(texts)` and `.sample(prompt)` are ready to use.
 
     device  cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU, as in training
-    Raises CharlmError (RunError, VocabError) where it cannot be used.
+    Raises CharlmError (RunError, VocabError) where it cannot be used; ConfigError for one that fills blanks.
     """
     from charlm.runs.run import load as load_run
 
     return load_run(Path(path), device)
 
 
+def load_cloze(path: PathOrStr, device: str = "auto") -> "ClozeRun":
+    """Load a run of `--model cloze` or `cloze-window`; its `.model` knows both sides of a word, and foretells none.
+
+    device  as for `load`
+    Raises CharlmError (RunError, VocabError); ConfigError for a language model.
+    """
+    from charlm.runs.cloze import load_cloze as load_run
+
+    return load_run(Path(path), device)
+
+
+def fill(run: PathOrStr, texts: Iterable[str], *, device: str = "auto", **knobs: Any) -> "list[Filled]":
+    """What may stand in the blanks of some texts: _ for one token, □□ for two, __ for a word of any length.
+
+    run    a model of missing words, which judges by both sides; or a language model, which scores whole sentences
+    knobs  those of `charlm fill`: `top=5`, `among="我,你,他"`, `longest=4`, `candidates=1000`
+    Each is the text and its `candidates`, likeliest first, with `fills`, `text`, `log_prob` and `probability`.
+    Raises CharlmError; ConfigError where a text has no blank.
+    """
+    from charlm.config.filling import FillConfig
+    from charlm.config.knobs import build
+    from charlm.jobs.fill import Filler
+    from charlm.text.reader import several
+
+    filler = Filler.at(Path(run), build(FillConfig, knobs, closed="fill"), device)
+    return [filler.fill(text) for text in several(texts)]
+
+
+@overload
+def train(
+    texts: PathOrStr | Iterable[PathOrStr],
+    run: PathOrStr,
+    *,
+    valid: PathOrStr | Iterable[PathOrStr] = (),
+    more: PathOrStr | Iterable[PathOrStr] = (),
+    model: Literal["cloze", "cloze-window"],
+    preset: str | None = None,
+    **knobs: Any,
+) -> "ClozeRun": ...
+@overload
 def train(
     texts: PathOrStr | Iterable[PathOrStr],
     run: PathOrStr,
@@ -88,19 +148,31 @@ def train(
     model: str | None = None,
     preset: str | None = None,
     **knobs: Any,
-) -> "Run":
+) -> "Run": ...
+def train(
+    texts: PathOrStr | Iterable[PathOrStr],
+    run: PathOrStr,
+    *,
+    valid: PathOrStr | Iterable[PathOrStr] = (),
+    more: PathOrStr | Iterable[PathOrStr] = (),
+    model: str | None = None,
+    preset: str | None = None,
+    **knobs: Any,
+) -> "Run | ClozeRun":
     """Train on text files, keep the run in the directory `run`, and load it where it was trained.
 
     more   other text of the kind, "FILE:WEIGHT", read besides at first
+    model  cloze and cloze-window give a ClozeRun, all others a Run
     knobs  as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
     """
     from charlm.jobs.settle import settle
     from charlm.jobs.train import train as train_run
+    from charlm.runs.cloze import load_any
 
     settled = settle(_names(texts), _names(valid), more=_names(more), model=model, preset=preset, knobs=knobs)
     train_run(settled, Path(run))
-    return load(run, settled.training.device)
+    return load_any(Path(run), settled.training.device)
 
 
 def mix(runs: Iterable[PathOrStr], run: PathOrStr, *, tune: PathOrStr, part: str | None = None, **knobs: Any) -> "Run":

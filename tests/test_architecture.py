@@ -19,6 +19,7 @@ inspecting
 training
 composing
 reranking
+filling
 scoring sampling
 models
 ngrams
@@ -34,7 +35,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation poems reranking inspecting settings",
+    "config": "knobs text models training sampling evaluation poems reranking inspecting filling settings",
     "text": "decoding reader sources files survey habits numerals vocab codec census prefixes mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
@@ -48,12 +49,14 @@ STEPS = {
     " validating tuning comparing reporting",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "composing": "inventory metre automaton demands novelty annotating themes telling writing",
-    "runs": "layout writing journal run checking curves",
+    "filling": "blanks likelihood searching both whole measuring",
+    "runs": "layout writing journal viewing run cloze checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
 TORCH = {
     "composing",
     "inspecting",
+    "filling",
     "shapes",
     "tensorfiles",
     "models",

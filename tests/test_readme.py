@@ -61,6 +61,7 @@ def own_texts(tmp_path, monkeypatch) -> Path:
         ("more", lines[80:120]),
         ("songs", lines[140:180]),
         ("valid", lines[120:140]),
+        ("zh", lines[:80]),
     ):
         Path(f"{name}.txt").write_text("".join(few), "utf-8")
     shutil.copy(ROOT / "corpora" / "village.en.txt", "play.txt")

@@ -9,7 +9,7 @@ from torch import nn
 from charlm.config.models import RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError
-from charlm.models import recurrent as of_cells
+from charlm.models import stack as of_stacks
 from charlm.models.cells import CELLS
 from charlm.models.cells.peephole import lstm_capped
 from charlm.models.dropout import LockedDropout, WeightDrop, WordDropout, give_generator
@@ -262,7 +262,7 @@ def test_a_knob_of_cells_is_refused_for_a_cell_that_has_it_not(monkeypatch):
         def initial_state(self, batch_size):
             return (torch.zeros(batch_size, 5),)
 
-    monkeypatch.setattr(of_cells, "CELLS", {"gru": Bare})
+    monkeypatch.setattr(of_stacks, "CELLS", {"gru": Bare})
     with pytest.raises(ConfigError, match=r"--weight-drop 0\.5 is not for --cell gru"):
         recurrent(cell="gru", weight_drop=0.5)
 

@@ -1,19 +1,23 @@
 """A model of each family with a few parameters, for the contract tests."""
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from charlm.config.models import MODELS, NgramConfig, RecurrentConfig, UnigramConfig
+from charlm.config.models import MODELS, ClozeConfig, NgramConfig, RecurrentConfig, SurroundingConfig, UnigramConfig
 from charlm.models.adapting import Adapting, Descent, ScaledDescent
 from charlm.models.base import LanguageModel
+from charlm.models.bidirectional import Bidirectional
 from charlm.models.caches import NeuralCache, UnigramCache
+from charlm.models.cloze import ClozeNetwork
 from charlm.models.delays import Jordan, Narx, Window
 from charlm.models.mixture import Mixture
 from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent
+from charlm.models.surrounding import Surrounding
 from charlm.models.tempered import Tempered
 from charlm.models.unigram import Unigram
 from charlm.ngrams.columns import scratch_folder
@@ -105,4 +109,46 @@ TINY: dict[str, Callable[[int], LanguageModel]] = {
     "unigram": tiny_unigram,
     "mixture": tiny_mixture,
 }
-assert TINY.keys() == MODELS.keys(), "every family is held to the laws"
+
+
+def tiny_cloze(vocab_size: int, *, seed: int = 3, **knobs: Any) -> Bidirectional:
+    """A bidirectional network with weights that differ visibly from zero."""
+    return awake(
+        lambda: Bidirectional(
+            ClozeConfig(**{"layers": 2, "hidden": 5, "embedding": 4, "dropout": 0.0, **knobs}), vocab_size
+        ),
+        seed,
+    )
+
+
+def tiny_surrounding(vocab_size: int, *, seed: int = 3, **knobs: Any) -> Surrounding:
+    """A window on both sides with weights that differ visibly from zero."""
+    return awake(
+        lambda: Surrounding(
+            SurroundingConfig(**{"layers": 2, "hidden": 5, "embedding": 4, "taps": 3, "dropout": 0.0, **knobs}),
+            vocab_size,
+        ),
+        seed,
+    )
+
+
+C = TypeVar("C", bound=ClozeNetwork)
+
+
+def awake(make: Callable[[], C], seed: int) -> C:
+    """A network in float64, none of whose weights is zero."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = make().double()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.dim() != 2:
+                    parameter.uniform_(-0.5, 0.5)
+            model.places.uniform_(-0.5, 0.5)
+    return model.eval()
+
+
+TINY_CLOZE: dict[str, Callable[[int], ClozeNetwork]] = {"cloze": tiny_cloze, "cloze-window": tiny_surrounding}
+of_kind = {kind: {name for name, about in MODELS.items() if about.kind == kind} for kind in ("causal", "cloze")}
+assert TINY.keys() == of_kind["causal"], "every family is held to the laws"
+assert TINY_CLOZE.keys() == of_kind["cloze"], "of either kind"

@@ -17,6 +17,7 @@ from charlm.cli import (
     evaluate,
     exchange,
     explain,
+    fill,
     inspect,
     mix,
     poem,
@@ -69,6 +70,7 @@ app.command("train", cls=PanelCommand)(train.train)
 app.command("eval", cls=PanelCommand)(evaluate.evaluate)
 app.command("sample", cls=PanelCommand)(sample.sample)
 app.command("score", cls=PanelCommand)(rescore.score)
+app.command("fill", cls=PanelCommand)(fill.fill)
 run.app.command("export", cls=PanelCommand)(exchange.export)
 run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)

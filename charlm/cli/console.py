@@ -118,6 +118,7 @@ class Talk:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
+        self.pseudo = False  # what trainings measure: pseudo-perplexities of a cloze model
         self.console = Console(stderr=True, soft_wrap=True, highlight=False)
         self.bar: Progress | None = None
         self.told = 0.0
@@ -171,13 +172,16 @@ class Talk:
                 self.note(f"{event.share:4.0%} · {what} · {facts}")
         elif isinstance(event, Measured):
             self.told = time.monotonic()
-            self.note(measured_line(event))
+            self.note(measured_line(event, pseudo=self.pseudo))
         elif isinstance(event, Notice):
             self.note(event.message)
 
 
-def measured_line(event: Any) -> str:
-    """One validation as a line: nats of training and validation, perplexity, bits per character."""
+def measured_line(event: Any, *, pseudo: bool = False) -> str:
+    """One validation as a line: nats of training and validation, perplexity, bits per character.
+
+    pseudo  of each token given all the others: no perplexity, and no bits
+    """
     from charlm.scoring import perplexity_of
 
     parts = [f"epoch {event.epoch:.2f}", f"step {event.step:,}", clock(event.seconds)]
@@ -185,8 +189,9 @@ def measured_line(event: Any) -> str:
         parts.append(f"train {figure(event.train_nats, 3)} nats")
     if event.valid_nats is not None:
         parts.append(f"valid {figure(event.valid_nats, 3)} nats")
-        parts.append(f"perplexity {figure(perplexity_of(event.valid_nats))}")
-        parts.append(f"{figure(event.valid_bits_per_char, 3)} bits/char")
+        parts.append(f"{'pseudo-' * pseudo}perplexity {figure(perplexity_of(event.valid_nats))}")
+        if not pseudo:
+            parts.append(f"{figure(event.valid_bits_per_char, 3)} bits/char")
         parts.append("best so far" if event.is_best else "not better")
     return " · ".join(parts)
 

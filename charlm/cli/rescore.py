@@ -114,6 +114,8 @@ def score(
 
     Lists are ordered by am + λ·lm + γ·length, or as `nbest tune` found best.
 
+    A run of --model cloze gives the score pll instead of lm.
+
     charlm score checkpoints/zh nbest.jsonl
     charlm score fwd bwd kn5 nbest.jsonl --weights weights.toml -o best.trn
     """
@@ -229,12 +231,13 @@ def _score_lines(scorer: "Scorer", lines: Iterator[str], as_json: bool) -> tuple
     """Show the lines; how many of them are impossible, and how many tokens there were, and unknown ones."""
     impossible = tokens = unknown = 0
     for text, found in scorer.lines(lines):
-        impossible += found.log_prob == -math.inf
+        impossible += found.counted == -math.inf
         tokens += found.tokens
         unknown += len(found.unknown)
         if as_json:
-            emit_json({"text": text, "log_prob": found.log_prob, "charged": found.charged, "tokens": found.tokens,
+            name = "pll" if scorer.run.score_name == "pll" else "log_prob"
+            emit_json({"text": text, name: found.counted, "charged": found.charged, "tokens": found.tokens,
                        "unknown": found.unknown})  # fmt: skip
         else:
-            emit(f"{found.log_prob:.4f}\t{text}")
+            emit(f"{found.counted:.4f}\t{text}")
     return impossible, tokens, unknown

@@ -17,9 +17,9 @@ app = typer.Typer(name="run", help="Look after run directories.", no_args_is_hel
 def info(run: RunPath, as_json: AsJson = False) -> None:
     """What a run is, how it was made, and how good it is."""
     from charlm.jobs.describe import describe
-    from charlm.runs.run import load as load_run
+    from charlm.runs.cloze import load_any
 
-    facts = describe(load_run(run))
+    facts = describe(load_any(run))
     if as_json:
         emit_json(facts)
         return
@@ -54,6 +54,9 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("and at first", f"{other['tokens']:,} tokens, weight {other['weight']:g}: {other['from']}"))
     if valid:
         rows.append(("measured on", f"{valid['documents']:,} documents, {valid['tokens']:,} tokens, {valid['from']}"))
+    if best.get("valid_pseudo_nats") is not None:
+        figures = f"pseudo-perplexity {figure(perplexity_of(best['valid_pseudo_nats']))}, each token given all others"
+        rows.append(("best", f"{figures}, at step {best['step']:,}, epoch {best['epoch']:.2f}"))
     if best.get("valid_nats") is not None:
         perplexity = figure(perplexity_of(best["valid_nats"]))
         bits = figure(best.get("valid_bits_per_char"), 3)

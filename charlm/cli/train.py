@@ -18,6 +18,7 @@ from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
 from charlm.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:
+    from charlm.runs.cloze import ClozeRun
     from charlm.runs.run import Run
 
 
@@ -114,7 +115,8 @@ def train(
     from charlm.jobs.train import train as train_run
     from charlm.jobs.trial import estimate
     from charlm.jobs.watching import Watcher
-    from charlm.runs.run import load as load_run
+    from charlm.runs.cloze import load_any
+    from charlm.runs.run import is_cloze
     from charlm.training.ranks import started_by_torchrun
 
     rank, ranks, _ = started_by_torchrun()
@@ -142,6 +144,7 @@ def train(
                     f"--resume goes on with a run as it was; it cannot change {options}",
                     hint=how_to_begin_anew(resume),
                 )
+            talk.pseudo = is_cloze(resume)
             outcome = resume_run(resume, asked, tuple(texts or ()), watcher)
         else:
             settled = settle(
@@ -155,6 +158,7 @@ def train(
                 file=config,
                 knobs=asked,
             )
+            talk.pseudo = MODELS[settled.model].kind == "cloze"
             if dry_run:
                 _show_estimate(estimate(settled, vocab_folder=vocab, watcher=watcher), as_json)
                 return
@@ -171,7 +175,7 @@ def train(
         raise typer.Exit(128 + outcome.signal if outcome.signal else 0)
     if outcome.signal is not None:
         raise Interrupted(outcome.signal, outcome.place.step, f"charlm train --resume {shlex.quote(str(path))}")
-    _show_outcome(load_run(path), as_json)
+    _show_outcome(load_any(path), as_json)
 
 
 def _free_name(text: str) -> Path:
@@ -198,12 +202,20 @@ def _show_estimate(estimate: Any, as_json: bool) -> None:
     )
 
 
-def _show_outcome(run: "Run", as_json: bool) -> None:
+def _show_outcome(run: "Run | ClozeRun", as_json: bool) -> None:
     from charlm.scoring import perplexity_of
 
     best, seconds = run.best, run.facts.get("seconds")
     nats = best.get("valid_nats")
     perplexity = perplexity_of(nats) if nats is not None else None
+    if MODELS[run.config.model].kind == "cloze":
+        told = {"run": str(run.path), "step": best["step"], "pseudo_nats": nats, "pseudo_perplexity": perplexity}
+        rows = [("run", str(run.path))]
+        if nats is not None:
+            where = f"on the validation text, each token given all others; best at step {best['step']:,}"
+            rows.append(("pseudo-perplexity", f"{figure(perplexity)} {where}"))
+        emit_json({**told, "seconds": seconds}) if as_json else table([*rows, ("time", clock(seconds))])
+        return
     if as_json:
         emit_json(
             {

@@ -7,5 +7,6 @@ training    budget, optimizer, saving; PRESETS
 sampling    how text is drawn
 evaluation  how a network learns from the text that it is measured on
 inspecting  how far back a model is looked into
+filling     what is looked for in a blank
 settings    the names of all pages together, and the files that give them
 """

@@ -37,6 +37,7 @@ LOOKING = {"lstm-peephole": ("ifo", "ifo"), "lstm-coupled": ("fo", "")}
 Smoothing = Literal["modified-kneser-ney", "kneser-ney", "absolute", "witten-bell", "add-k", "ml", "arpa"]
 
 LARGEST_ORDER = 20  # of n-grams
+LARGEST_BLANK = 50  # tokens
 LARGEST = {"layers": 100, "taps": 1000, "output_taps": 1000}  # no network that was ever published comes near
 SEPARATE = ("input_dropout", "between_dropout", "output_dropout")  # knobs whose default is --dropout
 
@@ -222,6 +223,42 @@ class NarxConfig(NetworkConfig):
 
 
 @dataclass(frozen=True)
+class BlanksConfig(SampledConfig):
+    """A network that says which word is missing, given both sides of the place."""
+
+    longest_blank: int = knob(
+        4,
+        "Tokens of the longest blanks that a cloze model learns to fill; longer ones it can only guess.",
+        panel="Network",
+    )
+
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
+        if not 1 <= self.longest_blank <= LARGEST_BLANK:
+            mistakes.append(f"--longest-blank must be from 1 to {LARGEST_BLANK}, not {self.longest_blank}")
+        return mistakes
+
+
+@dataclass(frozen=True)
+class ClozeConfig(BlanksConfig, RecurrentConfig):
+    """A stacked recurrent network for each direction, joined at the blank."""
+
+    def _mistakes(self) -> list[str]:
+        mistakes = super()._mistakes()
+        for flag, weight in (("--ar", self.ar), ("--tar", self.tar)):
+            if weight:
+                mistakes.append(f"{flag} is for --model recurrent, not for cloze")
+        return mistakes
+
+
+@dataclass(frozen=True)
+class SurroundingConfig(BlanksConfig):
+    """A feed-forward network on the nearest tokens of both sides."""
+
+    taps: int = knob(8, _TAPS, panel="Network")
+
+
+@dataclass(frozen=True)
 class UnigramConfig:
     """Token frequencies, whatever came before."""
 
@@ -347,6 +384,20 @@ MODELS: Choices[Model] = Choices(
         "narx": Model(NarxConfig, "a network of its last outputs and inputs", "gradient", "charlm.families.narx"),
         "window": Model(
             WindowConfig, "a feed-forward network of the last tokens", "gradient", "charlm.families.window"
+        ),
+        "cloze": Model(
+            ClozeConfig,
+            "a missing word from both sides: such a stack for each direction",
+            "gradient",
+            "charlm.families.cloze",
+            kind="cloze",
+        ),
+        "cloze-window": Model(
+            SurroundingConfig,
+            "the same from the nearest tokens of both sides",
+            "gradient",
+            "charlm.families.surrounding",
+            kind="cloze",
         ),
         "ngram": Model(NgramConfig, "counts of sequences, smoothed", "counting", "charlm.families.ngram"),
         "unigram": Model(UnigramConfig, "token frequencies alone", "counting", "charlm.families.unigram"),

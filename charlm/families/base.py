@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
 from charlm.config.training import TrainingConfig
 from charlm.errors import RunError
-from charlm.models.base import LanguageModel
 from charlm.ngrams.counts import Counts
 from charlm.text.decoding import Note
 from charlm.text.vocab import Vocab
@@ -21,6 +20,8 @@ from charlm.training.trial import Estimate
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 MEMBERS_FOLDER = "members"
+
+M = TypeVar("M")  # the kind of model: a LanguageModel or a ClozeModel
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Family:
-    """One kind of language model; `MODELS` in `config/models.py` has its page and its kind.
+class Family(Generic[M]):
+    """One family of models of the kind M; `MODELS` in `config/models.py` has its page and says which kind.
 
     load          (page, vocabulary size, run directory) -> a model, on the CPU, ready to be asked
     fresh         (page, vocabulary, seed) -> a model that has learned nothing yet
@@ -53,10 +54,10 @@ class Family:
     takes_counts  whether it can learn from counts of n-grams instead of a text
     """
 
-    load: Callable[[Any, int, Path], LanguageModel]
+    load: Callable[[Any, int, Path], M]
     fresh: Callable[[Any, Vocab, int], Any] | None = None
     fit: Callable[[Any, Job], Outcome] | None = None
-    init_from: Callable[[Any, Vocab, LanguageModel, Vocab, Path, Note], None] | None = None
+    init_from: Callable[[Any, Vocab, Any, Vocab, Path, Note], None] | None = None
     trial: Callable[[Any, Job], Estimate] | None = None
     takes_counts: bool = False
 

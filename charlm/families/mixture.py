@@ -12,7 +12,7 @@ from charlm import jsonfiles, tensorfiles
 from charlm.config.knobs import build
 from charlm.config.models import MODELS, MixtureConfig
 from charlm.errors import CharlmError, ConfigError, RunError
-from charlm.families import FAMILIES
+from charlm.families import causal_family
 from charlm.families.base import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE, Family
 from charlm.models.base import LanguageModel
 from charlm.models.caches import NeuralCache, Traced, UnigramCache
@@ -70,7 +70,7 @@ def load(config: MixtureConfig, vocab_size: int, folder: Path) -> Mixture:
         if wrong := jsonfiles.misfit({name: dict}, content):
             raise problem(f"{member / CONFIG_FILE}: {wrong}")
         try:
-            family = FAMILIES[name]
+            family = causal_family(name)
             page: Any = build(MODELS[name].page, content[name])
         except CharlmError as error:
             raise problem(f"{member / CONFIG_FILE} does not describe a model: {error}") from error

@@ -2,25 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import torch
 
 from charlm import tensorfiles
 from charlm.errors import ConfigError, RunError
 from charlm.families.base import WEIGHTS_FILE, Family, Job, checked
-from charlm.models.base import LanguageModel
-from charlm.models.network import Network
+from charlm.models.network import TokenNetwork
 from charlm.text.decoding import Note
 from charlm.text.vocab import Vocab
 from charlm.training import gradient, trial
-from charlm.training.gradient import Outcome
+from charlm.training.gradient import Outcome, Texts
 from charlm.training.trial import Estimate
+
+N = TypeVar("N", bound=TokenNetwork)
 
 BY_TOKEN = ("embedding.weight", "output.weight", "bias")  # weights with a row for each token
 
 
-def _built(network: type[Network], config: Any, vocab_size: int) -> Network:
+def _built(network: type[N], config: Any, vocab_size: int) -> N:
     """A network of this shape; raises ConfigError where no memory can hold it."""
     try:
         return network(config, vocab_size)
@@ -33,32 +34,21 @@ def _built(network: type[Network], config: Any, vocab_size: int) -> Network:
         ) from error
 
 
-def _fit(model: Network, job: Job) -> Outcome:
-    """Train by gradient."""
-    return gradient.fit(
-        model,
-        job.texts,
-        job.training,
-        machine=job.machine,
-        journal=job.journal,
-        report=job.report,
-    )
-
-
-def _try_out(model: Network, job: Job) -> Estimate:
-    """What training this network would take."""
-    return trial.estimate(model, job.texts, job.training, job.machine)
-
-
-def family_of(network: type[Network], name: str, shape: Callable[[Any], Mapping[str, str]]) -> Family:
+def family_of(
+    network: type[N],
+    name: str,
+    shape: Callable[[Any], Mapping[str, str]],
+    prepared: Callable[[Texts], Texts] = lambda texts: texts,
+) -> Family[N]:
     """A family of one kind of network.
 
     network  made of (page, vocabulary size)
     name     what it is called
     shape    page -> what two networks must share for one to begin from the other, each as the option that asks for it
+    prepared what is made of the texts before they are learned
     """
 
-    def fresh(config: Any, vocab: Vocab, seed: int) -> Network:
+    def fresh(config: Any, vocab: Vocab, seed: int) -> N:
         """A network whose weights depend on the seed alone; it begins with the frequencies of the tokens."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -67,7 +57,7 @@ def family_of(network: type[Network], name: str, shape: Callable[[Any], Mapping[
         model.set_prior((counts / counts.sum()).log())
         return model
 
-    def load(config: Any, vocab_size: int, folder: Path) -> LanguageModel:
+    def load(config: Any, vocab_size: int, folder: Path) -> N:
         """A network with the weights of a run directory; RunError where they do not fit its config."""
         tensors, _ = tensorfiles.read(folder / WEIGHTS_FILE)
         try:
@@ -81,7 +71,7 @@ def family_of(network: type[Network], name: str, shape: Callable[[Any], Mapping[
         model.load_state_dict(tensors)
         return model.eval()
 
-    def init_from(model: Any, vocab: Vocab, other: LanguageModel, theirs: Vocab, path: Path, note: Note) -> None:
+    def init_from(model: Any, vocab: Vocab, other: Any, theirs: Vocab, path: Path, note: Note) -> None:
         """Take over the weights of another network, the rows of the vocabulary token by token.
 
         Tokens that the other one did not know keep their fresh start. Raises RunError where the networks differ.
@@ -90,16 +80,31 @@ def family_of(network: type[Network], name: str, shape: Callable[[Any], Mapping[
             raise RunError(
                 f"--init-from {path}: only {name} models have weights for this one to begin from", hint="leave it out"
             )
-        mine, wanted = shape(model.config), shape(cast(Any, other).config)
+        mine, wanted = shape(model.config), shape(other.config)
         differing = [option for knob, option in wanted.items() if mine[knob] != option]
         if differing:
             raise RunError(f"{path} is another network", hint=f"train with {' '.join(differing)}")
         note(f"began from {path}: {_take_over(model, vocab, other, theirs)}")
 
-    return Family(fresh=fresh, load=load, fit=_fit, init_from=init_from, trial=_try_out)
+    def fit(model: TokenNetwork, job: Job) -> Outcome:
+        """Train by gradient."""
+        return gradient.fit(
+            model,
+            prepared(job.texts),
+            job.training,
+            machine=job.machine,
+            journal=job.journal,
+            report=job.report,
+        )
+
+    def try_out(model: TokenNetwork, job: Job) -> Estimate:
+        """What training this network would take."""
+        return trial.estimate(model, prepared(job.texts), job.training, job.machine)
+
+    return Family(fresh=fresh, load=load, fit=fit, init_from=init_from, trial=try_out)
 
 
-def _take_over(model: Network, vocab: Vocab, other: Network, theirs: Vocab) -> str:
+def _take_over(model: TokenNetwork, vocab: Vocab, other: TokenNetwork, theirs: Vocab) -> str:
     # A control token is another thing than a token of the text that is spelled alike.
     shared = [
         (vocab.ids[t], row)

@@ -5,7 +5,8 @@ from charlm.families.network import family_of, options_of
 from charlm.models.recurrent import Recurrent
 
 
-def _shape(config: RecurrentConfig) -> dict[str, str]:
+def shape_of_stack(config: RecurrentConfig) -> dict[str, str]:
+    """What two networks of stacked cells must share."""
     told = options_of(config, "cell", "layers", "hidden", "embedding")
     if looking := config.of_cell.get("peepholes"):
         told["cell"] += f" --peepholes {looking} --{'full' if config.of_cell['full'] else 'diagonal'}-peepholes"
@@ -14,4 +15,4 @@ def _shape(config: RecurrentConfig) -> dict[str, str]:
     return told
 
 
-FAMILY = family_of(Recurrent, "recurrent", _shape)
+FAMILY = family_of(Recurrent, "recurrent", shape_of_stack)

@@ -4,15 +4,22 @@ from typing import Any
 
 from torch import nn
 
+from charlm.config.models import MODELS
+from charlm.runs.cloze import ClozeRun
 from charlm.runs.run import Run
 
 
-def describe(run: Run) -> dict[str, Any]:
+def describe(run: Run | ClozeRun) -> dict[str, Any]:
     """What a run is, how it was made, and how good it is: `charlm run info`."""
+    kind = MODELS[run.config.model].kind
     best = {key: value for key, value in run.best.items() if key not in ("codec", "is_best")}
+    if kind == "cloze":  # what is measured of it is no perplexity, and must not pass for one
+        del best["valid_bits_per_char"]
+        best["valid_pseudo_nats"] = best.pop("valid_nats")
     return {
         "path": str(run.path),
         **run.facts,
+        "kind": kind,
         "parameters_of": _parameters(run.model),
         "entries_of": getattr(run.model, "entries", []),
         "context": "carried" if run.carried else "line",

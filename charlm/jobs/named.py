@@ -23,12 +23,13 @@ from charlm.reranking.listing import IMPOSSIBLE, factors, from_list, names_from_
 from charlm.text.vocab import UNK
 
 if TYPE_CHECKING:
+    from charlm.runs.cloze import ClozeRun
     from charlm.runs.run import Run
 
 CHUNK = 4096  # texts that are scored between two looks at what is waiting
 
 # What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
-UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "log_prob"})
+UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "counted"})
 
 
 def named_runs(given: Iterable[str]) -> dict[str, Path]:
@@ -80,7 +81,7 @@ class NamedRuns:
     recalled: int = 0
     tokens: int = 0
     unknown_tokens: int = 0
-    _runs: dict[str, "Run"] = field(default_factory=dict, repr=False)
+    _runs: dict[str, "Run | ClozeRun"] = field(default_factory=dict, repr=False)
     _fingerprints: dict[str, str] = field(default_factory=dict, repr=False)
     _memories: dict[str, Remembered] = field(default_factory=dict, repr=False)
     _begun: set[str] = field(default_factory=set, repr=False)
@@ -102,12 +103,12 @@ class NamedRuns:
         """Why scores are not exact, of the runs that were asked."""
         return [run.rounding for run in self._runs.values() if run.rounding]
 
-    def run(self, name: str) -> "Run":
+    def run(self, name: str) -> "Run | ClozeRun":
         """A run, loaded when it is first asked for."""
         if name not in self._runs:
-            from charlm.runs.run import load
+            from charlm.runs.cloze import load_any
 
-            self._runs[name] = load(self.paths[name], self.device)
+            self._runs[name] = load_any(self.paths[name], self.device)
         return self._runs[name]
 
     def fingerprint(self, name: str) -> str:
@@ -159,18 +160,15 @@ class NamedRuns:
 
         The last one is the end, which a run that reads backwards finds before the first.
         """
-        from charlm import scoring
-
         run = self.run(name)
         documents = [run.codec.line(run.reader.line(run.habitual(text))) for text in texts]
         found = []
-        read = scoring.log_probs_of_lines(run.model, (document.ids for document in documents))
-        for document, log_probs in zip(documents, read, strict=True):
+        for document, log_probs in zip(documents, run.log_probs(documents), strict=True):
             strange = iter(document.unknown)
             tokens = [next(strange) if number == UNK else run.codec.vocab.tokens[number] for number in document.ids]
             pairs = [(token, -float(value)) for token, value in zip(tokens, log_probs, strict=True)]
             body, end = pairs[:-1], pairs[-1:]
-            found.append([*(body[::-1] if getattr(run.codec, "reverse", False) else body), *end])
+            found.append([*(body[::-1] if run.codec.reverse else body), *end])
         return found
 
     def _records(self, name: str, listed: Mapping[str, int]) -> Any:
@@ -192,7 +190,7 @@ class NamedRuns:
             read = self.treatment.of(run, asked, is_first=name not in self._begun)
             self._begun.add(name)
             scores = [score for own in run.score_lists(read, alike=True) for score in own]
-            found["log_prob"][rows] = [score.log_prob for score in scores]
+            found["log_prob"][rows] = [score.counted for score in scores]
             found["charged"][rows] = [score.charged for score in scores]
             found["tokens"][rows] = [score.tokens for score in scores]
             found["unknown"][rows] = [len(score.unknown) for score in scores]

@@ -11,7 +11,7 @@ from charlm.nbest import Utterance
 from charlm.reranking.deciding import Decision
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.listing import factors, from_list, names_from_lists
-from charlm.reranking.reporting import Figures, Reported
+from charlm.reranking.reporting import Reported, ReportFigures
 from charlm.reranking.weighing import Formula, Ranked, weigh
 
 SHOWN = 10  # lists that gained most, and as many that lost most
@@ -26,7 +26,7 @@ class RerankingReport:
     gained, lost the lists that gained and lost most
     """
 
-    figures: Figures
+    figures: ReportFigures
     decision: Decision
     metric_from: str
     source: str

@@ -4,7 +4,7 @@ A Scorer pickles as a path and loads its run on the first call, so that any engi
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -16,9 +16,9 @@ from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric, units
 from charlm.reranking.judging import metric_of
 from charlm.reranking.listing import LENGTH
-from charlm.reranking.weighing import Formula, Ranked, Weighed, rank
+from charlm.reranking.weighing import Formula, Ranked, Weighed, weigh
+from charlm.runs.cloze import ClozeRun, TextPseudoScore, load_any
 from charlm.runs.run import Run, TextScore
-from charlm.runs.run import load as load_run
 from charlm.text.decoding import nobody
 from charlm.text.files import WHOLE, Shard, sharded
 from charlm.text.reader import several
@@ -26,10 +26,15 @@ from charlm.text.reader import several
 UTTERANCES_PER_CHUNK = 256  # lists whose candidates are scored together, by length
 LINES_PER_CHUNK = 4096
 
+PLL = ClozeRun.score_name
+
 
 @dataclass
 class Scorer:
     """Reranks utterances with the run at `path`.
+
+    What a language model says of a text is its score `lm`. A cloze model gives a score of its own, `pll`, which is no
+    log-probability of the text; it is weighed in the place of `lm`, unless the formula names it.
 
     formula  which scores count how much; see `reranking.weighing`
     unknown  charged or counted: see UNKNOWN
@@ -48,7 +53,7 @@ class Scorer:
     metric_from: str = "--metric"
     shard: Shard = WHOLE
     treatment: Treatment = AS_TRAINED
-    _run: Run | None = field(default=None, repr=False, compare=False)
+    _run: Run | ClozeRun | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._value = UNKNOWN[self.unknown]
@@ -57,16 +62,16 @@ class Scorer:
         return {**self.__dict__, "_run": None, "treatment": replace(self.treatment, note=nobody)}
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Run | ClozeRun:
         """The run, loaded when it is first asked for."""
         if self._run is None:
-            self._run = load_run(self.path, self.device)
+            self._run = load_any(self.path, self.device)
         return self._run
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the scores that the run gives."""
-        return ("lm",)
+        return (self.run.score_name,)
 
     @property
     def roundings(self) -> list[str]:
@@ -79,7 +84,14 @@ class Scorer:
     def __exit__(self, *_: object) -> None:
         """Nothing is open."""
 
-    def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore]]:
+    @property
+    def weighing(self) -> Formula:
+        """The formula as it is applied: of a cloze model with `pll` in the place of `lm`."""
+        if self.run.score_name != PLL:
+            return self.formula
+        return Formula.exactly({PLL: self.formula["lm"], **{n: w for n, w in self.formula.items() if n != "lm"}})
+
+    def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore | TextPseudoScore]]:
         """Each text and how likely it is, in order, with bounded memory."""
         source = sharded(several(texts), self.shard)
         while chunk := list(islice(source, LINES_PER_CHUNK)):
@@ -99,11 +111,14 @@ class Scorer:
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [[candidate.text for candidate in utterance.hypotheses] for utterance in chunk]
             lists = self.treatment.of(self.run, texts, is_first=is_first)
-            scores, is_first = self.run.score_lists(lists, alike=True), False
+            scores: Sequence[Sequence[TextScore | TextPseudoScore]] = self.run.score_lists(lists, alike=True)
+            is_first = False
+            name, formula = self.run.score_name, self.weighing
             for utterance, found in zip(map(self.treatment.heard, chunk), scores, strict=True):
-                log_probs = [getattr(score, self._value) for score in found]
+                values = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
-                ranked = rank(utterance, log_probs, lengths, self.formula)
+                brought = [{name: value, LENGTH: float(n)} for value, n in zip(values, lengths, strict=True)]
+                ranked = weigh(utterance, brought, formula, (name,))
                 tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
                 yield utterance, replace(ranked, tokens=tokens, unknown=unknown)
 

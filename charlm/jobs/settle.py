@@ -92,6 +92,11 @@ def settle(
         training = build(TrainingConfig, *layers)
     if others and page is not None and (folders or MODELS[name].learns != "gradient"):
         mistakes.add("--more is for models that learn by gradient, from a text", "give all files as TEXT")
+    if MODELS.get(name) is not None and MODELS[name].kind == "cloze" and text is not None and text.context == "carried":
+        mistakes.add(
+            f"--context carried is for models that read on; a {name} model reads each line with its end",
+            "leave it out, or --reading stream for a text that is one",
+        )
     if others and text is not None and text.carries:
         mistakes.add("--more goes with lines that are read afresh, and not with carried text", "--context line")
     if training is not None and training.partial_shuffle and text is not None and not text.carries:
@@ -100,6 +105,8 @@ def settle(
         )
     if training is not None and training.control and text is not None:
         _refuse_control(text, mistakes)
+        if page is not None and MODELS[name].kind == "cloze":
+            mistakes.add("--control is for models that write, and a cloze model fills blanks", "leave it out")
     mistakes.refuse()
     return RunConfig(
         texts=tuple(map(absolute, files)),

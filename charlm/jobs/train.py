@@ -20,6 +20,7 @@ from charlm.jobs.prepare import Prepared, prepare
 from charlm.jobs.record import Usage
 from charlm.jobs.settle import NOT_TRAINED, absolute
 from charlm.jobs.watching import UNWATCHED, Watcher
+from charlm.runs.cloze import load_any
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RUN_FILE, RunConfig, check_vocab, problem, read_config, read_facts
 from charlm.runs.run import load as load_run
@@ -212,7 +213,7 @@ def start_from(model: Any, name: str, codec: Codec, path: Path, note: Note) -> N
             f"--init-from {path}: a model that learns by {MODELS[name].learns} has no weights to begin from",
             hint="leave it out",
         )
-    other = load_run(path)
+    other = load_any(path)
     init_from(model, codec.vocab, other.model, other.codec.vocab, path, note)
 
 

@@ -11,7 +11,7 @@ from charlm.text.decoding import Note, nobody
 from charlm.text.mismatch import refuse_mismatch
 
 if TYPE_CHECKING:
-    from charlm.runs.run import Run
+    from charlm.runs.viewing import Viewing
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Treatment:
     sound: bool = False
     note: Note = nobody
 
-    def of(self, run: "Run", texts: Sequence[Sequence[str]], *, is_first: bool) -> Sequence[Sequence[str]]:
+    def of(self, run: "Viewing", texts: Sequence[Sequence[str]], *, is_first: bool) -> Sequence[Sequence[str]]:
         """What is scored of the texts of some lists.
 
         Raises ConfigError where the first ones are of other units than the model's.

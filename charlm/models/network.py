@@ -1,4 +1,5 @@
-"""What networks over a vocabulary have in common: vectors of tokens, an output layer, and the three methods.
+"""What networks over a vocabulary have in common: vectors of tokens and an output layer (`TokenNetwork`), and of those
+that predict what comes next, the three methods (`Network`).
 
 The output matrix may be tied to the embedding (Press & Wolf 2017; Inan et al. 2017). What lies between is the
 subclass's own.
@@ -20,8 +21,8 @@ SAMPLED_UNTIL = 0.8  # share of a training's budget
 SMALLEST_SAMPLED = 2000  # tokens of a vocabulary; of a smaller one the whole is cheap
 
 
-class Network(nn.Module, ABC):
-    """A LanguageModel of `read`, which a subclass writes, and `initial_state`.
+class TokenNetwork(nn.Module):
+    """Vectors of tokens below, and above an output layer over the vocabulary; no model yet.
 
     A subclass makes its layers between `__init__` and `finish`, which is told the width of their vectors.
     """
@@ -55,17 +56,9 @@ class Network(nn.Module, ABC):
         with torch.no_grad():
             self.bias.copy_(log_probs)
 
-    @abstractmethod
-    def initial_state(self, batch_size: int) -> State:
-        """The state before anything has been read."""
-
     def embed(self, inputs: Ids) -> Tensor:
         """The vectors that the first layer reads: inputs (B, T)  ->  (B, T, E)"""
         return cast(Tensor, self.embedding(inputs)) * self.input_scale
-
-    @abstractmethod
-    def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
-        """inputs (B, T)  ->  the vectors that the vocabulary is compared with (B, T, E or H), state after"""
 
     def narrowed(self, x: Tensor) -> Tensor:
         """Hidden vectors (…, H) in the width of the output matrix."""
@@ -75,6 +68,35 @@ class Network(nn.Module, ABC):
         """Vectors (B, E or H)  ->  the distribution (B, V), nats"""
         logits = nn.functional.linear(x, self.output_weight, self.bias)
         return torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1)
+
+    @property
+    def may_sample(self) -> bool:
+        """Whether a part of its training compares with a part of the vocabulary."""
+        return self.share_sampled > 0 and self.vocab_size >= SMALLEST_SAMPLED
+
+    def at(self, share: float) -> None:
+        """Training has used up this share of its budget: the last part of it compares with the whole vocabulary."""
+        self.samples = self.may_sample and share < SAMPLED_UNTIL
+
+    def compared(self, x: Tensor, targets: Ids) -> LogProbs:
+        """Vectors (B, T, E or H), targets (B, T)  ->  log P (B, T), by a part of the vocabulary while `at` says so."""
+        if not self.samples:
+            return target_log_probs(x, self.output_weight, self.bias, targets)
+        sizes = self.vocab_size // FREQUENT, max(1, round(self.share_sampled * self.vocab_size))
+        shortlist = Shortlist.draw(targets, self.vocab_size, *sizes, self.dropout.generator)
+        return sampled_log_probs(x, self.output_weight, self.bias, shortlist)
+
+
+class Network(TokenNetwork, ABC):
+    """A LanguageModel of `read`, which a subclass writes, and `initial_state`."""
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before anything has been read."""
+
+    @abstractmethod
+    def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
+        """inputs (B, T)  ->  the vectors that the vocabulary is compared with (B, T, E or H), state after"""
 
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         x, after = self.read(ids[:, None], state)
@@ -97,15 +119,6 @@ class Network(nn.Module, ABC):
         weight, bias = self.output_weight, self.bias / temperature
         return successor_log_probs(x[:, 0] / temperature, weight, bias, parents, targets), after
 
-    @property
-    def may_sample(self) -> bool:
-        """Whether a part of its training compares with a part of the vocabulary."""
-        return self.share_sampled > 0 and self.vocab_size >= SMALLEST_SAMPLED
-
-    def at(self, share: float) -> None:
-        """Training has used up this share of its budget: the last part of it compares with the whole vocabulary."""
-        self.samples = self.may_sample and share < SAMPLED_UNTIL
-
     def forward(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
         """`score`, that of a subclass too: what wraps a module for several processes sees only its calls.
 
@@ -115,11 +128,3 @@ class Network(nn.Module, ABC):
             return self.score(inputs, targets, state)
         x, after = self.read(inputs, state)
         return self.compared(x, targets), after
-
-    def compared(self, x: Tensor, targets: Ids) -> LogProbs:
-        """Vectors (B, T, E or H), targets (B, T)  ->  log P (B, T), by a part of the vocabulary while `at` says so."""
-        if not self.samples:
-            return target_log_probs(x, self.output_weight, self.bias, targets)
-        sizes = self.vocab_size // FREQUENT, max(1, round(self.share_sampled * self.vocab_size))
-        shortlist = Shortlist.draw(targets, self.vocab_size, *sizes, self.dropout.generator)
-        return sampled_log_probs(x, self.output_weight, self.bias, shortlist)

@@ -12,18 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from charlm.config.models import RecurrentConfig
-from charlm.errors import ConfigError
 from charlm.models.base import Product
-from charlm.models.cells import CELLS, Cell
 from charlm.models.dropout import LockedDropout, WordDropout
 from charlm.models.network import FREQUENT, SAMPLED_UNTIL, Network
 from charlm.models.output import wide
+from charlm.models.stack import Stack
 from charlm.shapes import Ids, LogProbs, State
 
-FORGET_BIAS = 1.0  # of a cell that was told nothing else
 
-
-class Recurrent(Network):
+class Recurrent(Network, Stack):
     """A stacked recurrent network over a vocabulary.
 
     State: the cells' leaves, the layers of each stacked: `(h,)` for rnn and gru, `(h, c)` for lstm, each (B, L, H).
@@ -32,40 +29,15 @@ class Recurrent(Network):
     def __init__(self, config: RecurrentConfig, vocab_size: int) -> None:
         super().__init__(config, vocab_size)
         self.config = config
-        widths = [config.embedding] + [config.hidden] * (config.layers - 1)
-        make, of_cell = CELLS[config.cell], config.of_cell
-        self.cells = nn.ModuleList(cast(nn.Module, make(width, config.hidden, **of_cell)) for width in widths)
-        for asked, method, value in (
-            (config.weight_drop > 0, "drop_weights", config.weight_drop),
-            (config.forget_bias != FORGET_BIAS, "begin_to_forget", config.forget_bias),
-        ):
-            if asked:
-                self._tell_cells(method, value)
+        self.stack(config)
         self.finish(config, config.hidden)
         self.words = WordDropout(config.word_dropout)
-        self.input_dropout, self.between_dropout, self.output_dropout = map(LockedDropout, config.dropouts)
+        self.input_dropout, _, self.output_dropout = map(LockedDropout, config.dropouts)
         self.dropout = self.output_dropout  # a network's own is the one after its last layer
-        self.start = _learned(self._cells_start(1)) if config.learned_start else None
-
-    def _tell_cells(self, method: str, value: float) -> None:
-        """Hand every cell a knob that only some kinds of cells have; ConfigError where this kind has it not."""
-        for cell in self.cells:
-            told = getattr(cell, method, None)
-            if told is None:
-                option = {"drop_weights": "--weight-drop", "begin_to_forget": "--forget-bias"}[method]
-                raise ConfigError(f"{option} {value:g} is not for --cell {self.config.cell}", hint="leave it out")
-            told(value)
+        self.learn_start(config)
 
     def initial_state(self, batch_size: int) -> State:
-        if self.start is None:
-            return self._cells_start(batch_size)
-        # A list of its own keeps a row for the batch in each leaf, so that none passes for a matrix.
-        leaves = self.start if isinstance(self.start, nn.ParameterList) else self.start[:, None]
-        return tuple(leaf.expand(batch_size, *leaf.shape[1:]) for leaf in leaves)
-
-    def _cells_start(self, batch_size: int) -> State:
-        starts = [cast(Cell, cell).initial_state(batch_size) for cell in self.cells]
-        return tuple(torch.stack(leaf, dim=1) for leaf in zip(*starts, strict=True))
+        return Stack.initial_state(self, batch_size)
 
     def embed(self, inputs: Ids) -> Tensor:
         vectors = self.words(inputs, self.embedding(inputs), self.vocab_size)
@@ -77,19 +49,7 @@ class Recurrent(Network):
 
     def _layers(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
         """inputs (B, T)  ->  what the last layer says (B, T, H), state after"""
-        x = self.input_dropout(self.embed(inputs))
-        after = []
-        for layer, cell in enumerate(self.cells):
-            if layer:
-                x = self.between_dropout(x)
-            x, leaves = self._layer(layer, cell, x, tuple(leaf[:, layer] for leaf in state))
-            after.append(leaves)
-        return x, tuple(torch.stack(leaf, dim=1) for leaf in zip(*after, strict=True))
-
-    def _layer(self, layer: int, cell: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """One layer over a window, with the way past it where there is one."""
-        said, after = cell(x, state)
-        return (said + x if self.config.skips and layer else said), after
+        return self.climb(self.input_dropout(self.embed(inputs)), state)
 
     def forward(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
         """As every network's; and its gradient, not its value, has the penalties on hidden units."""
@@ -113,7 +73,7 @@ class Recurrent(Network):
             before = tuple(leaf[:, layer] for leaf in state)
             trace = getattr(cell, "trace", None) if gates else None
             shown = {} if trace is None else trace(x, before)
-            x, _ = self._layer(layer, cell, x, before)
+            x, _ = self.layer(layer, cell, x, before)
             layers.append({"hidden": x, **shown})
         return {name: torch.stack([each[name] for each in layers], dim=2) for name in layers[0]}
 
@@ -149,10 +109,3 @@ def activation_penalty(said: Tensor, dropped: Tensor, ar: float, tar: float) -> 
     large = wide(dropped).square().mean(-1)
     change = wide(said).diff(dim=1).square().mean(-1)
     return ar * large + tar * nn.functional.pad(change, (1, 0))
-
-
-def _learned(start: State) -> nn.Parameter | nn.ParameterList:
-    """Leaves (1, L, …) as what is learned: one tensor (leaves, L, …) where they are alike, else a list."""
-    if len({leaf.shape for leaf in start}) == 1:
-        return nn.Parameter(torch.cat(start).detach().clone())
-    return nn.ParameterList([nn.Parameter(leaf.detach().clone()) for leaf in start])

@@ -119,14 +119,14 @@ class Reported:
         shares = [one.posterior or 0.0 for one in ranked.weighed if units(one.hypothesis.text, self.metric) == top]
         self.confidences.append((min(1.0, sum(shares)), right))
 
-    def figures(self, has_scores: bool, seed: int = 1) -> "Figures":
+    def figures(self, has_scores: bool, seed: int = 1) -> "ReportFigures":
         """All figures of what passed by. has_scores: whether the recogniser gave any"""
         before, after, said = (np.array(one, dtype=np.int64) for one in (self.before, self.after, self.said))
         first, reranked = self.systems.get("first", Errors()), self.systems.get("reranked", Errors())
         oracle = self.systems.get("oracle", Errors())
         recoverable = first.total - oracle.total
         bins, error = calibration(self.confidences)
-        return Figures(
+        return ReportFigures(
             metric=self.metric,
             lists=len(before),
             without_reference=self.without_reference,
@@ -164,7 +164,7 @@ class Reported:
 
 
 @dataclass(frozen=True)
-class Figures:
+class ReportFigures:
     """What reranking did. Rates are of reference units; `captured` is the share of what could be recovered.
 
     alone              by the recogniser's scores without any model; None where it gave none

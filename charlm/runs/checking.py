@@ -7,6 +7,7 @@ from charlm import jsonfiles, storage, tensorfiles
 from charlm.composing.novelty import NOVELTY_FILE, Novelty
 from charlm.errors import CharlmError
 from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
+from charlm.runs.cloze import ClozeRun, load_any
 from charlm.runs.layout import (
     CHECKPOINT_FILE,
     HISTORY_FILE,
@@ -16,7 +17,7 @@ from charlm.runs.layout import (
     read_config,
     read_facts,
 )
-from charlm.runs.run import Run, load
+from charlm.runs.run import Run
 from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
 from charlm.training.gradient import FACTS
 
@@ -37,7 +38,7 @@ def check(path: Path) -> list[tuple[str, str | None]]:
         return found
     look(CONFIG_FILE, lambda: read_config(path))
     look(f"{TOKENIZER_FILE}, {VOCAB_FILE}", lambda: Codec.load(path))
-    look(f"{WEIGHTS_FILE} and all together", lambda: look_inside(load(path)))
+    look(f"{WEIGHTS_FILE} and all together", lambda: look_inside(load_any(path)))
     if (path / MEMBERS_FOLDER).is_dir():
         look(f"{MEMBERS_FOLDER}, whole and as they were", lambda: _look_at_members(path))
     if (path / CHECKPOINT_FILE).is_file():
@@ -48,7 +49,7 @@ def check(path: Path) -> list[tuple[str, str | None]]:
     return found
 
 
-def look_inside(run: Run) -> None:
+def look_inside(run: Run | ClozeRun) -> None:
     """What loading does not look at, since it would have to read everything."""
     thorough = getattr(run.model, "check", None)
     wrong = thorough() if thorough is not None else None
@@ -71,7 +72,7 @@ def _look_at_members(path: Path) -> None:
         changed = [file for file, digest in digests.items() if _hash(folder / file) != digest]
         if changed:
             raise problem(path)(f"{folder}: {', '.join(changed)} is not what was mixed")
-        look_inside(load(folder))
+        look_inside(load_any(folder))
         if (folder / MEMBERS_FOLDER).is_dir():
             _look_at_members(folder)
 

@@ -1,27 +1,25 @@
 """A trained model with all that it needs, loaded from its directory: `charlm.load`."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
 from charlm import sampling, scoring, tensorfiles
 from charlm.composing.telling import theme_ids
 from charlm.config.knobs import build
+from charlm.config.models import MODELS
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError, RunError
-from charlm.families import FAMILIES, WEIGHTS_FILE
+from charlm.families import WEIGHTS_FILE, causal_family
 from charlm.models.base import LanguageModel, rounding_of, to_device
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
+from charlm.runs.viewing import Viewing
 from charlm.text.codec import Codec, Controlled, Document, Encoded
-from charlm.text.habits import Habits, View
-from charlm.text.numerals import spelled
-from charlm.text.reader import Reader, one_line, several
+from charlm.text.reader import several
 from charlm.training.devices import choose_device
 
 
@@ -40,6 +38,11 @@ class TextScore:
     unknown: list[str]
     charged: float
 
+    @property
+    def counted(self) -> float:
+        """The log-probability, with unknown tokens only counted."""
+        return self.log_prob
+
 
 def _told(document: Encoded, log_probs: scoring.LogProbArray) -> TextScore:
     score = scoring.score_of(document, log_probs)
@@ -47,7 +50,7 @@ def _told(document: Encoded, log_probs: scoring.LogProbArray) -> TextScore:
 
 
 @dataclass
-class Run:
+class Run(Viewing):
     """A trained model with all that it needs: `charlm.load(path)`.
 
     model   a LanguageModel over ids
@@ -63,24 +66,12 @@ class Run:
     config: RunConfig
     facts: dict[str, Any]
     best: dict[str, Any]
-    _reader: Reader | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def carried(self) -> bool:
-        """Whether the state goes on from line to line, as it did in training."""
-        return self.config.text.carries
+    score_name: ClassVar[str] = "lm"  # of what `score` says, among the scores of a candidate
 
     @property
     def rounding(self) -> str | None:
         """Why its figures are not exact, since its probabilities add to one only nearly; None where they are."""
         return rounding_of(self.model)
-
-    @property
-    def reader(self) -> Reader:
-        """How any text becomes what the model reads: as the training text did."""
-        if self._reader is None:
-            self._reader = Reader.of(self.config.text)
-        return self._reader
 
     def score(self, texts: Iterable[str], *, controls: Sequence[str] = (), alike: bool = False) -> list[TextScore]:
         """How likely each text is, read as the training text was, by itself from the start.
@@ -107,6 +98,10 @@ class Run:
         found = scoring.log_probs_of_lists(self.model, ids, fewest=scoring.FEWEST_ROWS if alike else 1)
         pairs = (zip(documents, log_probs, strict=True) for documents, log_probs in zip(encoded, found, strict=True))
         return [[_told(document, log_probs) for document, log_probs in own] for own in pairs]
+
+    def log_probs(self, documents: Sequence[Encoded]) -> list[scoring.LogProbArray]:
+        """Nats of every id of some documents, each read from the start."""
+        return list(scoring.log_probs_of_lines(self.model, (document.ids for document in documents)))
 
     def evaluate(self, documents: Iterable[Document], *, report: scoring.OnTokens | None = None) -> scoring.Score:
         """The Score of a text, read as the training text was, in the context that the run was trained with.
@@ -139,32 +134,6 @@ class Run:
         drawn = sampling.samples(self.model, ids, count, config, told=told, ends=ends, controls=silent)
         return [self.text_of(prompt, sample.ids) for sample in drawn]
 
-    @cached_property
-    def view(self) -> View:
-        """How other texts are turned into what the training text would have written.
-
-        A run that does not say how its text was written is judged by its vocabulary.
-        """
-        known = self.facts.get("habits")
-        vocab = self.codec.vocab
-        return View(Habits(Counter(known)) if known else Habits.of_vocab(vocab.tokens, vocab.counts))
-
-    @property
-    def says_numbers(self) -> bool:
-        """Whether its training text has no digits, so that numbers stand in it as they are said, if at all."""
-        return not self.view.habits.counts["digits"]
-
-    def habitual(self, text: str, *, numerals: bool = False) -> str:
-        """What is read of a text that a machine wrote: case, widths, marks and spaces of the training text.
-
-        numerals  numbers in digits are said in the words of Mandarin, where the training text has no digits
-        """
-        line = self.reader.line(one_line(text))
-        if numerals and self.says_numbers:
-            line = spelled(line)
-        # Spaces first, since marks are turned where they stand beside Han characters; then those beside turned marks.
-        return self.codec.habitual(self.view(self.codec.habitual(line)))
-
     def prompt(self, text: str, controls: Sequence[str] = ()) -> tuple[list[int], list[str]]:
         """The ids of a text that the model shall continue, control tokens first, and the tokens that are unknown."""
         return self.codec.prompt(self.reader.prompt(text), controls)
@@ -188,13 +157,41 @@ class Run:
         return self
 
 
+class Opened(NamedTuple):
+    """What a run directory says of a model, before its weights are read."""
+
+    codec: Codec
+    config: RunConfig
+    facts: dict[str, Any]
+    best: dict[str, Any]
+
+
 def load(path: str | Path, device: str = "cpu") -> Run:
-    """Load a run: `charlm.load("checkpoints/tang")`.
+    """Load a run of a language model: `charlm.load("checkpoints/tang")`.
 
     device  where its weights go: cpu, cuda, mps, or auto
-    Raises RunError or VocabError where a file is missing, damaged, edited, foreign or of a newer format.
+    Raises RunError or VocabError where a file is missing, damaged, edited, foreign or of a newer format; ConfigError
+    where its model fills blanks, and is none of language.
     """
     path = Path(path)
+    if is_cloze(path):
+        raise ConfigError(
+            f"{path} fills blanks: its model knows both sides of a word, and so foretells none",
+            hint=f'charlm fill {path} "TEXT", with __ where a word is missing',
+        )
+    found = opened(path)
+    model = causal_family(found.config.model).load(found.config.family, len(found.codec.vocab), path)
+    return Run(path, found.codec, model, found.config, found.facts, found.best).to(choose_device(device))
+
+
+def is_cloze(path: Path) -> bool:
+    """Whether a run's model says what is missing, and not what comes next; raises RunError for what is no run."""
+    read_facts(path)
+    return MODELS[read_config(path).model].kind == "cloze"
+
+
+def opened(path: Path) -> Opened:
+    """Everything of a run but its model; raises RunError or VocabError."""
     facts = read_facts(path)
     config = read_config(path)
     if not (path / WEIGHTS_FILE).is_file():
@@ -203,6 +200,4 @@ def load(path: str | Path, device: str = "cpu") -> Run:
             tensorfiles.refuse_pickle(path / pickles[0])
         raise RunError(f"{path} has no {WEIGHTS_FILE}", hint=f"go on training it: charlm train --resume {path}")
     codec = Codec.load(path)
-    best = check_vocab(path, codec)
-    model = FAMILIES[config.model].load(config.family, len(codec.vocab), path)
-    return Run(path, codec, model, config, facts, best).to(choose_device(device))
+    return Opened(codec, config, facts, check_vocab(path, codec))

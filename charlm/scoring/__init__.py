@@ -11,6 +11,8 @@ Pure: no files, no printing, no choice of device. Natural logarithms throughout.
 from charlm.scoring.evaluating import Pieces, details, evaluate, evaluate_corpus
 from charlm.scoring.prefixes import distinct, log_probs_of_lists, log_probs_of_prefixes
 from charlm.scoring.reading import (
+    BATCH_TOKENS,
+    BATCHES_PER_CHUNK,
     FEWEST_ROWS,
     WINDOW,
     OnTokens,
@@ -18,11 +20,14 @@ from charlm.scoring.reading import (
     log_probs_of_lines,
     log_probs_of_stream,
 )
-from charlm.scoring.score import NATS_GRID, LogProbArray, Score, perplexity_of, score_of
+from charlm.scoring.score import NATS_GRID, UNKNOWN_UNIT_NATS, LogProbArray, Score, perplexity_of, score_of
 
 __all__ = [
+    "BATCHES_PER_CHUNK",
+    "BATCH_TOKENS",
     "FEWEST_ROWS",
     "NATS_GRID",
+    "UNKNOWN_UNIT_NATS",
     "WINDOW",
     "LogProbArray",
     "OnTokens",

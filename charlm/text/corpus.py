@@ -61,6 +61,7 @@ class Corpus:
     starts    (documents + 1,)  int64, where each document begins; the last entry is the number of ids
     controls  how many control tokens the vocabulary has
     prefixes  what is read before each document in training, which stands among no ids; None: nothing
+    ends_count  whether `<EOS>` is a target that counts; where words are missing, no line end ever is
     """
 
     ids: npt.NDArray[Any]
@@ -69,6 +70,7 @@ class Corpus:
     sha256: str
     controls: int = 0
     prefixes: Prefixes | None = None
+    ends_count: bool = True
 
     def __len__(self) -> int:
         return self.facts.documents
@@ -82,10 +84,10 @@ class Corpus:
         return np.where(places > 0, self.ids[np.maximum(places - 1, 0)], EOS).astype(np.int64)
 
     def predicted(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Which of these ids are targets that count: all but control tokens."""
+        """Which of these ids are targets that count: all but control tokens, and line ends where they do not."""
         first = len(SPECIALS)
         found: npt.NDArray[np.bool_] = (ids < first) | (ids >= first + self.controls)
-        return found
+        return found if self.ends_count else found & (ids != EOS)
 
 
 def key_of(files: Iterable[str], settings: object, codec: Codec) -> str:

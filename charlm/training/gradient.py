@@ -18,16 +18,16 @@ from torch import Tensor, nn
 from charlm import jsonfiles
 from charlm.config.training import TrainingConfig
 from charlm.errors import TrainingError
-from charlm.models.base import LanguageModel, detach
-from charlm.scoring import Pieces, Score, evaluate_corpus
+from charlm.models.base import detach
+from charlm.scoring import Pieces, evaluate_corpus
 from charlm.shapes import State
 from charlm.text.corpus import Corpus
 from charlm.training.batches import Batch, Buckets, Stripes
 from charlm.training.crew import Crew
 from charlm.training.devices import Machine, autocast
 from charlm.training.feeding import Feed, Steps, Where
-from charlm.training.journal import ENTRY, Checkpoint, Journal, Measured, Notice, OnEvent, Progress
-from charlm.training.learner import FIRST_KINDS, Learner, Surprise, broken, own_tensors
+from charlm.training.journal import ENTRY, Checkpoint, Figures, Journal, Measured, Notice, OnEvent, Progress
+from charlm.training.learner import FIRST_KINDS, Beginning, Learner, Surprise, broken, own_tensors
 from charlm.training.schedules import Budget, Place, learning_rate
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
@@ -53,20 +53,22 @@ NEEDS_LESS = "try a smaller --batch-size or --window, or a smaller model"
 class Texts:
     """What is learned and what is measured.
 
-    carried  the state goes on from document to document
-    more     other text of the kind, each with its weight (`feeding.py`)
+    carried   the state goes on from document to document
+    more      other text of the kind, each with its weight (`feeding.py`)
+    evaluate  what measures the validation text: `evaluate_corpus`, or what takes the same of another kind of model
     """
 
     train: Corpus
     valid: Corpus | None
     carried: bool
     more: tuple[tuple[Corpus, float], ...] = ()
+    evaluate: Callable[..., Figures] = evaluate_corpus
 
-    def measure(self, model: LanguageModel, shares: int = 1, run: Pieces = map) -> Score | None:
-        """The Score of the validation text, None where there is none; `shares` and `run` as for `evaluate_corpus`."""
+    def measure(self, model: Any, shares: int = 1, run: Pieces = map) -> Figures | None:
+        """The figures of the validation text, None where there is none; `shares`, `run` as for `evaluate_corpus`."""
         if self.valid is None:
             return None
-        return evaluate_corpus(model, self.valid, carried=self.carried, shares=shares, run=run)
+        return self.evaluate(model, self.valid, carried=self.carried, shares=shares, run=run)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def fit(
     journal: Journal,
     report: OnEvent,
 ) -> Outcome:
-    """Train `model`, a LanguageModel and an `nn.Module`, until its budget is used up or a signal comes.
+    """Train `model`, a language model or a ClozeNetwork, until its budget is used up or a signal comes.
 
     Goes on from the journal's checkpoint where there is one. The best weights on the validation text, or
     the last ones where there is none, are kept in the journal.
@@ -142,7 +144,7 @@ class _Training:
         self.texts, self.config, self.journal, self.report = texts, config, journal, report
         self.ranks = ranks = machine.ranks
         # A start that is learned takes no part in windows that go on from the one before.
-        partly = ranks.ranks > 1 and any(leaf.requires_grad for leaf in cast(LanguageModel, model).initial_state(1))
+        partly = ranks.ranks > 1 and any(leaf.requires_grad for leaf in cast(Beginning, model).initial_state(1))
         surprises = [ranks.wrap(Surprise(replica), partly=partly) for replica in self.learner.replicas]
         self.crew = Crew(surprises, list(self.model.parameters()), self.read)
         self.feed = Feed(self.source(texts.train), [(self.source(corpus), weight) for corpus, weight in texts.more])
@@ -244,7 +246,7 @@ class _Training:
             self.clipped += self.norm > self.config.clip
         else:
             self.skips += 1
-            begin = cast(LanguageModel, self.model).initial_state
+            begin = cast(Beginning, self.model).initial_state
             self.learner.state = detach(begin(len(batch.inputs)) if before is None else before)
             cause = f"{'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {self.place.step + 1}"
             if self.skips > SKIPS:
@@ -310,9 +312,7 @@ class _Training:
         started = self.seconds()
         self.model.eval()
         with self.learner.averaged():
-            score = self.texts.measure(
-                cast(LanguageModel, self.model), len(self.learner.replicas) * self.ranks.ranks, self.side_by_side
-            )
+            score = self.texts.measure(self.model, len(self.learner.replicas) * self.ranks.ranks, self.side_by_side)
         self.model.train()
         if score is not None:
             self.reserve = self.seconds() - started

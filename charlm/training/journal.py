@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeAlias
 from torch import Tensor
 
 from charlm import jsonfiles
-from charlm.scoring import Score
 from charlm.tensorfiles import Rows
 from charlm.training.schedules import Place
 
@@ -31,11 +30,28 @@ class Checkpoint:
     facts: dict[str, Any]
 
 
+class Figures(Protocol):
+    """What a measure of the validation text tells: a Score, or a PseudoScore, which has no bits per character."""
+
+    @property
+    def nats(self) -> float:
+        """Total surprise."""
+
+    @property
+    def tokens(self) -> int:
+        """Targets that it is the surprise of."""
+
+    @property
+    def bits_per_char(self) -> float | None:
+        """The same in bits for each character."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """One validation. nats and bits are None where there is no validation text, and infinite where it is impossible.
 
     clipped  share of the steps since the one before whose gradient was scaled down; runs of older versions do not tell
+    The nats of a cloze model are those of the pseudo-likelihood; it has no bits.
     """
 
     step: int
@@ -51,7 +67,7 @@ class Measured:
     clipped: float | None = None
 
     @classmethod
-    def of_one_pass(cls, score: Score | None = None, *, seconds: float = 0.0) -> "Measured":
+    def of_one_pass(cls, score: Figures | None = None, *, seconds: float = 0.0) -> "Measured":
         """What is known of a model that was made in one pass, and how it did on a validation text if there was one."""
         once = cls(step=1, epoch=1.0, seconds=seconds, learning_rate=0.0, train_nats=None)
         if score is None:

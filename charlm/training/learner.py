@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from charlm.config.training import TrainingConfig
-from charlm.models.base import LanguageModel
 from charlm.models.dropout import give_generator
 from charlm.shapes import Ids, State
 from charlm.training.averages import Averaging
@@ -24,6 +23,13 @@ from charlm.training.ranks import Ranks
 
 SEEDS = 1_000_003  # between the seeds of two replicas
 FIRST_KINDS = {"optimizer": "AdamW"}  # the parts of checkpoints that do not name them yet
+
+
+class Beginning(Protocol):
+    """What a training asks of a model besides the call that reads a window: where reading begins."""
+
+    def initial_state(self, batch_size: int) -> State:
+        """The state before anything has been read."""
 
 
 @dataclass
@@ -175,12 +181,12 @@ class Surprise(nn.Module):
 
         Without a state it begins anew, here and not outside, since a start may be learned as well.
         """
-        model = cast(LanguageModel, self.model)
+        model = cast(Beginning, self.model)
         before = model.initial_state(len(inputs)) if state is None else state
         own_loss = getattr(model, "loss", None)
         if own_loss is not None:
             return cast(tuple[Tensor, State], own_loss(inputs, targets, before))
-        log_probs, after = self.model(inputs, targets, before)  # which is `score`
+        log_probs, after = self.model(inputs, targets, before)  # which is `score` of a language model
         return -log_probs, after
 
 

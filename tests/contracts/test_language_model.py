@@ -1,6 +1,6 @@
 """What every language model promises.
 
-A new family is held to these promises the moment it is listed in FAMILIES, a new cell the moment it is
+A new causal family is held to these promises the moment it is listed in MODELS, a new cell the moment it is
 listed in CELLS. The laws are functions, so that models broken on purpose can be held to them as well.
 """
 
@@ -12,7 +12,6 @@ from small import Fixed, recurrent
 from tiny_models import TINY, WRAPPED
 
 from charlm.config.models import RecurrentConfig
-from charlm.families import FAMILIES
 from charlm.models.base import LanguageModel, pick
 from charlm.models.cells import CELLS
 from charlm.models.recurrent import Recurrent
@@ -108,7 +107,7 @@ LAWS = [
 # ── who is held to them ─────────────────────────────────────────────────────────────────────────
 
 MODELS = {
-    **{f"family {name}": lambda name=name: TINY[name](7) for name in FAMILIES},
+    **{f"family {name}": lambda name=name: TINY[name](7) for name in TINY},
     **{name: lambda name=name: WRAPPED[name](7) for name in WRAPPED},
     "fixed": lambda: Fixed(0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.1),
     **{
