@@ -6,6 +6,7 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     jobs/        CHOICE  what a command does, from paths to a result
     runs/        STEPS   the run directory
     families/    CHOICE  kinds of models, loaded by name
+    embedding/   STEPS   from a text to vectors of its words, and what can be asked of them
     training/    STEPS   how a model learns by gradient
     composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought
@@ -85,11 +86,13 @@ def train(
     more: PathOrStr | Iterable[PathOrStr] = (),
     model: str | None = None,
     preset: str | None = None,
+    embeddings: PathOrStr | None = None,
     **knobs: Any,
 ) -> "Run":
     """Train on text files, keep the run in the directory `run`, and load it where it was trained.
 
     more   other text of the kind, "FILE:WEIGHT", read besides at first
+    embeddings  a file of word vectors that the network begins with
     knobs  as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
     """
@@ -97,7 +100,7 @@ def train(
     from charlm.jobs.train import train as train_run
 
     settled = settle(_names(texts), _names(valid), more=_names(more), model=model, preset=preset, knobs=knobs)
-    train_run(settled, Path(run))
+    train_run(settled, Path(run), embeddings=None if embeddings is None else Path(embeddings))
     return load(run, settled.training.device)
 
 

@@ -15,6 +15,7 @@ cli
 jobs
 runs
 families
+embedding
 training
 composing
 reranking
@@ -33,20 +34,33 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation poems settings",
+    "config": "knobs text models training embedding sampling evaluation poems settings",
     "text": "decoding reader sources files survey vocab codec census corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
     "ngrams/arpa": "layout flaws reading writing words",
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
+    "embedding": "vectors formats frequencies compiled batched skipgram neighbours plane",
     "reranking": "error_rates weighing findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
     "composing": "inventory metre automaton demands novelty writing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
-TORCH = {"composing", "shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
+TORCH = {
+    "composing",
+    "embedding",
+    "shapes",
+    "tensorfiles",
+    "models",
+    "scoring",
+    "sampling",
+    "training",
+    "families",
+    "runs",
+    "jobs",
+}
 MAY_IMPORT = {
     "torch": TORCH,
     "jieba": {"tokenizers"},

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import convert, count, evaluate, exchange, mix, poem, rescore, run, sample, train, vocab
+from charlm.cli import convert, count, embed, evaluate, exchange, mix, poem, rescore, run, sample, train, vocab
 from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
@@ -60,6 +60,7 @@ app.add_typer(run.app, name="run")
 app.add_typer(count.app, name="ngram")
 app.add_typer(convert.app, name="nbest")
 app.add_typer(poem.app, name="poem")
+app.add_typer(embed.app, name="embed")
 
 
 def _version(wanted: bool) -> None:

@@ -7,12 +7,13 @@ from typing import Any, cast
 import torch
 
 from charlm import tensorfiles
-from charlm.errors import ConfigError, RunError
+from charlm.embedding.vectors import Matrix, WordVectors
+from charlm.errors import ConfigError, RunError, VectorsError
 from charlm.families.base import WEIGHTS_FILE, Family, Job, checked
 from charlm.models.base import LanguageModel
 from charlm.models.network import Network
 from charlm.text.decoding import Note
-from charlm.text.vocab import Vocab
+from charlm.text.vocab import EOS, SPECIALS, UNK, Vocab
 from charlm.training import gradient, trial
 from charlm.training.gradient import Outcome
 from charlm.training.trial import Estimate
@@ -48,6 +49,47 @@ def _fit(model: Network, job: Job) -> Outcome:
 def _try_out(model: Network, job: Job) -> Estimate:
     """What training this network would take."""
     return trial.estimate(model, job.texts, job.training, job.machine)
+
+
+# How files of word vectors spell the end of a line and what is unknown: ours, word2vec, GloVe.
+SPECIAL_WORDS = {EOS: (SPECIALS[EOS], "</s>"), UNK: (SPECIALS[UNK], "<unk>")}
+
+
+def _take_vectors(model: Network, vocab: Vocab, vectors: WordVectors, path: Path) -> int:
+    """Begin with word vectors where the vocabulary has their words; the other tokens keep their fresh start.
+
+    One factor for all makes those that are taken as large, in the mean of their squares, as a fresh network's; so the
+    first layer reads what it expects, and directions and relative lengths are the file's.
+    Raises VectorsError for another size, and where no word is shared.
+    """
+    size = model.embedding.embedding_dim
+    if vectors.size != size:
+        raise VectorsError(
+            f"{path} has vectors of {vectors.size} numbers, and --embedding is {size}",
+            hint=f"train with --embedding {vectors.size}",
+        )
+    spellings = {token: SPECIAL_WORDS.get(number, (token,)) for number, token in enumerate(vocab.tokens)}
+    rows = {
+        number: next(vectors.places[word] for word in spellings[token] if word in vectors.places)
+        for number, token in enumerate(vocab.tokens)
+        if number not in vocab.control_ids and any(word in vectors.places for word in spellings[token])
+    }
+    if not rows.keys() - SPECIAL_WORDS.keys():
+        raise VectorsError(
+            f"{path} has no vector of any token of the text", hint="cut the text as theirs was: --level, --simplify"
+        )
+    taken = torch.from_numpy(vectors.matrix[list(rows.values())])
+    scale = size**-0.5 / float(taken.square().mean().sqrt().clamp(min=1e-12))
+    with torch.no_grad():
+        model.embedding.weight[list(rows)] = taken * scale
+    return len(rows)
+
+
+def _vectors_of(model: Network) -> Matrix:
+    """What the first layer is given for each token (V, E)."""
+    with torch.no_grad():
+        found: Matrix = (model.embedding.weight * model.input_scale).float().cpu().numpy()
+    return found
 
 
 def family_of(network: type[Network], name: str, shape: Callable[[Any], Mapping[str, str]]) -> Family:
@@ -96,7 +138,8 @@ def family_of(network: type[Network], name: str, shape: Callable[[Any], Mapping[
             raise RunError(f"{path} is another network", hint=f"train with {' '.join(differing)}")
         note(f"began from {path}: {_take_over(model, vocab, other, theirs)}")
 
-    return Family(fresh=fresh, load=load, fit=_fit, init_from=init_from, trial=_try_out)
+    vectors: Any = {"take_vectors": _take_vectors, "vectors_of": _vectors_of}
+    return Family(fresh=fresh, load=load, fit=_fit, init_from=init_from, trial=_try_out, **vectors)
 
 
 def _take_over(model: Network, vocab: Vocab, other: Network, theirs: Vocab) -> str:

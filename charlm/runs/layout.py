@@ -51,6 +51,7 @@ FACTS = {
     "valid": ({"from": str, **_TEXT}, type(None)),
     "more?": [{"from": str, "weight": float, "key": str, **_TEXT}],
     "vocab_size": int,
+    "embeddings?": {"from": str, "sha256": str, "found": int, "frozen": bool},
     "ended": (str, type(None)),
     "seconds?": _NUMBER,
     "usage?": {"*": float},
