@@ -7,6 +7,7 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     runs/        STEPS   the run directory
     families/    CHOICE  kinds of models, loaded by name
     inspecting/  STEPS   how far back a model learns and looks, what gates do, what units know
+    embedding/   STEPS   from a text to vectors of its words, and what can be asked of them
     training/    STEPS   how a model learns by gradient
     composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought
@@ -136,6 +137,7 @@ def train(
     more: PathOrStr | Iterable[PathOrStr] = (),
     model: Literal["cloze", "cloze-window"],
     preset: str | None = None,
+    embeddings: PathOrStr | None = None,
     **knobs: Any,
 ) -> "ClozeRun": ...
 @overload
@@ -147,6 +149,7 @@ def train(
     more: PathOrStr | Iterable[PathOrStr] = (),
     model: str | None = None,
     preset: str | None = None,
+    embeddings: PathOrStr | None = None,
     **knobs: Any,
 ) -> "Run": ...
 def train(
@@ -157,13 +160,15 @@ def train(
     more: PathOrStr | Iterable[PathOrStr] = (),
     model: str | None = None,
     preset: str | None = None,
+    embeddings: PathOrStr | None = None,
     **knobs: Any,
 ) -> "Run | ClozeRun":
     """Train on text files, keep the run in the directory `run`, and load it where it was trained.
 
-    more   other text of the kind, "FILE:WEIGHT", read besides at first
-    model  cloze and cloze-window give a ClozeRun, all others a Run
-    knobs  as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
+    more        other text of the kind, "FILE:WEIGHT", read besides at first
+    model       cloze and cloze-window give a ClozeRun, all others a Run
+    embeddings  a file of word vectors that the network begins with
+    knobs       as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
     """
     from charlm.jobs.settle import settle
@@ -171,7 +176,7 @@ def train(
     from charlm.runs.cloze import load_any
 
     settled = settle(_names(texts), _names(valid), more=_names(more), model=model, preset=preset, knobs=knobs)
-    train_run(settled, Path(run))
+    train_run(settled, Path(run), embeddings=None if embeddings is None else Path(embeddings))
     return load_any(Path(run), settled.training.device)
 
 

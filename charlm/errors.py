@@ -10,6 +10,7 @@
     ├── FormError          a form of verse that cannot be read
     ├── VerseError         a poem that does not keep its form
     ├── ArpaError          an ARPA file that cannot be read
+    ├── VectorsError       word vectors that cannot be read, or a word that has none
     ├── TrainingError      training that cannot go on
     ├── MissingExtra       an optional library that is not installed
     ├── Stopped            stopped by a signal, with nothing to keep   exit code 128 + signal
@@ -78,6 +79,10 @@ class VerseError(CharlmError):
 
 class ArpaError(CharlmError):
     """An ARPA file that cannot be read."""
+
+
+class VectorsError(CharlmError):
+    """A file of word vectors that cannot be read, or a word that has no vector."""
 
 
 class TrainingError(CharlmError):

@@ -16,6 +16,7 @@ jobs
 runs
 families
 inspecting
+embedding
 training
 composing
 reranking
@@ -35,7 +36,7 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training sampling evaluation poems reranking inspecting filling settings",
+    "config": "knobs text models training embedding sampling evaluation poems reranking inspecting filling settings",
     "text": "decoding reader sources files survey habits numerals vocab codec census prefixes mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
@@ -43,6 +44,7 @@ STEPS = {
     "scoring": "score reading prefixes evaluating",
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
+    "embedding": "vectors formats frequencies compiled batched skipgram neighbours plane",
     "inspecting": "positions bands stepping gradients spectra radius planted memory gates features probes neurons"
     " pictures pages",
     "reranking": "error_rates weighing syllables listing deciding findings judging problem lines searching tempering"
@@ -57,6 +59,7 @@ TORCH = {
     "composing",
     "inspecting",
     "filling",
+    "embedding",
     "shapes",
     "tensorfiles",
     "models",

@@ -14,6 +14,7 @@ import charlm
 from charlm.cli import (
     convert,
     count,
+    embed,
     evaluate,
     exchange,
     explain,
@@ -82,6 +83,7 @@ convert.app.command("explain", cls=PanelCommand)(explain.explain)
 app.add_typer(convert.app, name="nbest")
 app.add_typer(poem.app, name="poem")
 app.add_typer(inspect.app, name="inspect")
+app.add_typer(embed.app, name="embed")
 
 
 def _version(wanted: bool) -> None:

@@ -52,6 +52,9 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     for other in facts.get("more", []):
         rows.append(("and at first", f"{other['tokens']:,} tokens, weight {other['weight']:g}: {other['from']}"))
+    if vectors := facts.get("embeddings"):
+        kept = "kept as they are" if vectors["frozen"] else "learned further"
+        rows.append(("vectors", f"of {vectors['found']:,} tokens {kept}: {vectors['from']}"))
     if valid:
         rows.append(("measured on", f"{valid['documents']:,} documents, {valid['tokens']:,} tokens, {valid['from']}"))
     if best.get("valid_pseudo_nats") is not None:

@@ -85,6 +85,12 @@ def train(
     init_from: Annotated[
         Path | None, typer.Option(help="Begin with another run's weights, matched by token.", autocompletion=runs_at)
     ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VECTORS", help="Begin with word vectors of `charlm embed`, word2vec or gensim, matched by token."
+        ),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -133,6 +139,7 @@ def train(
                 more=more,
                 vocab=vocab,
                 init_from=init_from,
+                embeddings=embeddings,
                 preset=preset,
                 config=config,
                 model=model,
@@ -168,6 +175,7 @@ def train(
                 path,
                 vocab_folder=vocab,
                 init_from=init_from,
+                embeddings=embeddings,
                 command=shlex.join(["charlm", *sys.argv[1:]]),
                 watcher=watcher,
             )

@@ -4,6 +4,7 @@ knobs       what a knob is: default, help, panel; how a page is built and checke
 text        how files become documents and documents tokens
 models      MODELS: the families, each with its page
 training    budget, optimizer, saving; PRESETS
+embedding   how word vectors are learned
 sampling    how text is drawn
 evaluation  how a network learns from the text that it is measured on
 inspecting  how far back a model is looked into

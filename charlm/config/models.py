@@ -55,6 +55,12 @@ class NetworkConfig:
         panel="Network",
         switch="--tied/--untied",
     )
+    freeze_embeddings: bool = knob(
+        False,
+        "Keep the vectors of --embeddings as they are, with those of words that have none there (with --untied).",
+        panel="Network",
+        switch="--freeze-embeddings/--learn-embeddings",
+    )
     dropout: float = knob(
         0.3,
         "Share of units dropped, the same ones through a whole window (Gal & Ghahramani 2016).",
@@ -73,6 +79,8 @@ class NetworkConfig:
                 mistakes.append(f"--{name.replace('_', '-')} must be {bound}, not {size}")
         if not 0 <= self.dropout < 1:
             mistakes.append(f"--dropout must be at least 0 and below 1, not {self.dropout}")
+        if self.freeze_embeddings and self.tied:
+            mistakes.append("--freeze-embeddings would freeze what predicts tokens as well; give --untied with it")
         return mistakes
 
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from charlm.config.training import TrainingConfig
+from charlm.embedding.vectors import Matrix, WordVectors
 from charlm.errors import RunError
 from charlm.ngrams.counts import Counts
 from charlm.text.decoding import Note
@@ -50,6 +51,9 @@ class Family(Generic[M]):
     fit           trains a fresh model in place; its journal receives the weights. None: it is made otherwise
     init_from     (model, its vocabulary, other model, the other's vocabulary, its path, note): take over weights;
                   None: there are none to begin from
+    take_vectors  (model, its vocabulary, word vectors, their path): begin with them as input vectors, and give how many
+                  tokens found theirs; None: it has no such vectors
+    vectors_of    model -> the vectors (V, E) by which it reads its tokens; None: it has none
     trial         (fresh model, job) -> what a training would take; None: it takes seconds
     takes_counts  whether it can learn from counts of n-grams instead of a text
     """
@@ -59,6 +63,8 @@ class Family(Generic[M]):
     fit: Callable[[Any, Job], Outcome] | None = None
     init_from: Callable[[Any, Vocab, Any, Vocab, Path, Note], None] | None = None
     trial: Callable[[Any, Job], Estimate] | None = None
+    take_vectors: Callable[[Any, Vocab, WordVectors, Path], int] | None = None
+    vectors_of: Callable[[Any], Matrix] | None = None
     takes_counts: bool = False
 
 

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import torch
 
 from charlm import tensorfiles
-from charlm.errors import ConfigError, RunError
+from charlm.embedding.vectors import Matrix, WordVectors
+from charlm.errors import ConfigError, RunError, VectorsError
 from charlm.families.base import WEIGHTS_FILE, Family, Job, checked
 from charlm.models.network import TokenNetwork
 from charlm.text.decoding import Note
-from charlm.text.vocab import Vocab
+from charlm.text.vocab import EOS, SPECIALS, UNK, Vocab
 from charlm.training import gradient, trial
 from charlm.training.gradient import Outcome, Texts
 from charlm.training.trial import Estimate
@@ -32,6 +33,47 @@ def _built(network: type[N], config: Any, vocab_size: int) -> N:
             f"a network with --hidden {config.hidden} and --embedding {config.embedding} does not fit into memory",
             hint="try smaller ones; `charlm train --dry-run` tells what a network takes",
         ) from error
+
+
+# How files of word vectors spell the end of a line and what is unknown: ours, word2vec, GloVe.
+SPECIAL_WORDS = {EOS: (SPECIALS[EOS], "</s>"), UNK: (SPECIALS[UNK], "<unk>")}
+
+
+def _take_vectors(model: TokenNetwork, vocab: Vocab, vectors: WordVectors, path: Path) -> int:
+    """Begin with word vectors where the vocabulary has their words; the other tokens keep their fresh start.
+
+    One factor for all makes those that are taken as large, in the mean of their squares, as a fresh network's; so the
+    first layer reads what it expects, and directions and relative lengths are the file's.
+    Raises VectorsError for another size, and where no word is shared.
+    """
+    size = model.embedding.embedding_dim
+    if vectors.size != size:
+        raise VectorsError(
+            f"{path} has vectors of {vectors.size} numbers, and --embedding is {size}",
+            hint=f"train with --embedding {vectors.size}",
+        )
+    spellings = {token: SPECIAL_WORDS.get(number, (token,)) for number, token in enumerate(vocab.tokens)}
+    rows = {
+        number: next(vectors.places[word] for word in spellings[token] if word in vectors.places)
+        for number, token in enumerate(vocab.tokens)
+        if number not in vocab.control_ids and any(word in vectors.places for word in spellings[token])
+    }
+    if not rows.keys() - SPECIAL_WORDS.keys():
+        raise VectorsError(
+            f"{path} has no vector of any token of the text", hint="cut the text as theirs was: --level, --simplify"
+        )
+    taken = torch.from_numpy(vectors.matrix[list(rows.values())])
+    scale = size**-0.5 / float(taken.square().mean().sqrt().clamp(min=1e-12))
+    with torch.no_grad():
+        model.embedding.weight[list(rows)] = taken * scale
+    return len(rows)
+
+
+def _vectors_of(model: TokenNetwork) -> Matrix:
+    """What the first layer is given for each token (V, E)."""
+    with torch.no_grad():
+        found: Matrix = (model.embedding.weight * model.input_scale).float().cpu().numpy()
+    return found
 
 
 def family_of(
@@ -101,7 +143,8 @@ def family_of(
         """What training this network would take."""
         return trial.estimate(model, prepared(job.texts), job.training, job.machine)
 
-    return Family(fresh=fresh, load=load, fit=fit, init_from=init_from, trial=try_out)
+    vectors: Any = {"take_vectors": _take_vectors, "vectors_of": _vectors_of}
+    return Family(fresh=fresh, load=load, fit=fit, init_from=init_from, trial=try_out, **vectors)
 
 
 def _take_over(model: TokenNetwork, vocab: Vocab, other: TokenNetwork, theirs: Vocab) -> str:

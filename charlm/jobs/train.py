@@ -8,10 +8,12 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from charlm import jsonfiles
+from charlm import jsonfiles, storage
 from charlm.composing.novelty import NOVELTY_FILE, said_in
 from charlm.config.models import MODELS
 from charlm.config.training import BUDGETS, Precision, TrainingConfig
+from charlm.embedding import formats
+from charlm.embedding.vectors import WordVectors
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
 from charlm.jobs.annotate import told_nats
@@ -39,6 +41,7 @@ def train(
     *,
     vocab_folder: Path | None = None,
     init_from: Path | None = None,
+    embeddings: Path | None = None,
     command: str = "",
     watcher: Watcher = UNWATCHED,
 ) -> Outcome:
@@ -47,6 +50,7 @@ def train(
     Raises RunError where `path` exists; nothing is ever overwritten.
     """
     refuse_name(path)
+    vectors = _vectors(config, embeddings, init_from)
     with ExitStack() as stack:
         ranks = stack.enter_context(joined(config.training.device))
         if ranks.is_first:
@@ -57,7 +61,7 @@ def train(
             prepared = prepare_counts(config, watcher.note, stack)
         else:
             prepared = prepare(config, vocab_folder, watcher.note)
-        return _train(config, prepared, path, init_from, command, watcher, ranks)
+        return _train(config, prepared, path, init_from, vectors, command, watcher, ranks)
 
 
 def _train(
@@ -65,6 +69,7 @@ def _train(
     prepared: Prepared,
     path: Path,
     init_from: Path | None,
+    vectors: tuple[WordVectors, Path] | None,
     command: str,
     watcher: Watcher,
     ranks: Ranks,
@@ -72,6 +77,7 @@ def _train(
     model = fresh(config, prepared.codec)
     if init_from is not None:
         start_from(model, config.model, prepared.codec, init_from, watcher.note)
+    taken = {} if vectors is None else {"embeddings": read_by(model, config, prepared.codec, *vectors, watcher.note)}
     machine = machine_for(config.training, model, ranks, watcher.note)
     facts = {
         **provenance(config.model, command),
@@ -82,6 +88,7 @@ def _train(
         "ranks": ranks.ranks,
         "parameters": parameters(model),
         **prepared.facts,
+        **taken,
         "ended": None,
     }
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
@@ -215,6 +222,33 @@ def start_from(model: Any, name: str, codec: Codec, path: Path, note: Note) -> N
         )
     other = load_any(path)
     init_from(model, codec.vocab, other.model, other.codec.vocab, path, note)
+
+
+def _vectors(config: RunConfig, path: Path | None, init_from: Path | None) -> tuple[WordVectors, Path] | None:
+    """The word vectors that a network shall begin with, read before anything else is done."""
+    if path is None:
+        if getattr(config.family, "freeze_embeddings", False) and init_from is None:
+            raise ConfigError("--freeze-embeddings keeps the vectors of --embeddings, and none were given",
+                              hint="give both, or leave it out")  # fmt: skip
+        return None
+    if init_from is not None:
+        raise ConfigError("--init-from and --embeddings both say with which vectors to begin", hint="give one of them")
+    if FAMILIES[config.model].take_vectors is None:
+        able = ", ".join(name for name in FAMILIES if FAMILIES[name].take_vectors is not None)
+        raise ConfigError(f"--embeddings is for --model {able}, not for {config.model}", hint="leave it out")
+    return formats.read(path), path
+
+
+def read_by(
+    model: Any, config: RunConfig, codec: Codec, vectors: WordVectors, path: Path, note: Note
+) -> dict[str, Any]:
+    """Let a network read by word vectors, say how many of its tokens have one, and give what run.json keeps of it."""
+    take = FAMILIES[config.model].take_vectors
+    assert take is not None  # `_vectors` has refused the others
+    found, of = take(model, codec.vocab, vectors, path), len(codec.vocab)
+    note(f"vectors of {path}: {found:,} of the {of:,} tokens of the vocabulary have one ({found / of:.1%})")
+    told = {"from": absolute(str(path)), "sha256": storage.sha256_of(path), "found": found}
+    return {**told, "frozen": config.family.freeze_embeddings}
 
 
 def parameters(model: Any) -> int:

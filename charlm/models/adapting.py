@@ -123,7 +123,7 @@ class Adapting:
 
     def __init__(self, network: nn.Module, way: Stepping, *, segment: int, controls: int = 0) -> None:
         self.network = without_dropout(copy.deepcopy(network))
-        self.parameters = list(self.network.parameters())
+        self.parameters = [each for each in self.network.parameters() if each.requires_grad]
         self.trained = [parameter.detach().clone() for parameter in self.parameters]
         self.way, self.segment = way, segment
         self.silent = range(EOS + 2, EOS + 2 + controls)

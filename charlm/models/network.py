@@ -45,6 +45,7 @@ class TokenNetwork(nn.Module):
         # As rows of the output, vectors want to be short; as input, of unit size (Vaswani et al. 2017, §3.4).
         nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
         self.input_scale: float = config.embedding**0.5
+        self.embedding.weight.requires_grad_(not config.freeze_embeddings)
 
     @property
     def output_weight(self) -> Tensor:

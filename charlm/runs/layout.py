@@ -54,6 +54,7 @@ FACTS = {
     "more?": [{"from": str, "weight": float, "key": str, **_TEXT}],
     "vocab_size": int,
     "habits?": {"*": int},
+    "embeddings?": {"from": str, "sha256": str, "found": int, "frozen": bool},
     "ended": (str, type(None)),
     "seconds?": _NUMBER,
     "usage?": {"*": float},

@@ -146,7 +146,7 @@ class _Training:
         # A start that is learned takes no part in windows that go on from the one before.
         partly = ranks.ranks > 1 and any(leaf.requires_grad for leaf in cast(Beginning, model).initial_state(1))
         surprises = [ranks.wrap(Surprise(replica), partly=partly) for replica in self.learner.replicas]
-        self.crew = Crew(surprises, list(self.model.parameters()), self.read)
+        self.crew = Crew(surprises, [each for each in self.model.parameters() if each.requires_grad], self.read)
         self.feed = Feed(self.source(texts.train), [(self.source(corpus), weight) for corpus, weight in texts.more])
         # What decides which batch comes next: a checkpoint's place means nothing without it.
         self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
