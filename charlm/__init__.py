@@ -7,6 +7,7 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     runs/        STEPS   the run directory
     families/    CHOICE  kinds of models, loaded by name
     training/    STEPS   how a model learns by gradient
+    appraising/  STEPS   many poems to figures, a model's beside those of people
     composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought
     scoring, sampling    log-probabilities to figures, and to text

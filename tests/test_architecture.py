@@ -16,6 +16,7 @@ jobs
 runs
 families
 training
+appraising
 composing
 reranking
 scoring sampling
@@ -42,11 +43,24 @@ STEPS = {
     " trial searching em",
     "reranking": "error_rates weighing findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking",
+    "appraising": "verses keeping quality telling",
     "composing": "inventory metre automaton demands novelty writing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
-TORCH = {"composing", "shapes", "tensorfiles", "models", "scoring", "sampling", "training", "families", "runs", "jobs"}
+TORCH = {
+    "appraising",
+    "composing",
+    "shapes",
+    "tensorfiles",
+    "models",
+    "scoring",
+    "sampling",
+    "training",
+    "families",
+    "runs",
+    "jobs",
+}
 MAY_IMPORT = {
     "torch": TORCH,
     "jieba": {"tokenizers"},

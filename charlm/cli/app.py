@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import convert, count, evaluate, exchange, mix, poem, rescore, run, sample, train, vocab
+from charlm.cli import appraise, convert, count, evaluate, exchange, mix, poem, rescore, run, sample, train, vocab
 from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
@@ -56,6 +56,7 @@ app.command("score", cls=PanelCommand)(rescore.score)
 run.app.command("export", cls=PanelCommand)(exchange.export)
 run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)
+poem.app.command("eval", cls=PanelCommand)(appraise.eval_)
 app.add_typer(run.app, name="run")
 app.add_typer(count.app, name="ngram")
 app.add_typer(convert.app, name="nbest")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from charlm.composing.automaton import Automaton, Quotes
+from charlm.composing.automaton import Automaton
 from charlm.composing.demands import acrostic, ensure, first_lines, joined
 from charlm.composing.novelty import NOVELTY_FILE, Novelty, Together
 from charlm.composing.writing import Verse, compose
@@ -50,7 +50,7 @@ def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
     return automaton
 
 
-def novelty_of(path: Path) -> Quotes | None:
+def novelty_of(path: Path) -> Together | None:
     """What the training text of a run says, of a mixture that of its members; None where nothing was kept."""
     known = [Novelty.load(file) for file in (path / NOVELTY_FILE, *path.glob(f"*/*/{NOVELTY_FILE}")) if file.is_file()]
     return Together(known) if known else None
