@@ -42,9 +42,9 @@ STEPS = {
     "training": "batches feeding schedules journal ranks devices ceiling crew optimizers averages learner gradient"
     " trial searching em",
     "reranking": "error_rates weighing findings judging",
-    "poems": "sounds form parsing judgement aligning rhyming regulated checking",
+    "poems": "sounds form parsing judgement aligning rhyming regulated checking mending",
     "appraising": "verses keeping quality telling",
-    "composing": "inventory metre automaton demands novelty writing",
+    "composing": "inventory metre automaton demands novelty writing replacing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]

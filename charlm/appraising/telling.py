@@ -29,7 +29,7 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Told:
-    """How well two sets are told apart: area under the curve, its 95 % interval, and how many poems of either there were."""
+    """How well two sets are told apart: the area under the curve, its 95 % interval, and poems of either set."""
 
     auc: float
     low: float

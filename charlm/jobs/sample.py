@@ -31,13 +31,8 @@ def poems(run: Run, asked: PoemConfig, config: SamplingConfig, count: int = 1) -
 
 def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
     """The automaton of what is asked for, which has a poem."""
+    ensure_verse(run)
     vocab = run.codec.vocab
-    if run.codec.level != "char":
-        raise ConfigError(f"{run.path} was trained with --level {run.codec.level}, and verse is written in characters",
-                          hint="train with --level char")  # fmt: skip
-    if not run.codec.closing:
-        raise ConfigError(f"{run.path} reads its text as one stream, so its poems have no end",
-                          hint="train with --reading lines, a poem on each line")  # fmt: skip
     book = rhyme_book(asked.rhyme_book or form.rhyme_book)
     groups = () if asked.rhyme is None else (named_group(asked.rhyme, book.groups, book.title),)
     given = joined(
@@ -48,6 +43,16 @@ def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
     automaton = Automaton(form, book, vocab.tokens, asked.strictness, given, groups, quotes)
     ensure(automaton)
     return automaton
+
+
+def ensure_verse(run: Run) -> None:
+    """Raise ConfigError for a run that does not write verse by characters, a poem on each line."""
+    if run.codec.level != "char":
+        raise ConfigError(f"{run.path} was trained with --level {run.codec.level}, and verse is written in characters",
+                          hint="train with --level char")  # fmt: skip
+    if not run.codec.closing:
+        raise ConfigError(f"{run.path} reads its text as one stream, so its poems have no end",
+                          hint="train with --reading lines, a poem on each line")  # fmt: skip
 
 
 def novelty_of(path: Path) -> Together | None:
