@@ -11,7 +11,22 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import appraise, convert, count, evaluate, exchange, mend, mix, poem, rescore, run, sample, train, vocab
+from charlm.cli import (
+    appraise,
+    convert,
+    count,
+    evaluate,
+    exchange,
+    mend,
+    mix,
+    poem,
+    rescore,
+    run,
+    sample,
+    train,
+    vocab,
+    write,
+)
 from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
@@ -58,6 +73,7 @@ run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)
 poem.app.command("eval", cls=PanelCommand)(appraise.eval_)
 poem.app.command("fix", cls=PanelCommand)(mend.fix)
+poem.app.command("write", cls=PanelCommand)(write.write)
 app.add_typer(run.app, name="run")
 app.add_typer(count.app, name="ngram")
 app.add_typer(convert.app, name="nbest")

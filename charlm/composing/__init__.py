@@ -6,5 +6,6 @@ automaton  the form as a Constraint: what may come next, so that the whole can s
 demands    what people fix in a poem, and why it cannot be had
 novelty    what the training text says, so that it is not said again
 writing    candidates, and the best of them
+drafting   a poem line by line, with a person
 replacing  which characters do best in a few places
 """

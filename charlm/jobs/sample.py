@@ -24,13 +24,14 @@ def poems(run: Run, asked: PoemConfig, config: SamplingConfig, count: int = 1) -
     assert asked.form is not None
     form = find_form(asked.form)
     automaton = keeping(run, form, asked)
+    ensure(automaton)
     return compose(
         run.model, automaton, config, controls=run.codec.vocab.controls, count=count, candidates=asked.candidates
     )
 
 
 def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
-    """The automaton of what is asked for, which has a poem."""
+    """The automaton of what is asked for; `demands.ensure` tells whether it has a poem."""
     ensure_verse(run)
     vocab = run.codec.vocab
     book = rhyme_book(asked.rhyme_book or form.rhyme_book)
@@ -40,9 +41,7 @@ def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
         acrostic(asked.acrostic, asked.column, form) if asked.acrostic else {},
     )
     quotes = None if asked.allow_quotes else novelty_of(run.path)
-    automaton = Automaton(form, book, vocab.tokens, asked.strictness, given, groups, quotes)
-    ensure(automaton)
-    return automaton
+    return Automaton(form, book, vocab.tokens, asked.strictness, given, groups, quotes)
 
 
 def ensure_verse(run: Run) -> None:

@@ -48,7 +48,7 @@ class Mender:
         return check(with_text(poem, text), judgement.form, self.book, judgement.strictness)
 
     def mends(self, poem: Poem, judgement: Judgement, fault: Fault) -> list[Mend]:
-        """All ways to replace as few characters as mend a fault, `MOST` or fewer: of its line, or what it rhymes with."""
+        """All ways to replace the fewest characters that mend a fault: of its line, or what it rhymes with."""
         if fault.part == "structure":
             return []
         starts = [0, *accumulate(len(line.text) for line in judgement.lines)]
@@ -119,5 +119,5 @@ def why_nothing_mends(fault: Fault) -> str:
     if fault.part == "structure":
         return LENGTHS
     if fault.rule in ("失粘", "失对"):
-        return f"line {fault.line} and those after it follow another pattern than those before; turn its couplet round, or write it anew"
+        return f"line {fault.line} and those after it follow another pattern than those before; write it anew"
     return f"no replacement of up to {MOST} characters of line {fault.line} mends it and breaks nothing else"
