@@ -19,6 +19,7 @@ from charlm.cli import (
     exchange,
     mend,
     mix,
+    paint,
     poem,
     rescore,
     run,
@@ -73,6 +74,7 @@ run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)
 poem.app.command("eval", cls=PanelCommand)(appraise.eval_)
 poem.app.command("fix", cls=PanelCommand)(mend.fix)
+poem.app.command("png", cls=PanelCommand)(paint.png)
 poem.app.command("write", cls=PanelCommand)(write.write)
 app.add_typer(run.app, name="run")
 app.add_typer(count.app, name="ngram")
