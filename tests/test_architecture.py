@@ -43,8 +43,8 @@ STEPS = {
     " trial searching em",
     "reranking": "error_rates weighing findings judging",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking mending",
-    "appraising": "verses keeping quality telling",
-    "composing": "inventory metre automaton demands novelty writing drafting replacing",
+    "appraising": "verses keeping quality distinguishing",
+    "composing": "inventory metre ways automaton demands novelty writing drafting replacing",
     "runs": "layout writing journal run checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]

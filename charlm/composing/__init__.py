@@ -2,6 +2,7 @@
 
 inventory  which tokens of a vocabulary have which tone and rhyme
 metre      which strings of tones a line may have
+ways       what a poem may still become
 automaton  the form as a Constraint: what may come next, so that the whole can still be kept
 demands    what people fix in a poem, and why it cannot be had
 novelty    what the training text says, so that it is not said again

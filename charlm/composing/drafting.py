@@ -6,8 +6,9 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from charlm.composing.automaton import Automaton, Place, Written
+from charlm.composing.automaton import Automaton, Written
 from charlm.composing.demands import ensure
+from charlm.composing.ways import Place
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel
@@ -43,7 +44,7 @@ class NextLine:
 
 def number_of(state: Written) -> int:
     """Which line is being written, from 0."""
-    return next(iter(state.ways)).line
+    return next(iter(state.ways)).spot.number
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,12 @@ class Drafted:
     @property
     def is_whole(self) -> bool:
         """Whether a poem of the form may end here, and need not go on."""
-        return all(way.line == len(self.automaton.form.variants[way.variant].lines) for way in self.state.ways)
+        return all(way.spot.is_whole for way in self.state.ways)
 
     @property
     def lengths(self) -> list[int]:
         """How many characters the next line may have."""
-        variants = self.automaton.form.variants
-        lines = [(variants[way.variant].lines, way.line) for way in self.state.ways]
-        return sorted({len(these[number]) for these, number in lines if number < len(these)})
+        return sorted({len(way.spot.line) for way in self.state.ways if not way.spot.is_whole})
 
 
 def drafted(automata: Automata, lines: Sequence[str]) -> Drafted:

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from charlm import sampling, scoring
+from charlm.appraising.distinguishing import Told, told_apart
 from charlm.appraising.keeping import Keeping, keeping
 from charlm.appraising.quality import Quality, Recall, quality
-from charlm.appraising.telling import Told, told_apart
 from charlm.appraising.verses import Lines, halves, marked, shuffled
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from charlm.appraising.verses import marked
-from charlm.composing.automaton import Automaton, Place
+from charlm.composing.automaton import Automaton
 from charlm.composing.demands import joined
 from charlm.composing.drafting import Drafted, Suggestion, drafted, suggestions
+from charlm.composing.ways import Place
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
