@@ -28,7 +28,7 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Told:
+class Distinction:
     """How well two sets are told apart: the area under the curve, its 95 % interval, and poems of either set."""
 
     auc: float
@@ -37,7 +37,7 @@ class Told:
     poems: int
 
 
-def told_apart(one: Sequence[Lines], other: Sequence[Lines], seed: int) -> Told | None:
+def told_apart(one: Sequence[Lines], other: Sequence[Lines], seed: int) -> Distinction | None:
     """Learn to tell `one` from `other` from half of either; None where there are too few of them.
 
     As many of both are taken, drawn by lot; the same for the same poems and seed.
@@ -51,7 +51,7 @@ def told_apart(one: Sequence[Lines], other: Sequence[Lines], seed: int) -> Told 
     reader = _best_reader(learned)
     mine, theirs = (reader.scores(part) for part in asked)
     low, high = _interval(mine, theirs, chance)
-    return Told(auc(mine, theirs), low, high, size)
+    return Distinction(auc(mine, theirs), low, high, size)
 
 
 def _parted(drawn: list[list[Lines]]) -> tuple[list[list[Lines]], list[list[Lines]]]:

@@ -10,15 +10,17 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from charlm import sampling, scoring
-from charlm.appraising.distinguishing import Told, told_apart
+from charlm.appraising.distinguishing import Distinction, told_apart
 from charlm.appraising.keeping import Keeping, keeping
 from charlm.appraising.quality import Quality, Recall, quality
 from charlm.appraising.verses import Lines, halves, marked, shuffled
+from charlm.composing.writing import unranked
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError, TextError
 from charlm.jobs.poem import poems_of
+from charlm.jobs.sample import keeping as keeping_form
 from charlm.jobs.sample import novelty_of, poems
 from charlm.poems.checking import fits
 from charlm.poems.form import Form, find_form
@@ -45,7 +47,7 @@ class Appraised:
     keeping: Keeping
     quality: Quality | None
     perplexity: float | None = None
-    told: Told | None = None
+    told: Distinction | None = None
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,10 @@ def _told(poems: Iterable[Any], report: OnTokens) -> Iterator[Any]:
 
 def _cost(run: Run, asked: PoemConfig, config: SamplingConfig, count: int, millis: float) -> Cost:
     """The cost of the form by poems that nobody chose among, at temperature 1."""
+    assert asked.form is not None
+    automaton = keeping_form(run, find_form(asked.form), asked)
     plain = SamplingConfig(seed=config.seed)
-    drawn = list(poems(run, replace(asked, candidates=1), plain, count))
+    drawn = list(unranked(run.model, automaton, plain, count, controls=run.codec.vocab.controls))
     return Cost(sum(poem.forced for poem in drawn) / sum(poem.characters for poem in drawn), count, millis)
 
 
@@ -196,7 +200,7 @@ def _perplexity(judge: Run, lines: Sequence[Lines], form: Form) -> float:
     return scoring.evaluate(judge.model, judge.codec, documents, carried=False).perplexity
 
 
-def _told_from_human(name: str, lines: list[Lines], human: list[Lines], seed: int) -> Told | None:
+def _told_from_human(name: str, lines: list[Lines], human: list[Lines], seed: int) -> Distinction | None:
     """A set beside human poems; what was made of those is told from the half that it does not have."""
     if name in ("ours", "free"):
         return told_apart(lines, human, seed)

@@ -15,7 +15,7 @@ from charlm.poems.parsing import Poem, with_text
 from charlm.poems.sounds import RhymeBook
 
 MOST = 3  # characters of a line that are replaced together; whoever changes more writes it anew
-Spot: TypeAlias = tuple[int, int]  # line of a judgement and column, from 0
+Position: TypeAlias = tuple[int, int]  # line of a judgement and column, from 0
 LENGTHS = "no character is wrong there, but their number: a replacement changes no length"
 
 
@@ -67,7 +67,7 @@ class Mender:
         return []
 
     @staticmethod
-    def _spots(judgement: Judgement, fault: Fault, size: int) -> Iterator[tuple[Spot, ...]]:
+    def _spots(judgement: Judgement, fault: Fault, size: int) -> Iterator[tuple[Position, ...]]:
         """Where characters may be replaced."""
         own = fault.line - 1
         line = judgement.lines[own]
@@ -77,7 +77,7 @@ class Mender:
                 if number != own and other.text and other.rhyme == line.rhyme:
                     yield ((number, len(other.text) - 1),)
 
-    def _kinds(self, judgement: Judgement, fault: Fault, spot: Spot, size: int) -> Iterator[list[str]]:
+    def _kinds(self, judgement: Judgement, fault: Fault, spot: Position, size: int) -> Iterator[list[str]]:
         """Lists of characters of one kind that may stand at a spot; of several spots only the other tone is tried."""
         line = judgement.lines[spot[0]]
         if spot[1] == len(line.text) - 1 and line.rhyme:
