@@ -1,12 +1,13 @@
 """Verse written under a form: does it keep it, what does that cost, and how long does it take?
 
-    python bench/composing.py RUN [--count 200] [--valid poems.valid.txt]
+    python bench/composing.py RUN [--count 123] [--valid poems.valid.txt]
 
 Poems of all forms in all strictnesses, half of them acrostics of random characters, one candidate each, are judged by
 the checker, which shares only forms and rhyme books with what wrote them. The cost is minus the logarithm of the
 probability that the masks leave, per character, at temperature 1. Copies: lines of the training text, and lines with
-five characters in a row of it, beside those of held-out human poems. Figures are printed as they come: after each form
-what it took so far, then a line for each shape. `charlm poem eval` has the figures of one form beside human poems.
+five characters in a row of it, beside those of held-out human poems. Figures are printed as they come: a line for each
+shape, then one for every 20 poems, which may be stopped at any time. `charlm poem eval`
+has the figures of one form beside human poems.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from charlm.runs.run import Run, load
 
 STRICTNESSES: tuple[Strictness, ...] = ("strict", "common", "free")
 SHAPES = ("五绝", "七绝", "五律", "七律")
+TOLD = 20  # poems between two lines
 TIMED, PLAIN = 3, 64  # poems of a shape that are timed with 16 candidates, and whose cost is told
 
 
@@ -67,7 +69,7 @@ def keep_forms(run: Run, count: int, quotes: Novelty | None) -> None:
         bad.update(fault.rule for fault in judgement.faults)
         lines += len(poem.lines)
         known += sum(quotes is not None and quoted(quotes, line) for line in poem.lines)
-        if (number + 1) % len(forms()) == 0 or number + 1 == count:
+        if (number + 1) % TOLD == 0 or number + 1 == count:
             copied = f", {known} of {lines} lines of the training text" if quotes is not None else ""
             seconds = time.perf_counter() - start
             print(f"{sound} of {number + 1} poems keep their form and strictness; faults: {dict(bad)}{copied};"
@@ -95,7 +97,7 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
-    parser.add_argument("--count", type=int, default=2 * len(forms()) * len(STRICTNESSES))
+    parser.add_argument("--count", type=int, default=len(forms()) * len(STRICTNESSES))
     parser.add_argument("--valid", type=Path)
     given = parser.parse_args()
     run = load(given.run)

@@ -68,10 +68,13 @@ def fix(
 
 
 def _show(one: "Diagnosis") -> None:
-    from charlm.cli.grid import headline, wrapped
+    from charlm.cli.grid import wrapped
 
     title = f"{one.poem.title}: " if one.poem.title else ""
-    for line in wrapped(f"{title}{headline(one.judgement)}", "  "):
+    judged, count = one.judgement, len(one.judgement.faults)
+    ended = f"{count} fault{'s' if count > 1 else ''}" if count else "without a fault"
+    told = [judged.form.name, judged.variant.name, judged.book, judged.strictness, ended]
+    for line in wrapped(f"{title}{' · '.join(told)}", "  "):
         emit(line)
     for remedy in one.remedies:
         _show_remedy(remedy)
