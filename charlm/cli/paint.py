@@ -30,7 +30,9 @@ def png(
     quiet: Quiet = False,
     **knobs: Any,
 ) -> None:
-    """Draw a poem as a page, its lines from right to left (needs charlm[plot]).
+    """Draw a poem as a small page, from right to left.
+
+    Needs charlm[plot] and a font with Chinese characters.
 
     charlm sample checkpoints/tang --form 七绝 | charlm poem png - -o page.png
     """
