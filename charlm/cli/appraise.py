@@ -110,8 +110,14 @@ def _quality_rows(found: "Appraisal") -> list[list[str]]:
         ["lines with five copied characters", *(_of(one, "copied") for one in sets)],
         *([["theme recalled", *(_of(one, "theme") for one in sets)]] if _has_theme(found) else []),
         *([["perplexity by the judge", *(figure(one.perplexity) for one in sets)]] if found.judge else []),
-        *([["told from human poems (AUC)", *map(_told, sets)]] if found.human else []),
+        *(_told_rows(sets) if found.human else []),
     ]
+
+
+def _told_rows(sets: list["Appraised"]) -> list[list[str]]:
+    """How well each set is told apart, and from how many poems of either that is known."""
+    counts = ["–" if one.told is None else f"{one.told.poems:,}" for one in sets]
+    return [["told from human poems (AUC)", *map(_told, sets)], ["  by so many of either", *counts]]
 
 
 def _has_theme(found: "Appraisal") -> bool:
