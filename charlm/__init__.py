@@ -9,6 +9,7 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     inspecting/  STEPS   how far back a model learns and looks, what gates do, what units know
     embedding/   STEPS   from a text to vectors of its words, and what can be asked of them
     training/    STEPS   how a model learns by gradient
+    appraising/  STEPS   many poems to figures, a model's beside those of people
     composing/   STEPS   verse that keeps its form by construction
     reranking/   STEPS   from scores to an order, and what it brought
     filling/     STEPS   texts with blanks, and what may stand in them

@@ -9,6 +9,7 @@
     ├── NBestError         a line of an n-best list that does not fit
     ├── FormError          a form of verse that cannot be read
     ├── VerseError         a poem that does not keep its form
+    ├── FontError          a font that is not there, or lacks characters
     ├── ArpaError          an ARPA file that cannot be read
     ├── VectorsError       word vectors that cannot be read, or a word that has none
     ├── TrainingError      training that cannot go on
@@ -75,6 +76,10 @@ class FormError(CharlmError):
 
 class VerseError(CharlmError):
     """Poems that do not keep their form, or that can be judged by none."""
+
+
+class FontError(CharlmError):
+    """A font that is not there, cannot be read, or lacks characters."""
 
 
 class ArpaError(CharlmError):

@@ -214,7 +214,8 @@ def sample(
             chosen = apply(chosen, said)
         if constraint is not None:
             alone = allowed.sum(-1, keepdim=True) == 1
-            chosen = chosen.masked_fill(alone & allowed, 0.0).masked_fill(alone & ~allowed, NEVER)
+            if bool(alone.any()):
+                chosen = chosen.masked_fill(alone & allowed, 0.0).masked_fill(alone & ~allowed, NEVER)
         # Before the filters of the config, which choose among what there is: greedy would take even the impossible.
         going_on = (chosen > NEVER).any(-1).tolist()
         if not all(going_on):

@@ -18,6 +18,7 @@ families
 inspecting
 embedding
 training
+appraising
 composing
 reranking
 filling
@@ -49,13 +50,15 @@ STEPS = {
     " pictures pages",
     "reranking": "error_rates weighing syllables listing deciding findings judging problem lines searching tempering"
     " validating tuning comparing reporting",
-    "poems": "sounds form parsing judgement aligning rhyming regulated checking",
-    "composing": "inventory metre automaton demands novelty annotating themes telling writing",
+    "poems": "sounds form parsing judgement aligning rhyming regulated checking mending",
+    "appraising": "verses keeping quality distinguishing",
+    "composing": "inventory metre ways automaton demands novelty annotating themes telling writing drafting replacing",
     "filling": "blanks likelihood searching both whole measuring",
     "runs": "layout writing journal viewing run cloze checking curves",
 }
 CHOICES = ["tokenizers", "nbest", "models", "models/cells", "families", "jobs", "cli"]
 TORCH = {
+    "appraising",
     "composing",
     "inspecting",
     "filling",

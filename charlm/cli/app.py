@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 import charlm
 from charlm.cli import (
+    appraise,
     convert,
     count,
     embed,
@@ -20,7 +21,9 @@ from charlm.cli import (
     explain,
     fill,
     inspect,
+    mend,
     mix,
+    paint,
     poem,
     report,
     rescore,
@@ -29,6 +32,7 @@ from charlm.cli import (
     train,
     tune,
     vocab,
+    write,
 )
 from charlm.cli.console import complain, writing_output
 from charlm.cli.options import PanelCommand
@@ -75,6 +79,10 @@ app.command("fill", cls=PanelCommand)(fill.fill)
 run.app.command("export", cls=PanelCommand)(exchange.export)
 run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)
+poem.app.command("eval", cls=PanelCommand)(appraise.eval_)
+poem.app.command("fix", cls=PanelCommand)(mend.fix)
+poem.app.command("png", cls=PanelCommand)(paint.png)
+poem.app.command("write", cls=PanelCommand)(write.write)
 app.add_typer(run.app, name="run")
 app.add_typer(count.app, name="ngram")
 convert.app.command("tune", cls=PanelCommand)(tune.tune)

@@ -128,9 +128,9 @@ class Talk:
         if not self.quiet:
             self.console.print(Text(sentence))
 
-    def counter(self, what: str) -> "Counter":
-        """A progress report of how many tokens are done."""
-        return Counter(self, what)
+    def counter(self, what: str, of: str = "tokens") -> "Counter":
+        """A progress report of how many tokens, or other things, are done."""
+        return Counter(self, what, of)
 
     def stage(self, what: str) -> None:
         """What is being done, on a terminal."""
@@ -213,10 +213,10 @@ def told_rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 class Counter:
     """Counts tokens on a terminal, silently elsewhere."""
 
-    def __init__(self, talk: Talk, what: str) -> None:
-        self.talk, self.what, self.done = talk, what, 0
+    def __init__(self, talk: Talk, what: str, of: str) -> None:
+        self.talk, self.what, self.of, self.done = talk, what, of, 0
 
     def __call__(self, more: int) -> None:
         self.done += more
         if self.talk.bar is not None:
-            self.talk.bar.update(self.talk.task, description=self.what, facts=f"{self.done:,} tokens")
+            self.talk.bar.update(self.talk.task, description=self.what, facts=f"{self.done:,} {self.of}")

@@ -88,9 +88,9 @@ def judged(judgement: Judgement) -> Iterator[str]:
     if judgement.faults or judgement.remarks or judgement.readings:
         yield ""
     for fault in judgement.faults:
-        yield from wrapped(f"fault   {_told(fault)}", " " * 8)
+        yield from wrapped(f"fault   {told_fault(fault)}", " " * 8)
     for remark in judgement.remarks:
-        yield from wrapped(f"remark  {_told(remark)}", " " * 8)
+        yield from wrapped(f"remark  {told_fault(remark)}", " " * 8)
     if judgement.readings:
         told = ", ".join(f"{one.character} {one.reading} ({one.line}:{one.column})" for one in judgement.readings)
         yield from wrapped(f"read as {told}", " " * 8)
@@ -112,7 +112,8 @@ def _counted(faults: int) -> str:
     return "it conforms" if not faults else f"{faults} fault{'s' if faults > 1 else ''}"
 
 
-def _told(fault: Fault) -> str:
+def told_fault(fault: Fault) -> str:
+    """A fault as a sentence with its place."""
     place = f"line {fault.line}" + (f", character {fault.column}" if fault.column else "")
     return f"{fault.rule}  {place}: {fault.said}"
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from charlm.poems.form import Form
 
 app = typer.Typer(
-    name="poem", help="Forms of verse, and whether a poem keeps one.", no_args_is_help=True, rich_markup_mode=None
+    name="poem",
+    help="Verse: its forms; poems checked, mended, written, measured, drawn.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping
 
-from charlm.composing.automaton import Automaton, Place, letters
+from charlm.composing.automaton import Automaton
 from charlm.composing.inventory import is_han
+from charlm.composing.ways import Place, letters
 from charlm.errors import ConfigError
 from charlm.poems.form import Form
 
@@ -110,7 +111,7 @@ def possible_groups(asked: Automaton) -> list[str]:
     """The rhyme groups that the first rhyme of a form may have, in the order of the book."""
     free = Automaton(asked.form, asked.book, asked.tokens, asked.strictness)
     firsts = [(number, letters(variant)[0]) for number, variant in enumerate(asked.form.variants)]
-    found = {group for number, letter in firsts for _, group in free.kinds(number, letter)}
+    found = {group for number, letter in firsts for _, group in free.ways.kinds(number, letter)}
     return [group for group in asked.book.groups if group in found]
 
 

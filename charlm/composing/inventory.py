@@ -1,6 +1,5 @@
 """The characters that a model knows, by tone and by rhyme: which of its tokens a place in a poem admits."""
 
-import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -31,6 +30,8 @@ class Inventory:
         self.marks = {mark: _mark(mark, self.ids) for mark in MARKS}
         self.known = {token for token in tokens if is_han(token)}
         self.readings = {character: book.readings(character) for character in {*self.known, *given}}
+        self._by_tones: dict[tuple[str, bool], Tensor] = {}
+        self._by_kinds: dict[tuple[str, frozenset[Kind]], Tensor] = {}
         self.spoken: dict[tuple[bool, str], set[str]] = {}  # level or not, group -> characters
         for character, readings in self.readings.items():
             for reading in readings:
@@ -63,18 +64,28 @@ class Inventory:
         levels = [level for level in (True, False) if kind[0] in (None, level) and slot in ("中", tone(level))]
         return _union(self.spoken.get((level, kind[1]), set()) for level in levels)
 
-    @functools.cache  # noqa: B019 (an inventory lives as long as its poems are drawn)
     def with_tones(self, tones: str, unknown: bool) -> Tensor:
         """(V,): the characters that have one of these tones, and those of no known tone if `unknown`."""
+        known = self._by_tones.get((tones, unknown))
+        if known is None:
+            known = self._by_tones[tones, unknown] = self._with_tones(tones, unknown)
+        return known
+
+    def _with_tones(self, tones: str, unknown: bool) -> Tensor:
         levels = {one == "平" for one in tones}
         found = _union(characters for (level, _), characters in self.spoken.items() if level in levels)
         if unknown:
             found |= {character for character in self.known if not self.readings[character]}
         return self.only(*(self.ids[character] for character in found & self.known))
 
-    @functools.cache  # noqa: B019
     def with_kinds(self, tones: str, kinds: frozenset[Kind]) -> Tensor:
         """(V,): the characters that have one of these tones in one of these rhymes."""
+        known = self._by_kinds.get((tones, kinds))
+        if known is None:
+            known = self._by_kinds[tones, kinds] = self._with_kinds(tones, kinds)
+        return known
+
+    def _with_kinds(self, tones: str, kinds: frozenset[Kind]) -> Tensor:
         found = _union(self.members(kind, one) for kind in kinds for one in tones)
         return self.only(*(self.ids[character] for character in found & self.known))
 

@@ -7,7 +7,7 @@ not written either, and a share that is counted can be corrected.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,18 @@ class Bloom:
         size = max(64, math.ceil(-len(different) * math.log(rate) / math.log(2) ** 2))
         filled = np.zeros(-(-size // 8) * 8, np.bool_)
         probes = max(1, round(-math.log2(rate)))
-        for places in _places(different, probes, len(filled)):
-            filled[places] = True
+        for probe in range(probes):
+            filled[_places(different, probe, len(filled))] = True
         return cls(np.packbits(filled), probes)
 
     def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Which of these it holds, or takes for what it holds."""
-        held = np.ones(len(hashes), np.bool_)
-        for places in _places(hashes, self.probes, len(self.bits) * 8):
-            held &= (self.bits[places >> 3] >> (7 - (places & 7)) & 1).astype(np.bool_)
+        left = np.arange(len(hashes))  # each probe is asked about those alone that all before it let pass
+        for probe in range(self.probes):
+            places = _places(hashes[left], probe, len(self.bits) * 8)
+            left = left[(self.bits[places >> 3] >> (7 - (places & 7)) & 1).astype(np.bool_)]
+        held = np.zeros(len(hashes), np.bool_)
+        held[left] = True
         return held
 
     @property
@@ -67,11 +70,10 @@ class Bloom:
         return float((np.unpackbits(self.bits).mean()) ** self.probes)
 
 
-def _places(hashes: Hashes, probes: int, size: int) -> Iterator[NDArray[np.int64]]:
-    """Where each hash sets its bits: two halves of it make all (Kirsch & Mitzenmacher 2008)."""
+def _places(hashes: Hashes, probe: int, size: int) -> NDArray[np.int64]:
+    """Where each hash sets one of its bits: two halves of it make all (Kirsch & Mitzenmacher 2008)."""
     low, high = hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32) | np.uint64(1)
-    for probe in range(probes):
-        yield ((low + np.uint64(probe) * high) % np.uint64(size)).astype(np.int64)
+    return ((low + np.uint64(probe) * high) % np.uint64(size)).astype(np.int64)
 
 
 def hashes(texts: Sequence[str]) -> Hashes:

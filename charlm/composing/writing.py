@@ -126,3 +126,20 @@ def merit(lines: Sequence[str], log_prob: float) -> float:
     characters = "".join(lines)
     repeated = sum(times - 1 for times in Counter(characters).values())
     return (log_prob - REPEATED * repeated) / max(1, len(characters)) if characters else -math.inf
+
+
+def unranked(
+    model: LanguageModel,
+    automaton: Automaton,
+    config: SamplingConfig,
+    count: int,
+    *,
+    told: Sequence[int] = (),
+    controls: int = 0,
+) -> Iterator[Verse]:
+    """Write `count` poems as they come, none chosen among others, many side by side; the rest as for `compose`."""
+    whole = replace(config, max_tokens=longest(automaton))
+    for start in range(0, count, AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, count))
+        found = sample(model, (), numbers, whole, told=told, controls=controls, constraint=automaton)
+        yield from (spelled(automaton, one, number) for one, number in zip(found, numbers, strict=True))

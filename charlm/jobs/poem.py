@@ -39,13 +39,32 @@ def poems_of(name: str, text: TextConfig, form: Form | None = None, *, note: Not
 
     form  the one that they should have, which tells where one ends
     """
-    shown = "standard input" if name == "-" else name
+    return poems_among(lines_of(name, text, note=note), shown_name(name), text, form)
+
+
+def shown_name(name: str) -> str:
+    """How a file is called in sentences."""
+    return "standard input" if name == "-" else name
+
+
+def lines_of(name: str, text: TextConfig, *, note: Note) -> list[str]:
+    """The lines of a file, with their ends; raises TextError where it has none."""
     with opened(name) as raw:
-        lines = list(decoded_lines(raw, shown, text.encoding, note))
+        lines = list(decoded_lines(raw, shown_name(name), text.encoding, note))
+    if not any(line.strip() for line in lines):
+        raise TextError(f"{shown_name(name)} is empty", hint=WHAT)
+    return lines
+
+
+def holds_records(lines: list[str]) -> bool:
+    """Whether the lines of a file are JSON."""
     first = next((line.strip() for line in lines if line.strip()), "")
-    if not first:
-        raise TextError(f"{shown} is empty", hint=WHAT)
-    if first[0] in "{[" and '"' in "".join(lines[:3]):
+    return first[:1] in ("{", "[") and '"' in "".join(lines[:3])
+
+
+def poems_among(lines: list[str], shown: str, text: TextConfig, form: Form | None = None) -> list[Poem]:
+    """The poems of the lines of a file; raises TextError where there is none."""
+    if holds_records(lines):
         found = list(_of_records(lines, shown, text.field))
     else:
         found = poems_in(

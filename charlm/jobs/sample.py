@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from charlm.composing.annotating import Annotation
-from charlm.composing.automaton import Automaton, Quotes
+from charlm.composing.automaton import Automaton
 from charlm.composing.demands import acrostic, ensure, first_lines, joined
 from charlm.composing.novelty import NOVELTY_FILE, Novelty, Together
 from charlm.composing.telling import prefix
@@ -31,6 +31,7 @@ def poems(run: Run, asked: PoemConfig, config: SamplingConfig, count: int = 1, n
     assert asked.form is not None
     form = find_form(asked.form)
     automaton = keeping(run, form, asked)
+    ensure(automaton)
     model, told = telling(run, asked, note)
     return compose(
         model,
@@ -79,8 +80,21 @@ def _backward(asked: PoemConfig) -> Callable[[Sequence[str]], Sequence[float]] |
 
 
 def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
-    """The automaton of what is asked for, which has a poem."""
+    """The automaton of what is asked for; `demands.ensure` tells whether it has a poem."""
+    ensure_verse(run)
     vocab = run.codec.vocab
+    book = rhyme_book(asked.rhyme_book or form.rhyme_book)
+    groups = () if asked.rhyme is None else (named_group(asked.rhyme, book.groups, book.title),)
+    given = joined(
+        first_lines(asked.first_line, form) if asked.first_line else {},
+        acrostic(asked.acrostic, asked.column, form) if asked.acrostic else {},
+    )
+    quotes = None if asked.allow_quotes else novelty_of(run.path)
+    return Automaton(form, book, vocab.tokens, asked.strictness, given, groups, quotes)
+
+
+def ensure_verse(run: Run) -> None:
+    """Raise ConfigError for a run that does not write verse by characters, from the first on, a poem on each line."""
     if run.codec.level != "char":
         raise ConfigError(f"{run.path} was trained with --level {run.codec.level}, and verse is written in characters",
                           hint="train with --level char")  # fmt: skip
@@ -90,19 +104,9 @@ def keeping(run: Run, form: Form, asked: PoemConfig) -> Automaton:
     if not run.codec.closing:
         raise ConfigError(f"{run.path} reads its text as one stream, so its poems have no end",
                           hint="train with --reading lines, a poem on each line")  # fmt: skip
-    book = rhyme_book(asked.rhyme_book or form.rhyme_book)
-    groups = () if asked.rhyme is None else (named_group(asked.rhyme, book.groups, book.title),)
-    given = joined(
-        first_lines(asked.first_line, form) if asked.first_line else {},
-        acrostic(asked.acrostic, asked.column, form) if asked.acrostic else {},
-    )
-    quotes = None if asked.allow_quotes else novelty_of(run.path)
-    automaton = Automaton(form, book, vocab.tokens, asked.strictness, given, groups, quotes)
-    ensure(automaton)
-    return automaton
 
 
-def novelty_of(path: Path) -> Quotes | None:
+def novelty_of(path: Path) -> Together | None:
     """What the training text of a run says, of a mixture that of its members; None where nothing was kept."""
     known = [Novelty.load(file) for file in (path / NOVELTY_FILE, *path.glob(f"*/*/{NOVELTY_FILE}")) if file.is_file()]
     return Together(known) if known else None

@@ -8,4 +8,5 @@ aligning   which of its lines stands for which of the form
 rhyming    whether they rhyme
 regulated  the rules of regulated verse, and what mends what
 checking   the judgement: every variant tried
+mending    which characters would mend a fault
 """

@@ -5,8 +5,8 @@ verse. Quotes, title marks and what stands in brackets are no part of the poem.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from charlm.tokenizers.mixed import HAN
@@ -97,6 +97,28 @@ def poem_of(text: str, *, title: str = "", source: str = "", place: int = 1) -> 
     (5, 5)
     """
     return _poem([_Row(number, raw) for number, raw in enumerate(text.split("\n"), place)], title, source)
+
+
+def with_text(poem: Poem, text: str) -> Poem:
+    """The same poem with other characters, as many as it has."""
+    clauses, start = [], 0
+    for clause in poem.clauses:
+        clauses.append(Clause(text[start : start + len(clause.text)], clause.place))
+        start += len(clause.text)
+    return replace(poem, clauses=tuple(clauses))
+
+
+def rewritten(lines: Sequence[str], poem: Poem) -> dict[int, str]:
+    """The lines of a file, by number from 0, in which a poem stands, with its characters for those that stand there."""
+    waiting = iter(poem.text)
+    found: dict[int, str] = {}
+    for place in dict.fromkeys(clause.place for clause in poem.clauses):
+        raw = lines[place - 1]
+        silent = {at for match in BRACKETED.finditer(raw) for at in range(*match.span())}
+        found[place - 1] = "".join(
+            next(waiting) if at not in silent and VERSE.match(c) else c for at, c in enumerate(raw)
+        )
+    return found
 
 
 def _poem(rows: list[_Row], title: str, source: str) -> Poem:

@@ -210,3 +210,10 @@ def hashes(path: Path) -> dict[str, str]:
     """The SHA-256 of each file that is the model."""
     names = (RUN_FILE, CONFIG_FILE, TOKENIZER_FILE, VOCAB_FILE, WEIGHTS_FILE)
     return {name: storage.sha256_of(path / name) for name in names if (path / name).is_file()}
+
+
+def run_or_own(path: Path | None) -> Path:
+    """The run that was named, or the one that is used where none is named. Raises RunError where there is none."""
+    if path is None:
+        raise RunError("no run was named, and charlm brings none", hint="name one that was trained on verse: --run RUN")
+    return path

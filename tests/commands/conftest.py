@@ -57,6 +57,16 @@ def shared_run(tmp_path_factory) -> Path:
     return folder / "run"
 
 
+@pytest.fixture(scope="session")
+def counts_of_verse(tmp_path_factory) -> Path:
+    """Counts of our own quatrains, which write verse."""
+    run = tmp_path_factory.mktemp("verse") / "run"
+    arguments = ["train", CORPORA / "quatrains.txt", "--model", "ngram", "--order", "3", "--quiet", "--run", run]
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.stderr
+    return run
+
+
 @pytest.fixture
 def run_dir(shared_run, tmp_path) -> Path:
     """A copy of that run, to be damaged."""
