@@ -231,7 +231,7 @@ def neurons(
 def lag(plot: Plot = None, force: Force = False, as_json: AsJson = False, quiet: Quiet = False, **knobs: Any) -> None:
     """Train cells on a task that hangs on a token so many steps back.
 
-    charlm inspect lag --cells rnn-tanh,gru --longest 100 --plot lags.png
+    charlm inspect lag --cells rnn-tanh,gru,lstm --plot lags.png
     """
     from charlm.inspecting.pictures import draw
     from charlm.jobs.inspect import planted_tasks
