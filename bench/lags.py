@@ -1,6 +1,6 @@
 """Over how many steps each cell learns: the planted tasks, by cell and seed.
 
-    python bench/lags.py [--task copy] [--longest 200] [--steps 2000] [--hidden 32] [--seeds 5] [--cells lstm,gru]
+    python bench/lags.py [--task copy] [--longest 200] [--steps 1500] [--hidden 32] [--seeds 5] [--cells lstm,gru]
                          [--plot lags.png] [--json lags.jsonl]
 
 Every cell of the table takes the same sequences and steps with each seed. Printed are, for each cell, the accuracy at
@@ -25,7 +25,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--task", default="copy")
-    for name, default in {"longest": 200, "steps": 2000, "hidden": 32, "seeds": 5}.items():
+    for name, default in {"longest": 200, "steps": 1500, "hidden": 32, "seeds": 5}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--cells", default=",".join(CELLS))
     parser.add_argument("--plot", type=Path)

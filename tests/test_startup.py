@@ -63,7 +63,16 @@ def test_a_shell_offers_runs_where_a_run_is_wanted(tmp_path, monkeypatch):
     (tmp_path / "other" / "poems" / "run.json").unlink()
     (tmp_path / "poems.txt").touch()
     runs = ["checkpoints/counts", "checkpoints/tang"]
-    for command in ("run info", "run check", "run plot", "run export", "sample", "run mix", "train --resume"):
+    for command in (
+        "run info",
+        "run check",
+        "run plot",
+        "run export",
+        "sample",
+        "run mix",
+        "train --resume",
+        "inspect memory",
+    ):
         for typed in ("", "c", "checkpoints/"):
             assert offered("charlm", *command.split(), typed) == runs, command
     assert offered("charlm", "run", "mix", "checkpoints/tang", "checkpoints/c") == runs[:1]

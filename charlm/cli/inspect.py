@@ -128,7 +128,9 @@ def memory(
     quiet: Quiet = False,
     **knobs: Any,
 ) -> None:
-    """How far back any model looks: what replacing one token changes, in bits.
+    """How far back a model looks, whatever it is.
+
+    Told is what replacing the token k steps back changes in the next distribution, in bits.
 
     charlm inspect memory checkpoints/kn5 checkpoints/lstm --text valid.txt
     """
@@ -168,7 +170,7 @@ def gates(
     quiet: Quiet = False,
     **knobs: Any,
 ) -> None:
-    """How open the gates of a network are, and how long its memories last.
+    """How open gates are, and how long memories last.
 
     charlm inspect gates checkpoints/lstm --text valid.txt --html gates.html
     """
@@ -207,7 +209,9 @@ def neurons(
     quiet: Quiet = False,
     **knobs: Any,
 ) -> None:
-    """Which unit of a network knows what: lines, quotes, brackets, tones.
+    """Which unit of a network knows what.
+
+    Asked for are places in lines, quotes, brackets, and tones of verse.
 
     charlm inspect neurons checkpoints/lstm --text play.txt --html neurons.html
     """
@@ -231,7 +235,7 @@ def neurons(
 def lag(plot: Plot = None, force: Force = False, as_json: AsJson = False, quiet: Quiet = False, **knobs: Any) -> None:
     """Train cells on a task that hangs on a token so many steps back.
 
-    charlm inspect lag --cells rnn-tanh,gru --longest 100 --plot lags.png
+    charlm inspect lag --cells rnn-tanh,gru,lstm --plot lags.png
     """
     from charlm.inspecting.pictures import draw
     from charlm.jobs.inspect import planted_tasks
@@ -261,7 +265,9 @@ def radius(
     quiet: Quiet = False,
     **knobs: Any,
 ) -> None:
-    """Vanishing and exploding gradients by spectral radius, and what clipping does.
+    """Vanishing and exploding gradients, and clipping.
+
+    Simple networks of spectral radii from 0.5 to 1.5; no run is needed.
 
     charlm inspect radius --lags 50 --plot radius.png
     """

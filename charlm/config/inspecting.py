@@ -35,9 +35,9 @@ class PlantedConfig:
     """A task with a planted long-distance dependency, and how long cells learn it."""
 
     task: str = knob("copy", "copy: say the first symbol again. brackets: close the first one.", panel=PANEL)
-    cells: str = knob("rnn-tanh,gru,lstm", "Kinds of cells, with commas between them.", panel=PANEL)
-    longest: int = knob(100, "The longest lag that is learned.", panel=PANEL)
-    steps: int = knob(400, "Steps of training for each cell.", panel=PANEL)
+    cells: str = knob("rnn-tanh,gru", "Kinds of cells, with commas between them.", panel=PANEL)
+    longest: int = knob(50, "The longest lag that is learned.", panel=PANEL)
+    steps: int = knob(500, "Steps of training for each cell.", panel=PANEL)
     hidden: int = knob(32, "Hidden units.", panel=PANEL)
     seed: int = knob(1, "Decides the weights and the sequences.", panel=PANEL)
 

@@ -22,7 +22,7 @@ from charlm.models.recurrent import Recurrent
 from charlm.shapes import Ids
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500)  # at which accuracy is measured
-KINDS = 8  # of what must be remembered
+KINDS = 32  # of what must be remembered: so many that no few units can tell them apart by their signs
 NOISE = 4  # kinds of tokens between brackets that mean nothing
 MEASURED = 256  # sequences for each lag
 PASSED = 0.9  # the accuracy from which on a lag counts as learned

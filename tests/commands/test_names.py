@@ -43,6 +43,11 @@ PLACES = [  # NAME stands for the name that is tried
     "score NAME t.txt",
     "score run NAME",
     "score run n.jsonl --report NAME",
+    "inspect gradients NAME --text t.txt",
+    "inspect memory run --text NAME",
+    "inspect gates run --text t.txt --html NAME",
+    "inspect neurons run --text t.txt --html NAME",
+    "inspect radius --lags 4 --plot NAME",
 ]
 
 
