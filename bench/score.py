@@ -5,9 +5,9 @@
 A network of two LSTM layers of 512 units over 6,000 characters with random weights scores lists of ten candidates of
 15 characters, each the first one with one to three characters replaced by one of two others, and then every file that
 is named, its texts by their most frequent 6,000 characters. In each round every way takes its turn on the same lists;
-`one by one` takes the first tenth alone, being slow. Rates are medians over the rounds, ratios the medians
-of each round's ratio, so that what else the machine does counts for little; seconds are those in which the process had
-its core.
+`one by one` is too slow for all of them and takes the first tenth. Rates are medians over the rounds, ratios medians of
+each round's ratio, so that what else the machine does counts for little; seconds are those in which the process had its
+core.
 
 --size 1000 makes lists of 1,000 candidates; --ngram TEXT trains a 5-gram of a text and lets it score the lists as ids
 and, the tokens included, through `Run.score_lists`; --check compares the scores of the ways.

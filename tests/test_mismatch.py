@@ -21,6 +21,7 @@ def codec_of(lines, level) -> Codec:
     ("codec", "texts", "said"),
     [
         (codec_of(HAN, "char"), ["this is english"] * 9, ["characters in Han script", "Latin script"]),
+        (codec_of(["今天天气很好我们去爬山"] * 9 + ["ok"], "char"), ["ok ok ok"] * 9, ["Latin script, which is 2.0%"]),
         (codec_of(ENGLISH, "spaced"), HAN * 20, ["words between spaces in Latin script", "Han script"]),
         (codec_of(["今天 天气 很 好"], "spaced"), ["今天天气很好"] * 30, ["words between spaces", "without spaces"]),
         (codec_of(ENGLISH, "spaced"), ["WE READ THE POEM"] * 9, ["words between spaces", "capitals"]),
@@ -52,6 +53,12 @@ def test_one_sentence_names_both_units_and_the_remedy(codec, texts, said):
 )
 def test_what_fits_or_is_too_little_to_judge_passes(texts):
     refuse_mismatch(codec_of(HAN, "char"), texts, "--allow-unknown")
+
+
+def test_of_an_imported_model_nobody_knows_how_much_of_a_script_it_has_read():
+    known = codec_of(["今天天气很好我们去爬山"] * 9 + ["ok"], "char").vocab
+    codec = Codec(TOKENIZERS["char"](), Vocab(known.tokens, [0] * len(known)), level="char")
+    refuse_mismatch(codec, ["okok"] * 9, "--allow-unknown")
 
 
 def test_a_model_of_pieces_reads_lists_of_pieces():

@@ -5,6 +5,7 @@ A table of tokens that does not fit makes every candidate equally unlikely, and 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from charlm.errors import ConfigError
 from charlm.text.census import script_of
@@ -12,6 +13,7 @@ from charlm.text.codec import Codec
 
 MOST_UNKNOWN = 0.10  # share of the tokens
 FEWEST_UNKNOWN = 20  # tokens, of which nothing can be concluded
+FEWEST_OF_SCRIPT = 0.02  # share of a training text's letters, below which a script is foreign to it
 SUBWORDS = {"▁": "sed 's/ //g; s/▁/ /g'", "@@ ": "sed 's/@@ //g'", " ##": "sed 's/ ##//g'"}
 UNITS = {
     "char": "characters",
@@ -37,6 +39,7 @@ def refuse_mismatch(codec: Codec, texts: Iterable[str], allow: str) -> None:
                 f"{known}, and the lists are written in pieces of words marked by {mark.strip()}",
                 hint=f"join the pieces ({command}), or go on with {allow}",
             )
+    _refuse_script(codec, several, known, allow)
     encoded = [codec.line(text) for text in several]
     tokens = sum(len(document.targets) - codec.closing for document in encoded)
     unknown = Counter(token for document in encoded for token in document.unknown)
@@ -46,6 +49,29 @@ def refuse_mismatch(codec: Codec, texts: Iterable[str], allow: str) -> None:
     share = f"{unknown.total() / tokens:.0%} of the first {tokens:,} tokens are unknown to it"
     some = " ".join(token for token, _ in unknown.most_common(5))
     raise ConfigError(f"{known}, and {cause}: {share}, such as {some}", hint=f"{remedy}, or go on with {allow}")
+
+
+def _refuse_script(codec: Codec, texts: Sequence[str], known: str, allow: str) -> None:
+    """Refuse lists in a script of whose signs the training text has next to none, though the vocabulary knows them."""
+    if not any(codec.vocab.counts[2:]):  # of an imported model
+        return
+    theirs, ours = _scripts(Counter(chain.from_iterable(texts))), _scripts(_counted(codec))
+    most = max(theirs, key=lambda name: theirs[name], default="")
+    share = ours[most] / max(1, ours.total())
+    if theirs.total() >= FEWEST_UNKNOWN and theirs[most] > theirs.total() / 2 and share < FEWEST_OF_SCRIPT:
+        raise ConfigError(
+            f"{known}, and the lists are in {SCRIPTS[most]}, which is {share:.1%} of its training text",
+            hint=f"train on such text, or go on with {allow}",
+        )
+
+
+def _scripts(tokens: Counter[str]) -> Counter[str]:
+    """The characters of letters and Han by script; digits, marks and spaces are of any."""
+    found: Counter[str] = Counter()
+    for token, n in tokens.items():
+        if token and (script := script_of(token)) in ("han", "latin", "other"):
+            found[script] += n * len(token)
+    return found
 
 
 def _cause(codec: Codec, texts: Sequence[str], unknown: Counter[str], ours: str) -> tuple[str, str]:
