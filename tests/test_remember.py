@@ -1,4 +1,4 @@
-"""Scores that are kept by content: looked up exactly, added to by several writers, bounded, and never trusted blindly."""
+"""Scores that are kept by content: looked up exactly, added to by several writers, bounded, never trusted blindly."""
 
 from pathlib import Path
 
