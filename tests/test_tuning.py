@@ -247,6 +247,8 @@ def test_least_expected_error_prefers_the_candidate_that_is_near_to_all():
     assert found.best.text == "xbc"
     assert sum(item.posterior or 0 for item in found.weighed) == pytest.approx(1.0)
     assert decide(ranked, Decision(formula, way="mbr", temperature=0.1), "cer").best.text == "abc"
+    apart = decide(ranked, Decision(formula, way="mbr", risk_temperature=0.1), "cer")
+    assert apart.best.text == "abc" and apart.weighed[0].posterior == pytest.approx(0.4)
     assert decide(ranked, Decision(formula, abstains=True), "cer").weighed[0].position == 0
 
 

@@ -171,6 +171,7 @@ def _record(weights: "WeightsFile", outcome: "TuningResult", output: Path) -> di
         "formula": dict(decision.formula),
         "margin": decision.margin,
         "temperature": decision.temperature,
+        "risk_temperature": decision.risk_temperature,
         "decision": decision.way,
         "abstains": decision.abstains,
         "first_errors": outcome.first,

@@ -14,7 +14,7 @@ import numpy as np
 
 from charlm import storage
 from charlm.choices import Choices
-from charlm.errors import ConfigError
+from charlm.errors import ConfigError, RunError
 from charlm.jobs.remember import Remembered, fingerprint
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Utterance
@@ -118,7 +118,12 @@ class NamedRuns:
                 from charlm.runs.layout import read_facts
 
                 read_facts(self.paths[name])  # says what is there instead
-            self._fingerprints[name] = fingerprint(self.paths[name])
+            try:
+                self._fingerprints[name] = fingerprint(self.paths[name])
+            except OSError as error:
+                raise RunError(
+                    f"cannot read {error.filename}: {error.strerror}", hint="check the permissions of the run's files"
+                ) from error
         return self._fingerprints[name]
 
     def brought(

@@ -29,6 +29,7 @@ SHAPE = {
     "decision": str,
     "margin": float,
     "temperature": float,
+    "risk_temperature?": float,
     "abstains": bool,
     "weights": {"*": float},
     "runs?": {"*": {"path": str, "fingerprint": str}},
@@ -168,6 +169,7 @@ class WeightsFile:
             f"decision = {_toml(decision.way)}",
             f"margin = {_toml(decision.margin)}",
             f"temperature = {_toml(decision.temperature)}",
+            *([] if (risk := decision.risk_temperature) is None else [f"risk_temperature = {_toml(risk)}"]),
             f"abstains = {_toml(decision.abstains)}",
             f"formula = {_toml(str(decision.formula))}",
             "",
@@ -213,6 +215,7 @@ class WeightsFile:
                 cast(Choosing, way),
                 float(content["temperature"]),
                 content["abstains"],
+                content.get("risk_temperature"),
             )
         except ConfigError as error:
             raise problem(f"{path}: {error}") from error

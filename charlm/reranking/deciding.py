@@ -38,6 +38,8 @@ class Decision:
     way          best or mbr
     temperature  of the posteriors: 1 takes sums for log-probabilities, more makes lists less sure
     abstains     every list stays as it is
+    risk_temperature  of the shares by which errors are expected, where it is another one: what chooses best is seldom
+                      what is honest
     """
 
     formula: Formula = field(default_factory=Formula)
@@ -45,13 +47,20 @@ class Decision:
     way: Choosing = "best"
     temperature: float = 1.0
     abstains: bool = False
+    risk_temperature: float | None = None
 
     def __post_init__(self) -> None:
         WAYS[self.way]
-        if not 0 < self.temperature < math.inf:
-            raise ConfigError(f"a temperature must be above 0 and finite, not {self.temperature}", hint="1 is usual")
+        for temperature in (self.temperature, self.expecting):
+            if not 0 < temperature < math.inf:
+                raise ConfigError(f"a temperature must be above 0 and finite, not {temperature}", hint="1 is usual")
         if not 0 <= self.margin < math.inf:
             raise ConfigError(f"a margin must be from 0 and finite, not {self.margin}", hint="0 is none")
+
+    @property
+    def expecting(self) -> float:
+        """The temperature by which errors are expected."""
+        return self.temperature if self.risk_temperature is None else self.risk_temperature
 
     @property
     def whole(self) -> Formula:
@@ -61,7 +70,7 @@ class Decision:
     def __str__(self) -> str:
         if self.abstains:
             return "every list as it is"
-        how = "" if self.way == "best" else f"; least expected error at temperature {self.temperature:.4g}"
+        how = "" if self.way == "best" else f"; least expected error at temperature {self.expecting:.4g}"
         return f"{self.formula}{f'; the first stays unless beaten by {self.margin:.4g}' if self.margin else ''}{how}"
 
 
@@ -101,7 +110,8 @@ def decide(ranked: Ranked, decision: Decision, metric: Metric) -> Ranked:
         return replace(ranked, weighed=tuple(sorted(weighed, key=lambda item: item.position)))
     if decision.way == "mbr" and len(weighed) > 1:
         head = weighed[:MOST_COMPARED]
-        risks = distances([item.hypothesis.text for item in head], metric) @ shares[: len(head)]
+        likely = posteriors([item.total for item in weighed], decision.expecting)[: len(head)]
+        risks = distances([item.hypothesis.text for item in head], metric) @ likely
         order = np.argsort(np.round(risks, 9), kind="stable")  # equal risks: the better sum
         weighed = (*(head[number] for number in order), *weighed[MOST_COMPARED:])
     return replace(ranked, weighed=weighed)

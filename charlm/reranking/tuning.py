@@ -138,7 +138,7 @@ class Tuner:
             said=int(problem.said.sum()),
             first=int(first.sum()),
             oracle=int(problem.oracle.sum()),
-            tuned=int(self._errors(chosen, final, decision.temperature, distances).sum()),
+            tuned=int(self._errors(chosen, final, decision.expecting, distances).sum()),
             crossed=int(crossed.sum()),
             gain=gain,
             folds=tuple(
@@ -187,10 +187,10 @@ class Tuner:
         return weights
 
     def _decision(self, problem: Problem, weights: Floats, distances: Distances | None) -> Decision:
-        temperature = risky(problem, weights, distances or nowhere) if self.way == "mbr" else honest(problem, weights)
+        risk = risky(problem, weights, distances or nowhere) if self.way == "mbr" else None
         formula = {name: float(weight) for name, weight in zip(problem.names, weights, strict=True) if name != FIRST}
         margin = float(weights[-1]) if problem.names[-1] == FIRST else 0.0
-        return Decision(Formula.exactly(formula), margin, self.way, temperature)
+        return Decision(Formula.exactly(formula), margin, self.way, honest(problem, weights), risk_temperature=risk)
 
 
 def _widened(weights: Floats, names: Sequence[str], wider: Sequence[str]) -> Floats:

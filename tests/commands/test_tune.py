@@ -358,11 +358,17 @@ def test_what_stands_below_each_other_takes_as_many_cells(charlm, counts):
 
 def test_a_file_of_weights_gives_back_what_was_written(tmp_path):
     formula = Formula.exactly({"am": 1.0, "am*length": -0.25, '词"\x7f': 1e-9})
-    made = WeightsFile(Decision(formula, 0.5, "mbr", 2.0), "mer", "counted", {}, {"file": "d\\e.v", "gain": 1e-05})
+    made = WeightsFile(
+        Decision(formula, 0.5, "mbr", 2.0, risk_temperature=3.0),
+        "mer",
+        "counted",
+        {},
+        {"file": "d\\e.v", "gain": 1e-05},
+    )
     made.write(tmp_path / "w.toml")
     read = WeightsFile.read(tmp_path / "w.toml")
     assert dict(read.decision.formula) == dict(formula) and read.tuned == made.tuned
-    assert (read.decision.margin, read.decision.way, read.decision.temperature) == (0.5, "mbr", 2.0)
+    assert read.decision == made.decision
     assert (read.metric, read.unknown, read.decision.abstains) == ("mer", "counted", False)
 
 
