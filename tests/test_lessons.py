@@ -18,7 +18,7 @@ sys.modules[SPEC.name] = lessons
 SPEC.loader.exec_module(lessons)
 
 # Words of commands that cannot be run yet: such a command must be refused, so that no word stays here when it can.
-NOT_YET = {"inspect", "fill", "cloze", "embed", "--embeddings"}
+NOT_YET = {"inspect", "fill", "cloze", "embed", "--embeddings", "checkpoints/given"}
 FEWER = {
     "--steps": "2",
     "--epochs": "1",
@@ -90,7 +90,8 @@ def test_the_index_names_every_lesson_in_order_and_every_link_leads_somewhere():
     index = (LESSONS / "README.md").read_text("utf-8")
     assert re.findall(r"\((\d\d-[\w-]+\.md)\)", index) == [page.name for page in PAGES]
     for page in [LESSONS / "README.md", *PAGES]:
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        prose = lessons.BLOCK.sub("", page.read_text("utf-8"))
+        for link in re.findall(r"\]\(([^)#:]+)\)", prose):
             assert (LESSONS / link).exists(), f"{page.name}: {link}"
 
 
