@@ -116,6 +116,8 @@ def call(line: str) -> tuple[int, str, str]:
     line, _, target = line.partition(" > ")
     words = shlex.split(line)[1:]
     ended = CliRunner().invoke(app, words, env=SHOWN)
+    if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
     if target and ended.exit_code == 0:
         Path(target.strip()).write_text(ended.stdout, "utf-8")
     return ended.exit_code, "" if target else ended.stdout, ended.stderr
