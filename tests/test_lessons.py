@@ -24,6 +24,7 @@ FEWER = {
     "--epochs": "1",
     "--config": "corpora/small.toml --steps 2",
     "--positions": "8",
+    "--lags": "4",
     "--tokens": "500",
     "--longest": "5",
     "--count": "2",
