@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test check fix docs fuzz bench bench-quality clean
+.PHONY: demo test check fix docs fuzz lessons bench bench-quality clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -37,6 +37,10 @@ docs: .venv/ready
 ROUNDS ?= 1000
 fuzz: .venv/ready
 	CHARLM_FUZZ_ROUNDS=$(ROUNDS) $(BIN)/pytest -q tests/test_damage.py
+
+# Every command of docs/lessons in full, each timed; fails where one takes more than a minute.
+lessons: .venv/ready
+	$(BIN)/python docs/lessons/run.py
 
 bench: .venv/ready
 	$(BIN)/python bench/startup.py
