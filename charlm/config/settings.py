@@ -37,8 +37,10 @@ def refuse_unknown(knobs: Mapping[str, Any]) -> None:
 def foreign(model: str, knobs: Mapping[str, Any]) -> list[str]:
     """A sentence for every knob that was asked for and that does not belong to a model.
 
-    >>> foreign("unigram", {"cell": "gru", "add_k": 0.5, "window": 8, "seed": 2})
-    ['--cell is for --model recurrent, not for unigram', '--window is for models that learn by gradient, not unigram']
+    >>> foreign("unigram", {"cell": "gru", "add_k": 0.5, "seed": 2})
+    ['--cell is for --model recurrent, cloze, not for unigram']
+    >>> foreign("unigram", {"window": 8})
+    ['--window is for models that learn by gradient, not unigram']
     """
     about, told = MODELS[model], []
     own = {*fields_of(TextConfig), *fields_of(about.page), *ANY_MODEL}

@@ -24,7 +24,7 @@ from charlm.text.codec import Codec
 from charlm.text.decoding import Note, nobody
 from charlm.text.reader import Reader
 
-Judging = Literal["both sides", "whole sentences"]
+JudgedBy = Literal["both sides", "whole sentences"]
 WIDTH = 64  # guesses that a search from both sides keeps, or four for each that is shown
 LONGEST = 4  # tokens of a blank of any length, where a language model is asked
 MOST_WAYS = 10_000  # of filling several blanks with the candidates of --among
@@ -56,7 +56,7 @@ class Filled:
     """
 
     text: str
-    way: Judging
+    way: JudgedBy
     candidates: tuple[Filling, ...]
     unknown: tuple[str, ...]
 
@@ -77,7 +77,7 @@ class Filler:
     codec: Codec
     reader: Reader
     judge: Callable[[BlankedText], Judge]
-    way: Judging
+    way: JudgedBy
     config: FillConfig
     width: int
     longest: int

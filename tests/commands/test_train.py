@@ -190,7 +190,7 @@ BAD = {
     "a device that is none": ([EVERYDAY, "--device", "cuda:99"], ["--device cuda:99"], 2),
     "a knob of another model": (
         [EVERYDAY, "--model", "unigram", "--hidden", "9"],
-        ["--hidden is for --model recurrent, jordan, narx, window, not for unigram"],
+        ["--hidden is for --model recurrent, jordan, narx, window, cloze, cloze-window, not for unigram"],
         2,
     ),
     "a switch of another model": ([EVERYDAY, "--model", "ngram", "--untied"], ["--tied is for --model recurrent"], 2),
@@ -208,7 +208,7 @@ BAD = {
     ),
     "a preset for counts": (
         [EVERYDAY, "--model", "ngram", "--preset", "tiny"],
-        ["--preset tiny is for --model recurrent, jordan, narx, window, not for ngram"],
+        ["--preset tiny is for --model recurrent, jordan, narx, window, cloze, cloze-window, not for ngram"],
         2,
     ),
     "stdin": (["-"], ["several times"], 1),
@@ -254,7 +254,10 @@ def test_the_config_of_a_counted_run_repeats_it_though_it_holds_a_page_of_traini
 
 
 def test_from_python_a_knob_of_another_model_and_an_unknown_one_are_refused(charlm):
-    with pytest.raises(ConfigError, match="--hidden is for --model recurrent, jordan, narx, window, not for unigram"):
+    with pytest.raises(
+        ConfigError,
+        match="--hidden is for --model recurrent, jordan, narx, window, cloze, cloze-window, not for unigram",
+    ):
         package.train(str(EVERYDAY), "u", model="unigram", hidden=9)
     with pytest.raises(ConfigError, match=r"'hiden': did you mean hidden\?; --order is for .*--layers must"):
         settle([str(EVERYDAY)], knobs={"hiden": 9, "order": 2, "layers": 0})
