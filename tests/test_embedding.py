@@ -332,6 +332,7 @@ def test_a_word_without_a_vector_is_offered_what_is_spelled_like_it():
     english = WordVectors(["teacher", "reader", "the"], np.eye(3, dtype=np.float32))
     assert english.spellings("techer") == ["teacher"] and english.spellings("zzzzz") == []
     assert english.spellings("each") == ["teacher"]
+    assert CAPITALS.spellings("在北京大学") == ["北京"]
 
 
 def test_the_plane_keeps_the_distances_of_points_that_lie_in_it():

@@ -60,13 +60,16 @@ class WordVectors:
         return [self.place(word) for word in words]
 
     def spellings(self, word: str, most: int = SPELLINGS) -> list[str]:
-        """The words that are spelled most like one: fewest edits, frequent words first; half of it must be right."""
+        """The words that are spelled most like one: by few edits, half of it right; its parts; what it is part of."""
         furthest = max(1, (len(word) - 1) // 2) if len(word) > 1 else 0
         inside = [other for other in self.words if len(word) > 1 and word in other][:most]
         found = process.extract(
             word, self.words, scorer=Levenshtein.distance, limit=most, score_cutoff=furthest
         )  # sorted by distance, equal ones in the order of the words
-        return list(dict.fromkeys([other for other, _, _ in found] + inside))[:most]
+        lengths = range(len(word) - 1, 1, -1)
+        parts = [word[first : first + length] for length in lengths for first in range(len(word) - length + 1)]
+        known = [part for part in parts if part in self.places]
+        return list(dict.fromkeys([other for other, _, _ in found] + known + inside))[:most]
 
 
 def some_of(words: Sequence[str], matrix: Matrix, keep: Iterable[int]) -> WordVectors:
