@@ -133,8 +133,8 @@ class Scorer:
         is_first = True
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             lists = self.treatment.of(self.run, chunk, is_first=is_first)
-            scores, is_first = self.run.score_lists(lists, alike=True), False
-            for utterance, found in zip(map(self.treatment.heard, chunk), scores, strict=True):
+            heard, is_first = list(map(self.treatment.heard, chunk)), False  # first, since a library may be missing
+            for utterance, found in zip(heard, self.run.score_lists(lists, alike=True), strict=True):
                 log_probs = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
                 ranked = rank(utterance, log_probs, lengths, self.formula)
