@@ -111,10 +111,10 @@ class Scorer:
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [[candidate.text for candidate in utterance.hypotheses] for utterance in chunk]
             lists = self.treatment.of(self.run, texts, is_first=is_first)
+            heard, is_first = list(map(self.treatment.heard, chunk)), False  # first, since a library may be missing
             scores: Sequence[Sequence[TextScore | TextPseudoScore]] = self.run.score_lists(lists, alike=True)
-            is_first = False
             name, formula = self.run.score_name, self.weighing
-            for utterance, found in zip(map(self.treatment.heard, chunk), scores, strict=True):
+            for utterance, found in zip(heard, scores, strict=True):
                 values = [getattr(score, self._value) for score in found]
                 lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
                 brought = [{name: value, LENGTH: float(n)} for value, n in zip(values, lengths, strict=True)]
