@@ -321,9 +321,7 @@ def scripted(monkeypatch):
 
     def script(*nats):
         found = iter(nats)
-        monkeypatch.setattr(
-            gradient, "evaluate_corpus", lambda *_, **__: Score(nats=next(found), tokens=1, characters=1)
-        )
+        monkeypatch.setattr(Texts, "measure", lambda *_, **__: Score(nats=next(found), tokens=1, characters=1))
 
     return script
 

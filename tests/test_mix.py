@@ -394,7 +394,8 @@ def test_it_reranks_lists_and_travels_to_workers(mixtures):
     (second,) = pickle.loads(pickle.dumps(scorer))(lists)
     assert [h.text for h in first.hypotheses] == list(texts)
     assert first == second
-    scores = [score.charged for score in load_run(path).score(texts)]
+    run = load_run(path)
+    scores = [score.charged for score in run.score(map(run.habitual, texts))]
     assert [h.scores["lm"] for h in first.hypotheses] == pytest.approx(scores, rel=1e-6)
 
 

@@ -68,7 +68,17 @@ def test_no_point_of_a_line_has_fewer_errors_than_its_plateau(lists, numbers):
     grid = [int(lists.errors_by(weights + t * direction).sum()) for t in np.linspace(-60, 60, 601) + 1e-4]
     assert plateau.errors <= min(grid)
     if plateau.high - plateau.low > 1e-6:
-        assert int(lists.errors_by(weights + plateau.middle * direction).sum()) == plateau.errors
+        inside = [int(lists.errors_by(weights + t * direction).sum()) for t in (plateau.middle, plateau.beside)]
+        assert min(inside) <= plateau.errors and plateau.errors in inside
+        assert plateau.low <= plateau.middle < plateau.beside <= plateau.high
+
+
+def test_a_middle_where_all_candidates_are_equal_was_taken_for_the_plateau_around_it():
+    # At t = 0 all sums are equal and the first candidate is chosen, which is right; at every other t one of the others.
+    lists = problem("a", [[0], [1], [-1]], [0, 1, 1], [3])
+    plateau = best_plateau(steps_along(lists, np.zeros(1), np.ones(1)))
+    assert (plateau.errors, plateau.middle, lists.errors_by(np.zeros(1)).sum()) == (1, 0.0, 0)
+    assert lists.errors_by(np.array([plateau.beside])).sum() == 1
 
 
 def test_two_candidates_cross_where_their_sums_are_equal():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from charlm import storage
 from charlm.cli.options import runs_and_texts_at
 from charlm.errors import ConfigError
 from charlm.reranking.weighing import Formula
@@ -38,7 +39,7 @@ def runs_and_lists(given: list[str]) -> tuple[list[str], str]:
         raise ConfigError(
             "an empty name was given where a run or lists are wanted", hint="is a variable unset? `.` is this folder"
         )
-    if (Path(lists) / "run.json").is_file():
+    if storage.is_file(Path(lists) / "run.json"):
         raise ConfigError(
             f"{lists} is a run, and lists are wanted last", hint="for example: charlm score checkpoints/zh nbest.jsonl"
         )

@@ -146,7 +146,7 @@ def _unbroken(sentence: str) -> str:
     """A help sentence that no line breaks inside a name or before a default's value, with bounds in words."""
     sentence = re.sub(r" +\[", " [", sentence)  # typer sets two spaces before the defaults that it shows
     sentence = re.sub(r"; (\d+)<=x<=(\d+)\]", r"; \1 to \2]", sentence)
-    sentence = re.sub(r"; x>=(\d+)\]", r"; at least \1]", sentence)
+    sentence = re.sub(r"(; |\[)x>=(\d+)\]", r"\1at least \2]", sentence)
     sentence = sentence.replace("[default: ", f"[default:{_SPACE}")
     return re.sub(r"(?<=\w)-(?=\w)", _HYPHEN, sentence)
 

@@ -162,7 +162,7 @@ def score(
             length_weight=length_weight, more=own, unknown=unknown, device=device, shard=mine,
         )  # fmt: skip
         scorer.metric = scorer.metric or cast(Metric | None, metric)
-    formula, models = scorer.formula, scorer.names
+    formula, models = scorer.weighing if isinstance(scorer, Scorer) else scorer.formula, scorer.names
     config = TextConfig(encoding=encoding)
     refusals = Refusals(keep_going, lambda error: complain(str(error), error.hint))
     lists = lists_at(source, format, config, refusals, beam=beam, note=talk.note)

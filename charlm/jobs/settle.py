@@ -90,23 +90,8 @@ def settle(
         family = build(page, *layers) if page is not None else None
     with mistakes.noted():
         training = build(TrainingConfig, *layers)
-    if others and page is not None and (folders or MODELS[name].learns != "gradient"):
-        mistakes.add("--more is for models that learn by gradient, from a text", "give all files as TEXT")
-    if MODELS.get(name) is not None and MODELS[name].kind == "cloze" and text is not None and text.context == "carried":
-        mistakes.add(
-            f"--context carried is for models that read on; a {name} model reads each line with its end",
-            "leave it out, or --reading stream for a text that is one",
-        )
-    if others and text is not None and text.carries:
-        mistakes.add("--more goes with lines that are read afresh, and not with carried text", "--context line")
-    if training is not None and training.partial_shuffle and text is not None and not text.carries:
-        mistakes.add(
-            "--partial-shuffle is for carried text; lines that are read afresh are shuffled anyway", "leave it out"
-        )
-    if training is not None and training.control and text is not None:
-        _refuse_control(text, mistakes)
-        if page is not None and MODELS[name].kind == "cloze":
-            mistakes.add("--control is for models that write, and a cloze model fills blanks", "leave it out")
+    if text is not None and training is not None:
+        _refuse_together(name if page is not None else None, text, training, bool(others), bool(folders), mistakes)
     mistakes.refuse()
     return RunConfig(
         texts=tuple(map(absolute, files)),
@@ -121,12 +106,32 @@ def settle(
     )
 
 
-def _refuse_control(text: TextConfig, mistakes: Mistakes) -> None:
-    """What is told of a poem is read before it, so each must begin anew; and it is read by character."""
-    if text.carries:
+def _refuse_together(
+    name: str | None, text: TextConfig, training: TrainingConfig, more: bool, folders: bool, mistakes: Mistakes
+) -> None:
+    """Knobs that do not go together; without a name the model is not known, and what hangs on it is not judged."""
+    model = MODELS[name] if name is not None else None
+    fills = model is not None and model.kind == "cloze"
+    if more and model is not None and (folders or model.learns != "gradient"):
+        mistakes.add("--more is for models that learn by gradient, from a text", "give all files as TEXT")
+    if more and text.carries:
+        mistakes.add("--more goes with lines that are read afresh, and not with carried text", "--context line")
+    if fills and text.context == "carried":
+        mistakes.add(
+            f"--context carried is for models that read on; a {name} model reads each line with its end",
+            "leave it out, or --reading stream for a text that is one",
+        )
+    if training.partial_shuffle and not text.carries:
+        mistakes.add(
+            "--partial-shuffle is for carried text; lines that are read afresh are shuffled anyway", "leave it out"
+        )
+    # What is told of a poem is read before it, so each must begin anew; and it is read by character.
+    if training.control and text.carries:
         mistakes.add("--control goes with lines that are read afresh, and not with carried text", "--context line")
-    if text.level != "char":
+    if training.control and text.level != "char":
         mistakes.add(f"--control is for verse, which is read by character, not --level {text.level}", "--level char")
+    if training.control and fills:
+        mistakes.add(f"--control is for models that write, and a {name} model fills blanks", "leave it out")
 
 
 def _refuse_model(name: str, from_counts: bool) -> None:

@@ -34,12 +34,22 @@ class Staircase:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Where the errors are least: from `low` to `high`, which may be infinite; `middle` is inside and finite."""
+    """Where the errors are least: from `low` to `high`, which may be infinite; `middle` is inside and finite.
+
+    At single points inside, where candidates that err alike cross, sums are equal and the first candidate is chosen,
+    which may err more or less. If `middle` is such a point, `beside` is none.
+    """
 
     errors: int
     low: float
     high: float
     middle: float
+
+    @property
+    def beside(self) -> float:
+        """Another place inside, a little to the right of the middle, at no ratio that scores of few digits have."""
+        width = min(self.high - self.middle, 1.0 + abs(self.middle))
+        return self.middle + width * math.sqrt(0.02)
 
 
 def steps_along(problem: Problem, weights: Floats, direction: Floats) -> Staircase:

@@ -128,10 +128,13 @@ class _Descent:
                 return Found(zero, errors)
         if plateau.errors > now.errors or (plateau.errors == now.errors and not level):
             return now
-        moved = now.weights + plateau.middle * direction
-        moved = np.where(self.positive, np.maximum(moved, 0.0), moved)
-        errors = self._errors(moved)
-        return Found(moved, errors) if errors < now.errors or (level and errors == now.errors) else now
+        for place in (plateau.middle, plateau.beside):
+            moved = now.weights + place * direction
+            moved = np.where(self.positive, np.maximum(moved, 0.0), moved)
+            errors = self._errors(moved)
+            if errors < now.errors or (level and errors == now.errors):
+                return Found(moved, errors)
+        return now
 
     def _bounds(self, weights: Floats, direction: Floats) -> tuple[float, float]:
         """How far one may go without a weight of fixed sign falling below zero."""

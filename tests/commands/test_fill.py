@@ -252,7 +252,7 @@ def test_a_cloze_run_gives_a_score_named_pll_for_reranking_and_no_log_probabilit
     scores = {each.pop("text"): each for each in found["hyps"]}
     for text, each in scores.items():
         assert set(each["scores"]) == {"am", "pll"}
-        assert each["scores"]["pll"] == pytest.approx(run.score([text])[0].charged, abs=1e-4)
+        assert each["scores"]["pll"] == pytest.approx(run.score([run.habitual(text)])[0].charged, abs=1e-4)
         assert each["total"] == pytest.approx(each["scores"]["am"] + 2 * each["scores"]["pll"], abs=1e-4)
     formula = json.loads(Path("report.json").read_text("utf-8"))["formula"]
     assert "2·pll" in formula and "lm" not in formula

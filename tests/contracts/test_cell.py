@@ -8,7 +8,7 @@ from charlm.config.knobs import build
 from charlm.config.models import CELLS as TABLE
 from charlm.config.models import RecurrentConfig
 from charlm.errors import ConfigError
-from charlm.models import recurrent
+from charlm.models import recurrent, stack
 from charlm.models.cells import CELLS
 from charlm.models.cells.unroll import unroll
 
@@ -327,7 +327,7 @@ def test_an_unrolled_step_of_an_lstm_equals_the_fused_layer():
 
 @pytest.mark.parametrize("learned_start", [False, True])
 def test_a_network_takes_a_cell_whose_leaves_are_not_as_wide_as_its_hidden_vectors(monkeypatch, learned_start):
-    monkeypatch.setattr(recurrent, "CELLS", {"gru": MAKERS["hand-written"]})
+    monkeypatch.setattr(stack, "CELLS", {"gru": MAKERS["hand-written"]})
     config = RecurrentConfig(
         cell="gru", layers=3, hidden=HIDDEN, embedding=WIDTH, dropout=0.0, learned_start=learned_start
     )
