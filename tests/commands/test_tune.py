@@ -37,10 +37,10 @@ def lists(count: int, *, seed: int = 1, references: bool = True, scores: bool = 
     made = []
     for number in range(count):
         said = SENTENCES[(start + number) % len(SENTENCES)]
-        texts = {said}
+        texts = {said: None}  # in an order that is the same in every process, as a set's is not
         while len(texts) < 4:
             place = drawn.randrange(len(said))
-            texts.add(said[:place] + drawn.choice("的一是了我不人在他有") + said[place + 1 :])
+            texts[said[:place] + drawn.choice("的一是了我不人在他有") + said[place + 1 :]] = None
         heard = sorted(texts, key=lambda text: (text != said) + drawn.gauss(0, 1.2))
         hyps = [{"text": t} | ({"scores": {"am": -2.0 * n}} if scores else {}) for n, t in enumerate(heard)]
         ref = {"ref": said} if references else {}
@@ -54,7 +54,9 @@ def write(name: str, made: list[dict]) -> str:
 
 
 def tuned(charlm, run: Path, *more: object, count: int = 60, name: str = "w.toml"):
-    ended = charlm("nbest", "tune", run, write("dev.jsonl", lists(count)), "-o", name, *more)
+    # The damage is not in the sound, which therefore knows what is right, where there is pypinyin to hear it.
+    deaf = ("--without", "sound_distance", "--without", "sound_agreement")
+    ended = charlm("nbest", "tune", run, write("dev.jsonl", lists(count)), "-o", name, *deaf, *more)
     assert ended.code == 0, ended.err
     return ended
 
@@ -196,7 +198,7 @@ def test_empty_candidates_and_a_long_list_are_ordinary(charlm, counts):
     made.append({"id": "long", "ref": SENTENCES[0], "hyps": words})
     write("dev.jsonl", made)
     asked = ("nbest", "tune", counts, "dev.jsonl", "-o", "w.toml", "-q")
-    charlm(*asked).refused("the lists are in digits")
+    charlm(*asked).refused("the lists are in digits", code=2)
     assert charlm(*asked, "--allow-unknown").code == 0
     mbr = charlm("nbest", "tune", counts, "dev.jsonl", "-o", "v.toml", "-q", "--decision", "mbr", "--no-trials",
                  "--allow-unknown")  # fmt: skip
