@@ -1,6 +1,6 @@
 """Four things that are often asked about recurrent networks, each with what can be counted by hand.
 
-docs/lessons/exhibits.md tells them.
+Lessons 5 to 8 of docs/lessons/ tell them.
 """
 
 import numpy as np
