@@ -83,7 +83,7 @@ def main() -> None:
         found = [
             recall(poem.text, theme)
             for theme in THEMES
-            for poem in written(run, PoemConfig(form=FORMS[0], theme=theme, **knobs), few, told=run is told)  # type: ignore[arg-type]
+            for poem in written(run, PoemConfig(form=FORMS[0], theme=theme, **knobs), few, told=run is told)
         ]
         print(f"theme, {name}: recall {statistics.mean(found):.2f} of {len(found)} poems", flush=True)
     best = written(told, PoemConfig(form=FORMS[0], theme=THEMES[0], candidates=16), 2, told=True)
