@@ -19,7 +19,7 @@ from charlm.runs.layout import (
 )
 from charlm.runs.run import Run
 from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
-from charlm.training.gradient import FACTS
+from charlm.training.standing import FACTS
 
 
 def check(path: Path) -> list[tuple[str, str | None]]:

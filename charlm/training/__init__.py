@@ -4,6 +4,7 @@ batches    a corpus as steps of training
 feeding    which text the next step reads
 schedules  how far a training is, and the learning rate there
 journal    what a training tells, and what it asks to be kept
+standing   where a training stands, in numbers
 ranks      several processes that train together
 devices    where and how precisely it computes
 ceiling    how fast a step could be at best

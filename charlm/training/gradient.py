@@ -9,7 +9,7 @@ the text are all part of a checkpoint.
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -25,26 +25,13 @@ from charlm.text.corpus import Corpus
 from charlm.training.batches import Batch, Buckets, Stripes
 from charlm.training.crew import Crew
 from charlm.training.devices import Machine, autocast
-from charlm.training.feeding import Feed, Steps, Where
-from charlm.training.journal import ENTRY, Checkpoint, Figures, Journal, Measured, Notice, OnEvent, Progress
+from charlm.training.feeding import Feed, Steps
+from charlm.training.journal import Checkpoint, Figures, Journal, Measured, Notice, OnEvent, Progress
 from charlm.training.learner import FIRST_KINDS, Beginning, Learner, Surprise, broken, own_tensors
 from charlm.training.schedules import Budget, Place, learning_rate
+from charlm.training.standing import FACTS, Standing
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
-# Numbers of a training that stand in a checkpoint as they are.
-COUNTS, NUMBERS = ("stale", "skips", "rollbacks", "sum_tokens"), ("sum_nats", "sum_seconds", "norm", "rate", "reserve")
-# What a checkpoint must say besides its tensors, as `jsonfiles.misfit` reads it.
-FACTS = {
-    "place": jsonfiles.shape_of(Place),
-    "measured_at": jsonfiles.shape_of(Place),
-    "order": {"*": int},
-    "feed?": [jsonfiles.shape_of(Where)],
-    "parts?": {"*": str},
-    "best": (ENTRY, type(None)),
-    "clipped?": int,
-    **dict.fromkeys(COUNTS, int),
-    **dict.fromkeys(NUMBERS, float),
-}
 MEASURING = 0.05  # of a budget of minutes is spent on validations, unless their number was given
 NEEDS_LESS = "try a smaller --batch-size or --window, or a smaller model"
 
@@ -112,13 +99,13 @@ def fit(
         raise TrainingError(str(error), hint="the starting weights are damaged; begin anew") from error
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrainingError(
-            f"out of memory at step {training.place.step}: {_first_line(error)}", hint=NEEDS_LESS
+            f"out of memory at step {training.now.place.step}: {_first_line(error)}", hint=NEEDS_LESS
         ) from error
     except RuntimeError as error:
         if "allocate memory" not in str(error):
             raise
         raise TrainingError(
-            f"out of memory at step {training.place.step}: {_first_line(error)}", hint=NEEDS_LESS
+            f"out of memory at step {training.now.place.step}: {_first_line(error)}", hint=NEEDS_LESS
         ) from error
 
 
@@ -127,7 +114,7 @@ def _first_line(error: BaseException) -> str:
 
 
 class _Training:
-    """The state of one training. Everything that changes is either here and in `checkpoint`, or derived."""
+    """One training. What changes is in the learner, the feed and its standing, all of which a checkpoint keeps."""
 
     def __init__(
         self,
@@ -153,17 +140,7 @@ class _Training:
         if config.partial_shuffle:
             self.order["partial_shuffle"] = 1
         self.budget = Budget.of(config)
-        self.place = Place()
-        self.best: Measured | None = None
-        self.stale = 0  # validations since the best one
-        self.skips = 0  # steps left out in a row
-        self.rollbacks = 0
-        self.sum_nats, self.sum_tokens, self.sum_seconds = 0.0, 0, 0.0  # since the last validation
-        self.clipped = 0  # steps since then whose gradient was scaled down
-        self.all_tokens, self.all_seconds = 0, 0.0  # since it was begun or resumed
-        self.norm, self.rate = math.nan, 0.0  # of the last step
-        self.measured_at = Place()
-        self.reserve = 0.0  # seconds that the last validation took
+        self.now = Standing()
 
     def source(self, corpus: Corpus) -> Steps:
         """A corpus as steps, of which this rank takes its share."""
@@ -178,8 +155,8 @@ class _Training:
     def run(self) -> Outcome:
         if not self.restore():
             self.save()  # from now on there is something to return to
-        self.begun = time.monotonic() - self.place.seconds
-        self.saved_at = self.place.seconds
+        self.begun = time.monotonic() - self.now.place.seconds
+        self.saved_at = self.now.place.seconds
         signal = None
         while signal is None and not self.is_over:
             try:
@@ -189,16 +166,16 @@ class _Training:
                     signal = self.epoch()
             except _NotFinite as cause:
                 self.roll_back(str(cause))
-        if self.best is None:  # stopped before the first validation: what there is can be used all the same
-            self.keep(self.measured())
-        speed = self.all_tokens / self.all_seconds if self.all_seconds else None
-        return Outcome(self.place, self.best, signal, speed)
+        if self.now.best is None:  # stopped before the first validation: what there is can be used all the same
+            self.keep(self.now.measured)
+        speed = self.now.all_tokens / self.now.all_seconds if self.now.all_seconds else None
+        return Outcome(self.now.place, self.now.best, signal, speed)
 
     def epoch(self) -> int | None:
         """Go through the rest of one epoch; a signal, if one asks to stop."""
         self.model.train()
         steps = 0
-        for of_text, batch in self.feed.batches(self.place.epoch, self.place.in_epoch, lambda: self.share):
+        for of_text, batch in self.feed.batches(self.now.place.epoch, self.now.place.in_epoch, lambda: self.share):
             self.step(batch, of_text)
             steps += 1
             if signal := round(self.ranks.largest(self.journal.stop_signal() or 0)):
@@ -208,20 +185,20 @@ class _Training:
                 self.validate()
                 if self.is_over:
                     return None
-            elif self.place.seconds - self.saved_at > self.config.save_minutes * 60:
+            elif self.now.place.seconds - self.saved_at > self.config.save_minutes * 60:
                 self.save()
-        if not steps and not self.place.in_epoch:
+        if not steps and not self.now.place.in_epoch:
             raise TrainingError("the text gives not even one step", hint="give more text, or a smaller --batch-size")
-        self.place = replace(self.place, epoch=self.place.epoch + 1, in_epoch=0, done=0.0)
+        self.now.next_epoch()
         return None
 
     @property
     def share(self) -> float:
-        return self.budget.share(self.place, self.reserve)
+        return self.budget.share(self.now.place, self.now.reserve)
 
     @property
     def is_over(self) -> bool:
-        if self.config.patience is not None and self.stale >= self.config.patience:
+        if self.config.patience is not None and self.now.stale >= self.config.patience:
             return True
         return self.share >= 1 and not self.validation_due()
 
@@ -229,35 +206,30 @@ class _Training:
 
     def step(self, batch: Batch, of_text: bool) -> None:
         """Read one window, of the text itself or of other text, and move the weights if the numbers are sound."""
-        started = time.monotonic()
-        self.rate = learning_rate(self.share, self.config) * 0.5**self.rollbacks
-        self.learner.begin_step(self.share, self.rate)
+        started, now = time.monotonic(), self.now
+        now.rate = learning_rate(self.share, self.config) * 0.5**now.rollbacks
+        self.learner.begin_step(self.share, now.rate)
         before = None if batch.fresh else self.learner.state
         tokens = round(self.ranks.total(batch.tokens))
         share = max(tokens, 1)  # a window of control tokens alone has no target that counts
         # Wrappers average the gradient over the ranks; what is meant is the sum, for each token of all.
         nats, after = self.crew.learn(batch, before, self.ranks.ranks / share)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        loss, self.norm = self.ranks.total(nats) / share, float(norm)
-        if math.isfinite(loss) and math.isfinite(self.norm):
+        loss, now.norm = self.ranks.total(nats) / share, float(norm)
+        if math.isfinite(loss) and math.isfinite(now.norm):
             self.learner.step()
-            self.learner.state, self.skips = detach(after), 0
-            self.sum_nats, self.sum_tokens = self.sum_nats + loss * tokens, self.sum_tokens + tokens
-            self.clipped += self.norm > self.config.clip
+            self.learner.state = detach(after)
+            now.learned(loss * tokens, tokens, clipped=now.norm > self.config.clip)
         else:
-            self.skips += 1
+            now.skips += 1
             begin = cast(Beginning, self.model).initial_state
             self.learner.state = detach(begin(len(batch.inputs)) if before is None else before)
-            cause = f"{'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {self.place.step + 1}"
-            if self.skips > SKIPS:
+            cause = f"{'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {now.place.step + 1}"
+            if now.skips > SKIPS:
                 raise _NotFinite(cause)
-            self.report(Notice(f"{cause}: step left out ({self.skips} of at most {SKIPS} in a row)"))
+            self.report(Notice(f"{cause}: step left out ({now.skips} of at most {SKIPS} in a row)"))
         taken = time.monotonic() - started
-        self.sum_seconds += taken
-        self.all_tokens, self.all_seconds = self.all_tokens + tokens, self.all_seconds + taken
-        self.place = replace(self.place, step=self.place.step + 1, seconds=self.seconds())
-        if of_text:
-            self.place = replace(self.place, in_epoch=self.place.in_epoch + 1, done=batch.done)
+        now.went_on(tokens, taken, self.seconds(), done=batch.done if of_text else None)
         self.tell(loss)
 
     def seconds(self) -> float:
@@ -274,60 +246,43 @@ class _Training:
         return nats.sum(), after
 
     def tell(self, loss: float) -> None:
-        speed = self.sum_tokens / self.sum_seconds if self.sum_seconds else 0.0
         share = self.share
-        left = self.place.seconds * (1 - share) / share if share > 0.001 else None
-        self.report(Progress(self.place, share, loss, speed, left))
+        left = self.now.place.seconds * (1 - share) / share if share > 0.001 else None
+        self.report(Progress(self.now.place, share, loss, self.now.speed, left))
 
     # ── measuring ───────────────────────────────────────────────────────────────────────────────
 
     def validation_due(self) -> bool:
         """Whether the budget has passed one more of its equal parts since the last validation."""
         times = self.config.validations or (math.ceil(self.budget.amount) if self.budget.unit == "epochs" else 8)
-        if self.config.validations is None and self.budget.unit == "minutes" and self.reserve:
-            times = max(1, min(times, math.floor(MEASURING * self.budget.amount * 60 / self.reserve)))
+        if self.config.validations is None and self.budget.unit == "minutes" and self.now.reserve:
+            times = max(1, min(times, math.floor(MEASURING * self.budget.amount * 60 / self.now.reserve)))
 
         def parts(place: Place) -> int:
-            return math.floor(self.budget.share(place, self.reserve) * times + 1e-9)
+            return math.floor(self.budget.share(place, self.now.reserve) * times + 1e-9)
 
-        return parts(self.place) > parts(self.measured_at)
-
-    def measured(self) -> Measured:
-        """What is known now, without looking at the validation text."""
-        epoch = self.place.epoch + self.place.done
-        return Measured(
-            step=self.place.step,
-            epoch=round(epoch, 4),
-            seconds=round(self.place.seconds, 1),
-            learning_rate=self.rate,
-            train_nats=self.sum_nats / self.sum_tokens if self.sum_tokens else None,
-            tokens_per_second=round(self.sum_tokens / self.sum_seconds) if self.sum_seconds else None,
-            gradient_norm=self.norm if math.isfinite(self.norm) else None,
-            clipped=self.clipped / steps if (steps := self.place.step - self.measured_at.step) > 0 else None,
-        )
+        return parts(self.now.place) > parts(self.now.measured_at)
 
     def validate(self) -> None:
         """Measure, keep the weights if they are the best so far, record, save."""
-        measured = self.measured()
+        measured = self.now.measured
         started = self.seconds()
         self.model.eval()
         with self.learner.averaged():
             score = self.texts.measure(self.model, len(self.learner.replicas) * self.ranks.ranks, self.side_by_side)
         self.model.train()
         if score is not None:
-            self.reserve = self.seconds() - started
+            self.now.reserve = self.seconds() - started
             nats = score.nats / score.tokens
             if not math.isfinite(nats):
-                raise _NotFinite(f"the validation loss is not finite at step {self.place.step}")
-            better = self.best is None or self.best.valid_nats is None or nats < self.best.valid_nats
+                raise _NotFinite(f"the validation loss is not finite at step {self.now.place.step}")
+            better = self.now.is_better(nats)
             measured = replace(measured, valid_nats=nats, valid_bits_per_char=score.bits_per_char, is_best=better)
         else:
             measured = replace(measured, is_best=True)
-        self.stale = 0 if measured.is_best else self.stale + 1
         if measured.is_best:
             self.keep(measured)
-        self.sum_nats, self.sum_tokens, self.sum_seconds, self.clipped = 0.0, 0, 0.0, 0
-        self.place = self.measured_at = replace(self.place, seconds=self.seconds())
+        self.now.was_measured(measured, self.seconds())
         self.journal.record(measured)
         self.save()
         self.report(measured)
@@ -348,33 +303,29 @@ class _Training:
     def keep(self, measured: Measured) -> None:
         with self.learner.averaged():
             self.journal.keep(self.weights(), measured)
-        self.best = measured
+        self.now.best = measured
 
     def weights(self) -> dict[str, Tensor]:
         """The weights on the CPU; raises _NotFinite rather than give broken ones."""
         weights = self.learner.weights()
         if (name := broken(weights)) is not None:
-            raise _NotFinite(f"the weights {name} are not finite at step {self.place.step}")
+            raise _NotFinite(f"the weights {name} are not finite at step {self.now.place.step}")
         return weights
 
     def save(self) -> None:
         """Hand the journal everything that `restore` needs."""
         self.weights()
         facts: dict[str, Any] = {
-            "place": asdict(self.place),
-            "measured_at": asdict(self.measured_at),
+            **self.now.facts(),
             "order": self.order,
             "feed": self.feed.where(),
             "parts": self.learner.kinds(),
-            "best": asdict(self.best) if self.best else None,
-            "clipped": self.clipped,
-            **{name: getattr(self, name) for name in COUNTS + NUMBERS},
         }
         mine = self.learner.tensors()
         others = self.ranks.gather({name: mine[name] for name in self.learner.own(mine)})[1:]
         own = {f"ranks/{rank}/{name}": held for rank, each in enumerate(others, 1) for name, held in each.items()}
         self.journal.save(Checkpoint(mine | own, facts))
-        self.saved_at = self.place.seconds
+        self.saved_at = self.now.place.seconds
 
     def restore(self) -> bool:
         """Take up the journal's checkpoint; False where there is none, TrainingError where it does not fit."""
@@ -400,21 +351,17 @@ class _Training:
             self.report(Notice("another kind of device than before: dropout draws new random numbers"))
         facts = checkpoint.facts
         self.feed.go_to(facts.get("feed", []))
-        self.place, self.measured_at = Place(**facts["place"]), Place(**facts["measured_at"])
-        self.best = Measured(**facts["best"]) if facts["best"] else None
-        for name in COUNTS + NUMBERS:
-            setattr(self, name, facts[name])
-        self.clipped = facts.get("clipped", 0)  # which checkpoints of older versions do not have
+        self.now.take_up(facts)
 
     def roll_back(self, cause: str) -> None:
         """Return to the last checkpoint with half the learning rate, a few times; then give up."""
-        rollbacks, seconds = self.rollbacks + 1, self.seconds()
+        rollbacks, seconds = self.now.rollbacks + 1, self.seconds()
         if rollbacks > ROLLBACKS:
             raise TrainingError(
                 f"{cause}, and {ROLLBACKS} returns to the last good state with half the learning rate did not help",
                 hint="try a lower --learning-rate or --clip, or --precision float32; the best weights so far are kept",
             )
         self.restore()
-        self.rollbacks, self.skips = rollbacks, 0
-        self.place = replace(self.place, seconds=seconds)
-        self.report(Notice(f"{cause}: back to step {self.place.step} with half the learning rate"))
+        self.now.rollbacks, self.now.skips = rollbacks, 0
+        self.now.place = replace(self.now.place, seconds=seconds)
+        self.report(Notice(f"{cause}: back to step {self.now.place.step} with half the learning rate"))
