@@ -97,6 +97,11 @@ def settle(
             f"--context carried is for models that read on; a {name} model reads each line with its end",
             "leave it out, or --reading stream for a text that is one",
         )
+    if MODELS.get(name) is not None and MODELS[name].kind == "cloze" and text is not None and text.reverse:
+        mistakes.add(
+            f"--reverse is for models that read in one direction; a {name} model reads each line in both",
+            "leave it out",
+        )
     if others and text is not None and text.carries:
         mistakes.add("--more goes with lines that are read afresh, and not with carried text", "--context line")
     if training is not None and training.partial_shuffle and text is not None and not text.carries:
