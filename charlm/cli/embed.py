@@ -31,7 +31,7 @@ def group() -> None:
 
 
 @app.command("train", cls=PanelCommand)
-@takes(page(EmbeddingConfig), page(TextConfig, without=f"context {OWN}"))
+@takes(page(EmbeddingConfig), page(TextConfig, without=f"context reverse {OWN}"))
 def train(
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Text files or folders.")],
     output: Output,

@@ -34,7 +34,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     family = ", ".join(f"{name} {value}" for name, value in knobs[facts["model"]].items() if value is not None)
     parts = ", ".join(f"{name} {count:,}" for name, count in facts["parameters_of"].items())
     grams = ", ".join(f"{count:,} of order {n}" for n, count in enumerate(facts["entries_of"], 1))
-    reading = f"reading {facts['reading']}, context {facts['context']}"
+    reading = f"reading {facts['reading']}{' backwards' if facts['reverse'] else ''}, context {facts['context']}"
     learned = f"{corpus['documents']:,} documents, {corpus['tokens']:,} tokens: {', '.join(knobs['texts'])}"
     if "imported" in facts:
         learned = f"not here: imported from {facts['imported']['from']}"

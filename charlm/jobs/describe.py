@@ -25,6 +25,7 @@ def describe(run: Run | ClozeRun) -> dict[str, Any]:
         "context": "carried" if run.carried else "line",
         "best": best,
         "reading": run.codec.reading,
+        "reverse": run.codec.reverse,
         "level": run.codec.level,
         "knobs": run.config.to_json(),
     }

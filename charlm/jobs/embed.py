@@ -60,9 +60,9 @@ def train(sources: Sequence[str], text: TextConfig, config: EmbeddingConfig, wat
 def of_run(path: Path) -> WordVectors:
     """The vectors by which the network of a run reads its tokens; raises RunError for a model that has none."""
     from charlm.families import FAMILIES
-    from charlm.runs.run import load
+    from charlm.runs.cloze import load_any
 
-    run = load(path)
+    run = load_any(path)
     vectors_of = FAMILIES[run.config.model].vectors_of
     if vectors_of is None:
         raise RunError(

@@ -20,7 +20,7 @@ from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Utterance
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.listing import IMPOSSIBLE, factors, from_list, names_from_lists
-from charlm.text.vocab import UNK
+from charlm.text.vocab import EOS, UNK
 
 if TYPE_CHECKING:
     from charlm.runs.cloze import ClozeRun
@@ -30,6 +30,7 @@ CHUNK = 4096  # texts that are scored between two looks at what is waiting
 
 # What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
 UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "counted"})
+_COLUMNS = {"charged": "charged", "counted": "log_prob"}  # of what is remembered
 
 
 def named_runs(given: Iterable[str]) -> dict[str, Path]:
@@ -145,7 +146,7 @@ class NamedRuns:
         for name in self.paths:
             if name in wanted:
                 records = self._records(name, listed)
-                columns[name] = records[self._value].tolist()
+                columns[name] = records[_COLUMNS[self._value]].tolist()
                 rows = [places[text] for text in texts]
                 self.tokens += int(records["tokens"][rows].sum())
                 self.unknown_tokens += int(records["unknown"][rows].sum())
@@ -163,7 +164,8 @@ class NamedRuns:
     def readings(self, name: str, texts: Sequence[str]) -> list[list[tuple[str, float]]]:
         """The tokens of texts in the order in which they are written, and the nats that each costs the run.
 
-        The last one is the end, which a run that reads backwards finds before the first.
+        The last one is the end, which a run that reads backwards finds before the first. A run that fills blanks says
+        nothing of the end, and so none of it is told: the rest adds up to its score.
         """
         run = self.run(name)
         documents = [run.codec.line(run.reader.line(run.habitual(text))) for text in texts]
@@ -173,6 +175,8 @@ class NamedRuns:
             tokens = [next(strange) if number == UNK else run.codec.vocab.tokens[number] for number in document.ids]
             pairs = [(token, -float(value)) for token, value in zip(tokens, log_probs, strict=True)]
             body, end = pairs[:-1], pairs[-1:]
+            if run.score_name == "pll" and list(document.ids[-1:]) == [EOS]:
+                end = []
             found.append([*(body[::-1] if run.codec.reverse else body), *end])
         return found
 

@@ -121,6 +121,11 @@ def _refuse_together(
             f"--context carried is for models that read on; a {name} model reads each line with its end",
             "leave it out, or --reading stream for a text that is one",
         )
+    if fills and text.reverse:
+        mistakes.add(
+            f"--reverse is for models that read in one direction; a {name} model reads each line in both",
+            "leave it out",
+        )
     if training.partial_shuffle and not text.carries:
         mistakes.add(
             "--partial-shuffle is for carried text; lines that are read afresh are shuffled anyway", "leave it out"

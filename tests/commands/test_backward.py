@@ -109,3 +109,10 @@ def test_an_arpa_file_says_that_it_is_of_turned_lines_and_comes_back_so(charlm, 
     one, other = (json.loads(charlm("eval", run, text, "--json").out)["nats"] for run in ("run", "back"))
     assert one == pytest.approx(other, rel=1e-5)
     assert library.load("back").codec.reverse
+
+
+def test_what_a_run_is_did_not_say_that_it_reads_backwards(charlm, turned):
+    for name, options, said in (("backward", ("--reverse",), "lines backwards,"), ("forward", (), "reading lines,")):
+        charlm("train", turned[0], *options, "--model", "unigram", "--quiet", "--run", name)
+        assert said in charlm("run", "info", name).out
+        assert json.loads(charlm("run", "info", name, "--json").out)["reverse"] is (name == "backward")

@@ -191,3 +191,8 @@ def test_python_trains_with_vectors_too(charlm, vectors):
 
     run = library.train(TEXT, "run", embeddings="v.txt", hidden=8, embedding=8, layers=1, steps=1)
     assert run.facts["embeddings"]["found"] == len(vectors)
+
+
+def test_word_vectors_took_a_direction_that_skip_gram_has_not(charlm):
+    ended = charlm("embed", "train", TEXT, "-o", "v.txt", "--reverse", *SMALL)
+    assert ended.code == 2 and "--reverse" in ended.err and not Path("v.txt").exists()

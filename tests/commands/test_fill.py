@@ -291,3 +291,33 @@ def test_the_door_fills_and_loads_either_kind_as_what_it_is(cloze_run, shared_ru
         door.fill(cloze_run, "我_你")
     with pytest.raises(door.CharlmError, match="unknown knob 'tops'"):
         door.fill(cloze_run, ["我_你"], tops=3)
+
+
+# ── what was wrong beside the other commands ────────────────────────────────────────────────────
+
+LISTS = CORPORA / "homework.nbest.jsonl"
+
+
+def test_a_cloze_model_was_trained_backwards_which_says_nothing(charlm):
+    ended = charlm("train", TEXT, "--model", "cloze", "--reverse", *SMALL, "--steps", 1, "--run", "run")
+    ended.refused("--reverse is for models that read in one direction", "leave it out", code=2)
+    assert not Path("run").exists()
+
+
+def test_an_end_that_a_cloze_run_says_nothing_of_was_added_to_the_surprise(charlm, cloze_run):
+    options = ("nbest", "explain", f"both={cloze_run}", LISTS, "--id", "hw-1")
+    assert "<EOS>" not in charlm(*options).out
+    for hyp in json.loads(charlm(*options, "--json").out)["hyps"]:
+        read = hyp["surprisal"]["both"]
+        assert "".join(token for token, _ in read).startswith(hyp["text"])
+    text = "我们坐在家里"
+    Path("one.jsonl").write_text(json.dumps({"id": 1, "hyps": [{"text": text}]}), "utf-8")
+    told = json.loads(charlm("nbest", "explain", f"both={cloze_run}", "one.jsonl", "--id", 1, "--json").out)["hyps"][0]
+    assert -sum(nats for _, nats in told["surprisal"]["both"]) == pytest.approx(told["parts"]["both"], rel=1e-6)
+
+
+def test_the_vectors_of_a_cloze_run_were_refused(charlm, cloze_run):
+    ended = charlm("embed", "export", cloze_run, "-o", "v.txt")
+    assert ended.code == 0, ended.err
+    vocabulary = json.loads(charlm("run", "info", cloze_run, "--json").out)["vocab_size"]
+    assert Path("v.txt").read_text("utf-8").split(maxsplit=2)[:2] == [str(vocabulary), "8"]

@@ -352,3 +352,13 @@ def test_a_backward_run_ranks_lists_too(charlm):
     charlm("train", CORPORA / "everyday.zh.txt", "--reverse", "--model", "ngram", "--run", "run", "--quiet")
     ended = charlm("score", "run", LISTS, "--am-weight", 0)
     assert "CER of 20 lists" in ended.err and len(ended.out.splitlines()) == 20
+
+
+def test_unknown_tokens_that_are_only_counted_broke_the_scores_of_several_runs(charlm, shared_run):
+    Path("lists.jsonl").write_text(json.dumps({"id": 1, "hyps": [{"text": "鼯春"}, {"text": "春"}]}), "utf-8")
+    options = ("lists.jsonl", "--allow-unknown", "--unknown", "counted")
+    (alone,) = map(json.loads, charlm("score", shared_run, *options).out.splitlines())
+    (named,) = map(json.loads, charlm("score", f"one={shared_run}", f"two={shared_run}", *options).out.splitlines())
+    own = {hyp["text"]: hyp["scores"]["lm"] for hyp in alone["hyps"]}
+    for hyp in named["hyps"]:
+        assert hyp["scores"]["one"] == hyp["scores"]["two"] == pytest.approx(own[hyp["text"]], rel=1e-6)
