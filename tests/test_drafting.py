@@ -6,6 +6,7 @@ from test_automaton import TOKENS, automaton
 
 from charlm.composing.automaton import Automaton
 from charlm.composing.drafting import drafted, suggestions
+from charlm.composing.writing import Ranking
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
 from charlm.poems.checking import check
@@ -61,3 +62,21 @@ def test_a_line_that_the_form_repeats_is_suggested_alone():
     for _ in range(5):
         lines.append(suggestions(model, drafted(make, lines), CONFIG, range(2))[0].line)
     assert [one.line for one in suggestions(model, drafted(make, lines), CONFIG, range(4))] == [lines[4]]
+
+
+def test_a_line_that_says_the_theme_is_offered_first():
+    draft = drafted(making("五绝"), [])
+    plain = suggestions(EVEN, draft, CONFIG, range(8))
+    theme = plain[-1].line[0]
+    found = suggestions(EVEN, draft, CONFIG, range(8), ranking=Ranking(theme))
+    says = [theme in one.line for one in found]
+    assert says[0] and says == sorted(says, reverse=True)
+    assert found[0].merit > plain[0].merit
+
+
+def test_what_an_earlier_line_said_of_the_theme_counts_no_more():
+    first = suggestions(EVEN, drafted(making("五绝"), []), CONFIG, range(8))[0].line
+    draft = drafted(making("五绝"), [first])
+    assert suggestions(EVEN, draft, CONFIG, range(8), ranking=Ranking(first[0])) == suggestions(
+        EVEN, draft, CONFIG, range(8)
+    )

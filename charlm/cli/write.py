@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WAYS = "a number takes that line; type one of your own; u undoes, r draws again, q leaves"
 
 
-@takes(page(SamplingConfig, without="max_tokens"), page(PoemConfig))
+@takes(page(SamplingConfig, without="max_tokens"), page(PoemConfig, without="backward"))
 def write(
     run: Annotated[
         Path | None, typer.Argument(metavar="RUN", help="Run that writes with you.", autocompletion=runs_at)

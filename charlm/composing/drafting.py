@@ -9,6 +9,7 @@ from torch import Tensor
 from charlm.composing.automaton import Automaton, Written
 from charlm.composing.demands import ensure
 from charlm.composing.ways import Place
+from charlm.composing.writing import PLAIN, Ranking
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel
@@ -49,7 +50,7 @@ def number_of(state: Written) -> int:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A line that may come next, and its log-probability: nats per token, the mark after it among them."""
+    """A line that may come next, and its merit: nats per token, the mark after it among them, more for its theme."""
 
     line: str
     merit: float
@@ -120,22 +121,26 @@ def suggestions(
     *,
     told: Sequence[int] = (),
     controls: int = 0,
+    ranking: Ranking = PLAIN,
 ) -> list[Suggestion]:
     """Different lines that may come next, the likeliest first.
 
     numbers   of the samples that are drawn
     told      ids that are read before the poem: what the model is told of it
     controls  how many of the vocabulary's tokens are control tokens
+    ranking   its theme: a line is liked the more, the more of it that no line so far says
     """
+    said = "".join(draft.automaton.tokens[token] for token in draft.ids)
     read = [*told, *draft.ids]
     whole = replace(config, max_tokens=max(draft.lengths) + MARKS)
     found = sample(model, read, numbers, whole, controls=controls, constraint=NextLine(draft.automaton, draft.state))
     drawn = list(dict.fromkeys(tuple(one.ids) for one in found if one.ids))  # a poem that may end here may say no more
     scored = log_probs_of_lines(model, [[*read, *ids] for ids in drawn])
-    lines = [
-        Suggestion(_spelled(draft, ids), float(log_probs[len(read) :].mean()))
-        for ids, log_probs in zip(drawn, scored, strict=True)
-    ]
+    lines = []
+    for ids, log_probs in zip(drawn, scored, strict=True):
+        line = _spelled(draft, ids)
+        nats = float(log_probs[len(read) :].sum()) + ranking.of_theme(said + line) - ranking.of_theme(said)
+        lines.append(Suggestion(line, nats / len(ids)))
     return sorted(lines, key=lambda one: -one.merit)
 
 

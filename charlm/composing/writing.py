@@ -61,10 +61,12 @@ class Ranking:
         found = []
         for number, poem in enumerate(poems):
             nats = poem.log_prob if others is None else (poem.log_prob + others[number]) / 2
-            if self.theme:
-                nats += THEME * self.strength * recall(poem.text, self.theme)
-            found.append(replace(poem, merit=merit(poem.lines, nats)))
+            found.append(replace(poem, merit=merit(poem.lines, nats + self.of_theme(poem.text))))
         return found
+
+    def of_theme(self, text: str) -> float:
+        """Nats that a text is worth more by what it says of the theme."""
+        return THEME * self.strength * recall(text, self.theme) if self.theme else 0.0
 
 
 PLAIN = Ranking()

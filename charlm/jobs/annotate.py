@@ -103,8 +103,8 @@ def controlled(codec: Codec, annotated: Annotated, kinds: Sequence[str], note: N
     ]
     if shares:
         unknown = int((annotated.codes == 0).all(1).sum())
-        note(f"control tokens: {len(wanted):,}; of {documents:,} poems are told: {', '.join(shares)}"
-             f"; of {unknown:,} none of these is known")  # fmt: skip
+        without = f"; nothing of this is known of {unknown:,}" if unknown else ""
+        note(f"control tokens: {len(wanted):,}; of {documents:,} poems are told: {', '.join(shares)}{without}")
     if rare:
         shown = " ".join(rare[:MOST_SHOWN]) + (" …" if len(rare) > MOST_SHOWN else "")
         note(f"not told, since fewer than {FEWEST} poems have them: {len(rare):,} names, {shown}")

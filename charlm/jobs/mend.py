@@ -102,6 +102,9 @@ class Physician:
     def __post_init__(self) -> None:
         ensure_verse(self.run)
         self.characters = {token for token in self.run.codec.vocab.tokens if is_han(token)}
+        if not self.characters:
+            raise ConfigError(f"{self.run.path} knows no Chinese characters, so it has none to mend poems with",
+                              hint="train on verse, a poem on each line")  # fmt: skip
 
     def diagnose(self, poem: Poem, judgement: Judgement, book_name: str | None) -> Diagnosis:
         """What is wrong with a poem, what mends it, and the poem mended."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from charlm.composing.annotating import Annotation
 from charlm.composing.automaton import Automaton
 from charlm.composing.demands import acrostic, ensure, first_lines, joined
+from charlm.composing.inventory import is_han
 from charlm.composing.novelty import NOVELTY_FILE, Novelty, Together
 from charlm.composing.telling import prefix
 from charlm.composing.themes import OPENS
@@ -76,6 +77,9 @@ def _backward(asked: PoemConfig) -> Callable[[Sequence[str]], Sequence[float]] |
     if asked.backward is None:
         return None
     other = load_run(Path(asked.backward))
+    if not any(map(is_han, "".join(other.codec.vocab.tokens))):
+        raise ConfigError(f"{other.path} knows no Chinese characters, so it cannot rank poems",
+                          hint="--backward takes a run that was trained on verse")  # fmt: skip
     return lambda texts: [found.charged for found in other.score(texts)]
 
 

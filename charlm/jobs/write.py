@@ -8,6 +8,7 @@ from charlm.composing.automaton import Automaton
 from charlm.composing.demands import joined
 from charlm.composing.drafting import Drafted, Suggestion, drafted, suggestions
 from charlm.composing.ways import Place
+from charlm.composing.writing import Ranking
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
@@ -69,7 +70,10 @@ class Workbench:
         self.rounds += 1
         numbers = range(first, first + self.asked.candidates)
         controls = self.run.codec.vocab.controls
-        return suggestions(self.model, self.draft, self.config, numbers, told=self.told, controls=controls)
+        ranking = Ranking(self.asked.theme or "", self.asked.theme_strength)
+        return suggestions(
+            self.model, self.draft, self.config, numbers, told=self.told, controls=controls, ranking=ranking
+        )
 
     def take(self, line: str) -> None:
         """Write one more line. Raises ConfigError where the poem cannot go on so; then nothing has changed."""

@@ -58,6 +58,16 @@ def shared_run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def english_run(tmp_path_factory) -> Path:
+    """Counts of English text, which know no Chinese."""
+    run = tmp_path_factory.mktemp("english") / "run"
+    arguments = ["train", CORPORA / "village.en.txt", "--model", "ngram", "--order", "2", "--run", run]
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.stderr
+    return run
+
+
+@pytest.fixture(scope="session")
 def counts_of_verse(tmp_path_factory) -> Path:
     """Counts of our own quatrains, which write verse."""
     run = tmp_path_factory.mktemp("verse") / "run"

@@ -194,7 +194,7 @@ def test_what_is_told_is_said_and_resumed_and_refused_where_it_changed(charlm):
     made = charlm(*asked, "--window", 8, "--steps", 3, "--run", "r")
     assert made.code == 0, made.err
     said = " ".join(made.err.split())
-    assert "of 21 poems are told: form of 57%, tune of 100%; of 0 none of these is known" in said
+    assert "of 21 poems are told: form of 57%, tune of 100%" in said and "of 0" not in said
     assert "fewer than 10 poems have them: 1 names, <tune:莺啼序>" in said
     assert "told" in made.out
     assert load(Path("r")).codec.vocab.control_names == ["<form:如梦令>", "<tune:如梦令>"]
@@ -247,3 +247,9 @@ def test_what_cannot_be_told_is_refused_before_anything_is_read(charlm, options,
     Path("t.txt").write_text("白日依山尽，黄河入海流。\n" * 9, "utf-8")
     charlm("train", "t.txt", *options, "--run", "r").refused(*words, code=2)
     assert not Path("r").exists()
+
+
+def test_a_second_run_that_knows_no_chinese_is_refused(charlm, plain_run, english_run):
+    charlm("sample", plain_run, "--form", "五绝", "--backward", english_run).refused(
+        "knows no Chinese characters, so it cannot rank poems", code=2
+    )

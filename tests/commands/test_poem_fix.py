@@ -89,3 +89,8 @@ def test_misuse_is_refused(charlm, fix, shared_run):
 def test_a_poem_may_come_through_a_pipe(charlm, counts_of_verse):
     ended = charlm("poem", "fix", "-", "--run", counts_of_verse, "--json", stdin=TONE)
     assert json.loads(ended.out)["mended"][2] == "一鸠啼不住"
+
+
+def test_a_run_that_knows_no_chinese_is_refused_rather_than_said_to_find_nothing(charlm, english_run):
+    Path("poem.txt").write_text(TONE, "utf-8")
+    charlm("poem", "fix", "poem.txt", "--run", english_run).refused("knows no Chinese characters", code=2)

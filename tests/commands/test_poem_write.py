@@ -122,3 +122,16 @@ def test_demands_are_kept_and_what_cannot_be_had_is_refused(writing, charlm):
 def test_an_answer_in_another_encoding_is_told(charlm, counts_of_verse):
     answers = "春山\n".encode("gb18030")
     charlm("poem", "write", counts_of_verse, "--form", "五绝", stdin=answers).refused("is not UTF-8 text")
+
+
+def test_a_theme_ranks_lines_of_a_run_that_was_told_none(writing):
+    options = ("--candidates", 64, "--lines", 3)
+    assert not all("春" in line for line in offered(writing("q", options=options).err)[0])
+    themed = writing("q", options=(*options, "--theme", "春"))
+    assert "the theme only ranks" in themed.err
+    assert "春" in offered(themed.err)[0][0]
+
+
+def test_a_second_run_that_would_do_nothing_is_no_option(writing, shared_run):
+    ended = writing("q", options=("--backward", shared_run))
+    assert ended.code == 2 and "No such option" in ended.err
