@@ -16,6 +16,7 @@ from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric, units
 from charlm.reranking.judging import metric_of
 from charlm.reranking.listing import LENGTH
+from charlm.reranking.syllables import SOUNDS
 from charlm.reranking.weighing import Formula, Ranked, Weighed, weigh
 from charlm.runs.cloze import ClozeRun, TextPseudoScore, load_any
 from charlm.runs.run import Run, TextScore
@@ -131,12 +132,12 @@ class Scorer:
 def shown(utterance: Utterance, ranked: Ranked) -> Utterance:
     """The utterance in its new order, every candidate with what it was ordered by.
 
-    That is `scores.lm`, or those of the names of several runs, `length`, `total`, its old `position`, and its
-    `posterior` where there is one.
+    That is `scores.lm`, or those of the names of several runs, those of the sound, `length`, `total`, its old
+    `position`, and its `posterior` where there is one.
     """
 
     def candidate(item: Weighed) -> Hypothesis:
-        told = {name: item.parts[name] for name in ranked.models if name in item.parts}
+        told = {name: item.parts[name] for name in (*ranked.models, *SOUNDS) if name in item.parts}
         scores: Mapping[str, float] = {**item.hypothesis.scores, **told}
         total = item.total if math.isfinite(item.total) else None  # JSON has no infinity
         parts: dict[str, Any] = {"total": total, "position": item.position}

@@ -348,6 +348,14 @@ def test_sounds_are_named_scores_that_count_with_a_weight(charlm, shared_run):
     assert second["scores"]["sound_agreement"] == first["scores"]["sound_agreement"]
 
 
+def test_the_sound_was_weighed_and_not_shown_beside_the_scores_of_several_runs(charlm, shared_run):
+    pytest.importorskip("pypinyin")
+    Path("l.jsonl").write_text('{"id": 1, "hyps": [{"text": "做作业"}, {"text": "写作业"}]}\n', "utf-8")
+    ended = charlm("score", f"one={shared_run}", f"two={shared_run}", "l.jsonl", "--sound")
+    for hyp in json.loads(ended.out)["hyps"]:
+        assert {"one", "two", "sound_distance", "sound_agreement"} <= set(hyp["scores"])
+
+
 def test_a_backward_run_ranks_lists_too(charlm):
     charlm("train", CORPORA / "everyday.zh.txt", "--reverse", "--model", "ngram", "--run", "run", "--quiet")
     ended = charlm("score", "run", LISTS, "--am-weight", 0)
