@@ -8,10 +8,9 @@ from rich.cells import cell_len
 
 from charlm.cli.console import Talk, complain, emit, emit_json, figure
 from charlm.cli.grid import WIDTH, columns, padded, wrapped
-from charlm.cli.inputs import AllowUnknown, RunsAndLists, WeightsPath, reranker_of, runs_and_lists
-from charlm.cli.options import AsJson, Beam, Device, KeepGoing, Quiet, References, completing
+from charlm.cli.inputs import AllowUnknown, ListFormat, RunsAndLists, WeightsPath, reranker_of, runs_and_lists
+from charlm.cli.options import AsJson, Beam, Device, KeepGoing, Quiet, References
 from charlm.config.text import TextConfig
-from charlm.nbest import NBEST_FORMATS
 from charlm.text.files import some
 
 if TYPE_CHECKING:
@@ -26,14 +25,7 @@ def explain(
     inputs: RunsAndLists,
     wanted: Annotated[str, typer.Option("--id", metavar="ID", help="The list to explain.")],
     weights: WeightsPath = None,
-    format: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help=f"auto, or one of {', '.join(NBEST_FORMATS)}.",
-            autocompletion=completing(["auto", *NBEST_FORMATS]),
-        ),
-    ] = "auto",
+    format: ListFormat = "auto",
     references: References = None,
     beam: Beam = None,
     keep_going: KeepGoing = False,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from charlm import storage
-from charlm.cli.options import runs_and_texts_at
+from charlm.cli.options import completing, runs_and_texts_at
 from charlm.errors import ConfigError
+from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.weighing import Formula
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ WeightsPath: TypeAlias = Annotated[
 ]
 AllowUnknown: TypeAlias = Annotated[
     bool, typer.Option("--allow-unknown", help="Score lists that are not written in the units of the model.")
+]
+ListFormat: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"auto, or one of {', '.join(NBEST_FORMATS)}.",
+        autocompletion=completing(["auto", *NBEST_FORMATS]),
+    ),
 ]
 NAMES_WITH_OPTIONS = ("", "am", "lm", "length")
 

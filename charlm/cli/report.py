@@ -10,7 +10,7 @@ from charlm import storage
 from charlm.cli.console import Talk, complain, emit, emit_json, emit_name
 from charlm.cli.explain import alignment
 from charlm.cli.grid import columns, wrapped
-from charlm.cli.inputs import AllowUnknown, RunsAndLists, WeightsPath, reranker_of, runs_and_lists
+from charlm.cli.inputs import AllowUnknown, ListFormat, RunsAndLists, WeightsPath, reranker_of, runs_and_lists
 from charlm.cli.options import (
     AsJson,
     Beam,
@@ -19,13 +19,11 @@ from charlm.cli.options import (
     KeepGoing,
     Quiet,
     References,
-    completing,
     refuse_overwriting,
 )
 from charlm.cli.verdicts import tell_rounding
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
-from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.error_rates import METRICS, Errors
 from charlm.text.files import some
 
@@ -41,14 +39,7 @@ def report(
     weights: WeightsPath = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one page with pictures too.")] = None,
     show: Annotated[int, typer.Option(min=0, max=1000, help="Lists that gained, and that lost, most.")] = 10,
-    format: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help=f"auto, or one of {', '.join(NBEST_FORMATS)}.",
-            autocompletion=completing(["auto", *NBEST_FORMATS]),
-        ),
-    ] = "auto",
+    format: ListFormat = "auto",
     references: References = None,
     beam: Beam = None,
     keep_going: KeepGoing = False,

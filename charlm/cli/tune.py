@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from charlm.cli.console import Talk, complain, emit_json, table
-from charlm.cli.inputs import AllowUnknown, RunsAndLists, runs_and_lists
+from charlm.cli.inputs import AllowUnknown, ListFormat, RunsAndLists, runs_and_lists
 from charlm.cli.options import (
     AsJson,
     Beam,
@@ -14,7 +14,6 @@ from charlm.cli.options import (
     KeepGoing,
     Quiet,
     References,
-    completing,
     page,
     refuse_overwriting,
     takes,
@@ -23,7 +22,6 @@ from charlm.config.knobs import build
 from charlm.config.reranking import TuneConfig
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
-from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.text.files import some
 
@@ -36,14 +34,7 @@ if TYPE_CHECKING:
 def tune(
     inputs: RunsAndLists,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the weights.")],
-    format: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help=f"auto, or one of {', '.join(NBEST_FORMATS)}.",
-            autocompletion=completing(["auto", *NBEST_FORMATS]),
-        ),
-    ] = "auto",
+    format: ListFormat = "auto",
     references: References = None,
     beam: Beam = None,
     keep_going: KeepGoing = False,
