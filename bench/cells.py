@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from charlm import memory
-from charlm.config.models import CELLS, LOOKING, RecurrentConfig
+from charlm.config.networks import CELLS, LOOKING, RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.models.recurrent import Recurrent
 from charlm.shapes import State

@@ -13,7 +13,7 @@ import statistics
 from pathlib import Path
 
 from charlm import jsonfiles
-from charlm.config.models import CELLS
+from charlm.config.networks import CELLS
 from charlm.inspecting.pictures import draw
 from charlm.inspecting.planted import Learned, learn
 from charlm.jobs.panels import of_lags

@@ -28,7 +28,7 @@ import torch
 
 import charlm
 from charlm import jsonfiles
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.models.base import LanguageModel
 from charlm.models.recurrent import Recurrent
 from charlm.scoring import FEWEST_ROWS, distinct, log_probs_of_lines, log_probs_of_prefixes

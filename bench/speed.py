@@ -100,7 +100,7 @@ def charlm(shape: Shape) -> list[float]:
     import numpy as np
     import torch
 
-    from charlm.config.models import RecurrentConfig
+    from charlm.config.networks import RecurrentConfig
     from charlm.config.training import TrainingConfig
     from charlm.models.recurrent import Recurrent
     from charlm.text.corpus import Corpus, Facts
@@ -141,7 +141,7 @@ def products(shape: Shape) -> list[float]:
     memory.keep_freed()
     import torch
 
-    from charlm.config.models import RecurrentConfig
+    from charlm.config.networks import RecurrentConfig
     from charlm.models.recurrent import Recurrent
     from charlm.training.ceiling import step_seconds
     from charlm.training.devices import choose_precision

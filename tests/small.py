@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.models.recurrent import Recurrent
 from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus, Facts

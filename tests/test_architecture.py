@@ -37,7 +37,8 @@ HEIGHT = {name: -row for row, line in enumerate(LAYERS.split("\n")) for name in 
 
 # Rooms whose files stand in the order of the data flow: a file imports only from files before it.
 STEPS = {
-    "config": "knobs text models training embedding sampling evaluation poems reranking inspecting filling settings",
+    "config": "knobs text networks models training embedding sampling evaluation poems reranking inspecting"
+    " filling settings",
     "text": "decoding reader sources files survey habits numerals vocab codec census prefixes mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",

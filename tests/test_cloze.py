@@ -9,7 +9,7 @@ from small import corpus_of, sentences
 from test_gradient import assert_same_training, train
 from tiny_models import TINY_CLOZE, tiny_cloze
 
-from charlm.config.models import ClozeConfig
+from charlm.config.networks import ClozeConfig
 from charlm.errors import ConfigError
 from charlm.families.cloze import blanks
 from charlm.filling import likelihood

@@ -7,15 +7,8 @@ from typer.main import get_command
 
 from charlm.cli.app import app
 from charlm.config.knobs import build, fields_of, help_of
-from charlm.config.models import (
-    MODELS,
-    JordanConfig,
-    NarxConfig,
-    NgramConfig,
-    RecurrentConfig,
-    UnigramConfig,
-    WindowConfig,
-)
+from charlm.config.models import MODELS, NgramConfig, UnigramConfig
+from charlm.config.networks import JordanConfig, NarxConfig, RecurrentConfig, WindowConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.config.settings import read_file
 from charlm.config.text import TextConfig

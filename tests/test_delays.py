@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_models import tiny_delays
 
-from charlm.config.models import WindowConfig
+from charlm.config.networks import WindowConfig
 from charlm.models.delays import Jordan, Narx, Window
 from charlm.training.learner import give_generator
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from tiny import LINES
 
-from charlm.config.models import RecurrentConfig, UnigramConfig
+from charlm.config.models import UnigramConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.config.text import TextConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError, TextError

@@ -8,7 +8,8 @@ import pytest
 import torch
 from small import corpus_of, recurrent, sentences
 
-from charlm.config.models import CELLS, MODELS, RecurrentConfig
+from charlm.config.models import MODELS
+from charlm.config.networks import CELLS, RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models import delays

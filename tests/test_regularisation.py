@@ -6,7 +6,7 @@ from small import recurrent
 from test_gradient import READINGS, assert_same_training, network, train
 from torch import nn
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError
 from charlm.models import stack as of_stacks

@@ -17,7 +17,8 @@ from tiny import LINES
 
 import charlm
 from charlm import tensorfiles
-from charlm.config.models import RecurrentConfig, UnigramConfig
+from charlm.config.models import UnigramConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.config.text import TextConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TrainingError, VocabError

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from charlm.config.models import MODELS, ClozeConfig, NgramConfig, RecurrentConfig, SurroundingConfig, UnigramConfig
+from charlm.config.models import MODELS, NgramConfig, UnigramConfig
+from charlm.config.networks import ClozeConfig, RecurrentConfig, SurroundingConfig
 from charlm.models.adapting import Adapting, Descent, ScaledDescent
 from charlm.models.base import LanguageModel
 from charlm.models.bidirectional import Bidirectional

@@ -2,6 +2,7 @@
 
 knobs       what a knob is: default, help, panel; how a page is built and checked
 text        how files become documents and documents tokens
+networks    CELLS, and the pages of networks
 models      MODELS: the families, each with its page
 training    budget, optimizer, saving; PRESETS
 embedding   how word vectors are learned

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from charlm.config.knobs import knob, refuse
-from charlm.config.models import LARGEST_BLANK
+from charlm.config.networks import LARGEST_BLANK
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Networks that hear the mean of their outputs."""
 
-from charlm.config.models import JordanConfig
+from charlm.config.networks import JordanConfig
 from charlm.families.network import family_of, options_of
 from charlm.models.delays import Jordan
 

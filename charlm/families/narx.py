@@ -1,6 +1,6 @@
 """Networks that hear their last outputs and inputs."""
 
-from charlm.config.models import NarxConfig
+from charlm.config.networks import NarxConfig
 from charlm.families.network import family_of, options_of
 from charlm.models.delays import Narx
 

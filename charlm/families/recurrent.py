@@ -1,6 +1,6 @@
 """Recurrent networks."""
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.families.network import family_of, options_of
 from charlm.models.recurrent import Recurrent
 

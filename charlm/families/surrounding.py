@@ -1,6 +1,6 @@
 """Feed-forward networks on the tokens of both sides, for missing words."""
 
-from charlm.config.models import SurroundingConfig
+from charlm.config.networks import SurroundingConfig
 from charlm.families.cloze import blanks
 from charlm.families.network import family_of, options_of
 from charlm.models.surrounding import Surrounding

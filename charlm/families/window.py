@@ -1,6 +1,6 @@
 """Feed-forward networks of the last tokens."""
 
-from charlm.config.models import WindowConfig
+from charlm.config.networks import WindowConfig
 from charlm.families.network import family_of, options_of
 from charlm.models.delays import Window
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from charlm.choices import Choices
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.models.recurrent import Recurrent
 from charlm.shapes import Ids
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from charlm.config.inspecting import InspectConfig, PlantedConfig
-from charlm.config.models import CELLS
+from charlm.config.networks import CELLS
 from charlm.errors import ConfigError
 from charlm.families import FAMILIES
 from charlm.inspecting import features, gates, gradients, memory, neurons, planted, radius, spectra

@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from charlm.config.models import ClozeConfig
+from charlm.config.networks import ClozeConfig
 from charlm.models.base import Product
 from charlm.models.cloze import ClozeNetwork
 from charlm.models.dropout import LockedDropout, WordDropout

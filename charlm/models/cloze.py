@@ -25,7 +25,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from charlm.config.models import BlanksConfig, NetworkConfig
+from charlm.config.networks import BlanksConfig, NetworkConfig
 from charlm.models.base import Product
 from charlm.models.network import FREQUENT, SAMPLED_UNTIL, TokenNetwork
 from charlm.models.output import target_log_probs

@@ -15,7 +15,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from charlm.config.models import JordanConfig, NarxConfig, NetworkConfig, WindowConfig
+from charlm.config.networks import JordanConfig, NarxConfig, NetworkConfig, WindowConfig
 from charlm.models.network import Network
 from charlm.shapes import Ids, LogProbs, State
 

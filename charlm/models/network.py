@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from charlm.config.models import NetworkConfig
+from charlm.config.networks import NetworkConfig
 from charlm.models.dropout import LockedDropout
 from charlm.models.output import Shortlist, sampled_log_probs, successor_log_probs, target_log_probs
 from charlm.shapes import Ids, LogProbs, State

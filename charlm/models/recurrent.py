@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.models.base import Product
 from charlm.models.dropout import LockedDropout, WordDropout
 from charlm.models.network import FREQUENT, SAMPLED_UNTIL, Network

@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.errors import ConfigError
 from charlm.models.cells import CELLS, Cell
 from charlm.models.dropout import LockedDropout

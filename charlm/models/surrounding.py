@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from charlm.config.models import SurroundingConfig
+from charlm.config.networks import SurroundingConfig
 from charlm.models.base import Product
 from charlm.models.cloze import ClozeNetwork
 from charlm.shapes import State

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.config.training import Precision
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel

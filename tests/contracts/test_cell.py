@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from charlm.config.knobs import build
-from charlm.config.models import CELLS as TABLE
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import CELLS as TABLE
+from charlm.config.networks import RecurrentConfig
 from charlm.errors import ConfigError
 from charlm.models import recurrent, stack
 from charlm.models.cells import CELLS

@@ -11,7 +11,7 @@ import torch
 from small import Fixed, recurrent
 from tiny_models import TINY, WRAPPED
 
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.models.base import LanguageModel, pick
 from charlm.models.cells import CELLS
 from charlm.models.recurrent import Recurrent

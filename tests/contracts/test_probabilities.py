@@ -8,7 +8,7 @@ import torch
 from small import corpus_of, recurrent, sentences
 from tiny_models import TINY, WRAPPED
 
-from charlm.config.models import CELLS, RecurrentConfig
+from charlm.config.networks import CELLS, RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.models.adapting import Adapting, Descent, ScaledDescent, Squares
 from charlm.models.recurrent import Recurrent

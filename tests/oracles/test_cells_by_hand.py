@@ -8,7 +8,7 @@ import pytest
 import torch
 from oracles import cells_by_hand as by_hand
 
-from charlm.config.models import CELLS as TABLE
+from charlm.config.networks import CELLS as TABLE
 from charlm.models.cells import CELLS
 from charlm.models.cells.unroll import ThroughTime
 

@@ -5,7 +5,7 @@ import torch
 from small import recurrent
 from torch import nn
 
-from charlm.config.models import CELLS
+from charlm.config.networks import CELLS
 from charlm.models import output
 from charlm.models.output import target_log_probs
 

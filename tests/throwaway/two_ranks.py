@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from small import corpus_of, recurrent, sentences
 
 from charlm.config.knobs import fields_of
-from charlm.config.models import RecurrentConfig
+from charlm.config.networks import RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.training.devices import Machine
 from charlm.training.gradient import Texts, fit

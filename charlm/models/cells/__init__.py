@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from charlm.config.models import CELLS as TABLE
+from charlm.config.networks import CELLS as TABLE
 from charlm.shapes import State
 
 
