@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from charlm.config.networks import NetworkConfig
 from charlm.models.dropout import LockedDropout
 from charlm.models.output import Shortlist, sampled_log_probs, successor_log_probs, target_log_probs
+from charlm.models.products import few_by_matrix
 from charlm.shapes import Ids, LogProbs, State
 
 FREQUENT = 8  # the most frequent 1/8 of the vocabulary is in every sample
@@ -67,7 +68,7 @@ class TokenNetwork(nn.Module):
 
     def log_probs(self, x: Tensor) -> LogProbs:
         """Vectors (B, E or H)  ->  the distribution (B, V), nats"""
-        logits = nn.functional.linear(x, self.output_weight, self.bias)
+        logits = few_by_matrix(x, self.output_weight, self.bias)
         return torch.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1)
 
     @property

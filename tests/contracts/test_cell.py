@@ -74,6 +74,19 @@ def test_a_window_equals_its_steps_one_by_one(cell):
     torch.testing.assert_close(end, state)
 
 
+@pytest.mark.parametrize("rows", [1, ROWS, 20])
+@torch.no_grad()
+def test_a_step_without_gradient_says_what_a_window_says(cell, rows):
+    draw = torch.Generator().manual_seed(4)
+    x = torch.randn(rows, 2, WIDTH, dtype=torch.float64, generator=draw)
+    begun = tuple(torch.randn(leaf.shape, dtype=torch.float64, generator=draw) for leaf in cell.initial_state(rows))
+    whole, end = cell(x, begun)
+    first, state = cell(x[:, :1], begun)
+    second, state = cell(x[:, 1:], state)
+    torch.testing.assert_close(whole, torch.cat([first, second], dim=1))
+    torch.testing.assert_close(end, state)
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_the_last_hidden_vector_is_the_first_leaf_of_the_state(name):
     cell = made(name)

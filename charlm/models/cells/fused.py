@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from charlm.models.dropout import WeightDrop
+from charlm.models.products import few_by_matrix
 from charlm.shapes import State
 
 Look = Callable[[nn.RNNBase, Tensor, Tensor, State], dict[str, Tensor]]
@@ -73,6 +74,22 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 class FusedLSTM(FusedCell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000)."""
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """As every fused cell; a single token without gradient by itself, when a text is drawn.
+
+        The kernel for a processor orders its weights anew at each call, which for one token takes longer than the step.
+        """
+        plain = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and not self.weight_drop.drops
+        if x.shape[1] != 1 or torch.is_grad_enabled() or not plain:
+            return super().forward(x, state)
+        hidden, memory = (leaf.to(x.dtype) for leaf in state)
+        read = few_by_matrix(x[:, 0], *(_weights(self.core, name) for name in NAMES[::2]))
+        remembered = few_by_matrix(hidden, *(_weights(self.core, name) for name in NAMES[1::2]))
+        into, forget, candidate, output = (read + remembered).chunk(4, dim=-1)
+        memory = forget.sigmoid() * memory + into.sigmoid() * candidate.tanh()
+        hidden = output.sigmoid() * memory.tanh()
+        return hidden[:, None], (hidden, memory)
 
     def begin_to_forget(self, bias: float) -> None:
         """Let the forget gates begin with this bias."""
