@@ -23,6 +23,7 @@ from charlm.cli import (
     inspect,
     mend,
     mix,
+    pack,
     paint,
     poem,
     report,
@@ -79,6 +80,7 @@ app.command("fill", cls=PanelCommand)(fill.fill)
 run.app.command("export", cls=PanelCommand)(exchange.export)
 run.app.command("import", cls=PanelCommand)(exchange.import_)
 run.app.command("mix", cls=PanelCommand)(mix.mix)
+run.app.command("pack", cls=PanelCommand)(pack.pack)
 poem.app.command("eval", cls=PanelCommand)(appraise.eval_)
 poem.app.command("fix", cls=PanelCommand)(mend.fix)
 poem.app.command("png", cls=PanelCommand)(paint.png)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure
-from charlm.cli.options import AsJson, Device, Quiet, RunPath, page, runs_at, takes
+from charlm.cli.options import AsJson, Device, OptionalRun, Quiet, page, runs_at, takes
 from charlm.config.knobs import build
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
@@ -30,7 +30,7 @@ FORM_ROWS = {
 
 @takes(page(SamplingConfig, without="max_tokens"), page(PoemConfig), page(TextConfig, only="encoding field"))
 def eval_(
-    run: RunPath,
+    run: OptionalRun = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=MOST, help="Poems to draw.")] = 100,
     against: Annotated[
         str | None, typer.Option(metavar="FILE", help="Human poems that the run has not seen; - is stdin.")
@@ -46,10 +46,11 @@ def eval_(
 ) -> None:
     """Draw poems with RUN and measure them: form, quality and cost.
 
-    charlm poem eval checkpoints/tang --form 七绝 --against valid.txt
+    charlm poem eval --form 七绝 --against valid.txt
     """
     from charlm.jobs.appraise import appraise, human_poems
     from charlm.poems.form import find_form
+    from charlm.runs.layout import run_or_own
     from charlm.runs.run import load
 
     config = build(SamplingConfig, knobs, command="poem eval")
@@ -58,15 +59,16 @@ def eval_(
     if asked.form is None:
         raise ConfigError("no form was given", hint="for example --form 七绝; `charlm poem forms` lists them")
     form = find_form(asked.form)
+    path = run_or_own(run)
     with Talk(quiet) as talk:
         human = None if against is None else human_poems(against, form, text, note=talk.note)
         judging = None if judge is None else load(judge, device)
         found = appraise(
-            load(run, device), asked, config, count, human=human, judge=judging, note=talk.note,
+            load(path, device), asked, config, count, human=human, judge=judging, note=talk.note,
             report=talk.counter("writing", "poems"),
         )  # fmt: skip
     if as_json:
-        emit_json({"run": str(run), **found.record()})
+        emit_json({"run": str(path), **found.record()})
     else:
         _show(found)
 

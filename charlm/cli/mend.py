@@ -21,7 +21,12 @@ def fix(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Poems, one or many; - is stdin.")],
     run: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="The run that ranks what mends a fault.", autocompletion=runs_at),
+        typer.Option(
+            metavar="RUN",
+            help="The run that ranks what mends a fault. [default: the one of verse that charlm brings]",
+            autocompletion=runs_at,
+            show_default=False,
+        ),
     ] = None,
     ways: Annotated[int, typer.Option(min=1, max=100, help="Replacements to show for each fault.")] = 5,
     apply: Annotated[bool, typer.Option("--apply", help="Write FILE with the best of them to -o.")] = False,
@@ -36,7 +41,7 @@ def fix(
 
     Exit code 0 if every fault can be mended, 1 if one cannot.
 
-    charlm poem fix my.txt --run checkpoints/tang --apply -o mended.txt
+    charlm poem fix my.txt --apply -o mended.txt
     """
     from charlm.jobs.mend import Physician, diagnoses, opened_poems, write_mended
     from charlm.runs.layout import run_or_own

@@ -80,6 +80,14 @@ RunPath: TypeAlias = Annotated[
     typer.Argument(metavar="RUN", help="Run directory written by `charlm train`.", autocompletion=runs_at),
 ]
 
+OptionalRun: TypeAlias = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="RUN", help="Run directory. [default: the one of verse that charlm brings]", show_default=False,
+        autocompletion=runs_at,
+    ),
+]  # fmt: skip
+
 _kinds = functools.cache(typing.get_type_hints)  # asked for every knob, and slow to answer
 
 

@@ -7,19 +7,20 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, clock, emit, emit_json, emit_name, figure, table, told_rows
-from charlm.cli.options import AsJson, Force, PanelCommand, Quiet, RunPath, refuse_overwriting
+from charlm.cli.options import AsJson, Force, OptionalRun, PanelCommand, Quiet, RunPath, refuse_overwriting
 from charlm.errors import RunError
 
 app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("info", cls=PanelCommand)
-def info(run: RunPath, as_json: AsJson = False) -> None:
+def info(run: OptionalRun = None, as_json: AsJson = False) -> None:
     """What a run is, how it was made, and how good it is."""
     from charlm.jobs.describe import describe
     from charlm.runs.cloze import load_any
+    from charlm.runs.layout import run_or_own
 
-    facts = describe(load_any(run))
+    facts = describe(load_any(run_or_own(run)))
     if as_json:
         emit_json(facts)
         return
@@ -52,6 +53,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     for other in facts.get("more", []):
         rows.append(("and at first", f"{other['tokens']:,} tokens, weight {other['weight']:g}: {other['from']}"))
+    if "weights" in facts:
+        rows.append(("weights", f"{facts['weights']}, packed; what was measured below, was measured before"))
     if vectors := facts.get("embeddings"):
         kept = "kept as they are" if vectors["frozen"] else "learned further"
         rows.append(("vectors", f"of {vectors['found']:,} tokens {kept}: {vectors['from']}"))

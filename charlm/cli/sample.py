@@ -9,7 +9,7 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
-from charlm.cli.options import AsJson, Device, Quiet, RunPath, page, takes
+from charlm.cli.options import AsJson, Device, OptionalRun, Quiet, page, takes
 from charlm.config.knobs import build
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @takes(page(SamplingConfig), page(PoemConfig))
 def sample(
-    run: RunPath,
+    run: OptionalRun = None,
     prompt: Annotated[
         str,
         typer.Option(help="How the text begins, or a backward model's ends; - reads prompts from stdin, one a line."),
@@ -50,11 +50,12 @@ def sample(
     """Print texts that the model of RUN writes, or poems of a form.
 
     charlm sample checkpoints/tang --prompt 春江 --count 5 --seed 7
-    charlm sample checkpoints/tang --form 七绝 --acrostic 春江花月
-    charlm sample checkpoints/verse --form 五律 --theme 思乡
+    charlm sample --form 七绝 --acrostic 春江花月
+    charlm sample --form 五律 --theme 思乡 --show-tones
     """
     from charlm import sampling
     from charlm.jobs.sample import telling
+    from charlm.runs.layout import run_or_own
     from charlm.runs.run import load as load_run
 
     config = build(SamplingConfig, knobs, command="sample")
@@ -63,12 +64,12 @@ def sample(
         if prompt or prompt_file:
             raise ConfigError("--prompt and --form are rivals; give one", hint="--first-line begins a poem")
         shown = "json" if as_json else "tones" if show_tones else "vertical" if vertical else "lines"
-        _poems(load_run(run, device), asked, config, count, shown, Talk(quiet))
+        _poems(load_run(run_or_own(run), device), asked, config, count, shown, Talk(quiet))
         return
     if show_tones or vertical:
         raise ConfigError("--show-tones and --vertical show verse", hint="choose its --form")
     prompts = _prompts(prompt, prompt_file)
-    loaded = load_run(run, device)
+    loaded = load_run(run_or_own(run), device)
     talk = Talk(quiet)
     model, told = telling(loaded, asked)
     for text in prompts:

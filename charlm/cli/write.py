@@ -8,7 +8,7 @@ import typer
 
 from charlm import storage
 from charlm.cli.console import Talk, complain, emit, emit_json
-from charlm.cli.options import AsJson, Device, Force, Quiet, page, refuse_overwriting, runs_at, takes
+from charlm.cli.options import AsJson, Device, Force, OptionalRun, Quiet, page, refuse_overwriting, takes
 from charlm.config.knobs import build
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
@@ -22,9 +22,7 @@ WAYS = "a number takes that line; type one of your own; u undoes, r draws again,
 
 @takes(page(SamplingConfig, without="max_tokens"), page(PoemConfig, without="backward"))
 def write(
-    run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="Run that writes with you.", autocompletion=runs_at)
-    ] = None,
+    run: OptionalRun = None,
     lines: Annotated[int, typer.Option(min=1, max=99, help="Lines to choose from, the best of the candidates.")] = 6,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File that keeps the poem after each line.")
@@ -39,7 +37,7 @@ def write(
 
     The answers may come through a pipe, one a line.
 
-    charlm poem write checkpoints/tang --form 七绝 -o mine.txt
+    charlm poem write --form 七绝 -o mine.txt
     """
     from charlm.jobs.write import Workbench
     from charlm.runs.layout import run_or_own

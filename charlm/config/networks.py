@@ -5,7 +5,7 @@ A cell is one line in CELLS and one file, loaded by name when it is asked for, s
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from charlm.choices import Choices
 from charlm.config.knobs import knob, refuse
@@ -26,6 +26,8 @@ CELLS: Choices[str] = Choices(
         "rnn-linear": "charlm.models.cells.simple:rnn_linear",
     },
 )
+
+Stored = Literal["int8", "bf16", "float32"]  # how the weights of a packed network are kept: families/rounding.py
 
 # Of each cell that can have peepholes: the gates that it has, and those that look where nothing was asked for.
 LOOKING = {"lstm-peephole": ("ifo", "ifo"), "lstm-coupled": ("fo", "")}

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from charlm.config.networks import Stored
 from charlm.config.training import TrainingConfig
 from charlm.embedding.vectors import Matrix, WordVectors
 from charlm.errors import RunError
@@ -55,6 +56,7 @@ class Family(Generic[M]):
                   tokens found theirs; None: it has no such vectors
     vectors_of    model -> the vectors (V, E) by which it reads its tokens; None: it has none
     trial         (fresh model, job) -> what a training would take; None: it takes seconds
+    rounded       (weights, how many bits) -> them in fewer bits, which `load` takes too; None: they are no weights
     takes_counts  whether it can learn from counts of n-grams instead of a text
     """
 
@@ -65,6 +67,7 @@ class Family(Generic[M]):
     trial: Callable[[Any, Job], Estimate] | None = None
     take_vectors: Callable[[Any, Vocab, WordVectors, Path], int] | None = None
     vectors_of: Callable[[Any], Matrix] | None = None
+    rounded: Callable[[dict[str, Tensor], Stored], dict[str, Tensor]] | None = None
     takes_counts: bool = False
 
 

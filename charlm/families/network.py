@@ -10,6 +10,7 @@ from charlm import tensorfiles
 from charlm.embedding.vectors import Matrix, WordVectors
 from charlm.errors import ConfigError, RunError, VectorsError
 from charlm.families.base import WEIGHTS_FILE, Family, Job, checked
+from charlm.families.rounding import restored, rounded
 from charlm.models.network import TokenNetwork
 from charlm.text.decoding import Note
 from charlm.text.vocab import EOS, SPECIALS, UNK, Vocab
@@ -101,7 +102,7 @@ def family_of(
 
     def load(config: Any, vocab_size: int, folder: Path) -> N:
         """A network with the weights of a run directory; RunError where they do not fit its config."""
-        tensors, _ = tensorfiles.read(folder / WEIGHTS_FILE)
+        tensors = restored(tensorfiles.read(folder / WEIGHTS_FILE)[0], folder / WEIGHTS_FILE)
         try:
             with torch.device("meta"):
                 expected = _built(network, config, vocab_size).state_dict()
@@ -144,7 +145,7 @@ def family_of(
         return trial.estimate(model, prepared(job.texts), job.training, job.machine)
 
     vectors: Any = {"take_vectors": _take_vectors, "vectors_of": _vectors_of}
-    return Family(fresh=fresh, load=load, fit=fit, init_from=init_from, trial=try_out, **vectors)
+    return Family(fresh=fresh, load=load, fit=fit, init_from=init_from, trial=try_out, rounded=rounded, **vectors)
 
 
 def _take_over(model: TokenNetwork, vocab: Vocab, other: TokenNetwork, theirs: Vocab) -> str:

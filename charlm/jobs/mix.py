@@ -1,6 +1,5 @@
 """Runs to a mixture of runs: weights tuned on a text, members kept whole. `charlm run mix`."""
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from charlm.models.tempered import Tempered
 from charlm.runs.layout import RUN_FILE, RunConfig, hashes
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
-from charlm.runs.writing import name_taken, provenance, refuse_name
+from charlm.runs.writing import copy_run, name_taken, provenance, refuse_name
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.corpus import Facts
 from charlm.training import em
@@ -33,7 +32,6 @@ from charlm.training.searching import lowest
 THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
 CACHE_TOKENS = 50_000  # of the text, on which a neural cache and a temperature are tuned
 TEMPERATURES, TEMPERATURE_WITHIN = (0.4, 2.5), 0.003  # between which the best is looked for, and how closely
-LEFT_BEHIND = ("resume", "*.png", ".*")  # of a member: what it needs no more
 
 
 @dataclass(frozen=True)
@@ -268,7 +266,7 @@ def _save(
         jsonfiles.write(folder / CONFIG_FILE, made.to_json())
         jsonfiles.write(folder / RUN_FILE, facts)
         for name, run in zip(folders, members, strict=True):
-            shutil.copytree(run.path, folder / MEMBERS_FOLDER / name, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+            copy_run(run.path, folder / MEMBERS_FOLDER / name)
         numbers = {"weights": tuned.weights, "neural": neural, "temperatures": temperatures}
         tensors = {name: torch.from_numpy(array) for name, array in numbers.items()}
         about = asdict(Measured.of_one_pass())

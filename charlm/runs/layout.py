@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import charlm
 from charlm import jsonfiles, storage, tensorfiles
 from charlm.config.knobs import build
 from charlm.config.models import MODELS
@@ -28,6 +29,7 @@ from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
 from charlm.training.journal import ENTRY
 
 FORMAT = 1
+OWN_RUN = Path(charlm.__file__).parent / "checkpoints" / "verse"  # docs/verse-model.md tells how it was made
 
 RUN_FILE, HISTORY_FILE = "run.json", "history.jsonl"
 
@@ -52,6 +54,7 @@ FACTS = {
     "control?": {"key": str, "counts": {"*": int}},
     "told?": {"*": float},
     "more?": [{"from": str, "weight": float, "key": str, **_TEXT}],
+    "weights?": str,
     "vocab_size": int,
     "habits?": {"*": int},
     "embeddings?": {"from": str, "sha256": str, "found": int, "frozen": bool},
@@ -213,7 +216,12 @@ def hashes(path: Path) -> dict[str, str]:
 
 
 def run_or_own(path: Path | None) -> Path:
-    """The run that was named, or the one that is used where none is named. Raises RunError where there is none."""
-    if path is None:
-        raise RunError("no run was named, and charlm brings none", hint="name one that was trained on verse: --run RUN")
-    return path
+    """The run that was named, or the one of verse that charlm brings. Raises RunError where that was not installed."""
+    if path is not None:
+        return path
+    if not storage.is_folder(OWN_RUN):
+        raise RunError(
+            f"no run was named, and the one that charlm brings is not at {OWN_RUN}",
+            hint="name one that was trained on verse, or install charlm again",
+        )
+    return OWN_RUN

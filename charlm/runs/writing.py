@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from charlm.errors import RunError
 from charlm.families import CONFIG_FILE, WEIGHTS_FILE
 from charlm.runs.layout import CHECKPOINT_FILE, FORMAT, HISTORY_FILE, RUN_FILE
 
+LEFT_BEHIND = ("resume", "*.png", ".*")  # of a run: what whoever uses it does not need
 LOCK_FILE = Path("resume") / ".lock"  # says nothing of the model; it stays, so that all who come lock the same file
 
 
@@ -50,6 +52,11 @@ def name_taken(path: Path) -> RunError:
         )
     go_on = f", or go on with it: charlm train --resume {path}" if storage.is_file(path / CHECKPOINT_FILE) else ""
     return RunError(f"{path} exists already; nothing was changed", hint=f"choose another --run{go_on}")
+
+
+def copy_run(path: Path, folder: Path) -> None:
+    """Copy a run into a folder that may exist: its model and what is known of it, and nothing to go on with."""
+    shutil.copytree(path, folder, ignore=shutil.ignore_patterns(*LEFT_BEHIND), dirs_exist_ok=True)
 
 
 @contextlib.contextmanager
