@@ -12,14 +12,19 @@ from throwaway.parity import Parity, ParityConfig
 
 TESTS = Path(__file__).resolve().parent
 CORPUS = TESTS.parent / "corpora" / "everyday.zh.txt"
+# One process for all commands, since each new one would take seconds to begin.
 PROGRAM = """
-import sys
+import json, sys
 sys.path.insert(0, {tests!r})
 from charlm.config.models import MODELS, Model
 from throwaway.parity import ParityConfig
 MODELS._table["parity"] = Model(ParityConfig, "a throw-away", "counting", "throwaway.parity")  # the one line
+from typer.testing import CliRunner
 from charlm.cli.app import app
-app(sys.argv[1:])
+for line in sys.stdin:
+    words, given = json.loads(line)
+    ended = CliRunner().invoke(app, words, input=given)
+    print(json.dumps([ended.exit_code, ended.stdout, ended.stderr + str(ended.exception or "")]), flush=True)
 """
 
 
@@ -30,14 +35,19 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def charlm(folder):
-    def run(*words, stdin=None):
-        program = [sys.executable, "-c", PROGRAM.format(tests=str(TESTS)), *map(str, words)]
-        ended = subprocess.run(program, capture_output=True, text=True, cwd=folder, input=stdin, check=False)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
+    program = [sys.executable, "-c", PROGRAM.format(tests=str(TESTS))]
+    with subprocess.Popen(program, cwd=folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
 
-    run("train", CORPUS, "--model", "parity", "--run", folder / "run", "--quiet")
-    return run
+        def run(*words, stdin=None):
+            process.stdin.write(json.dumps([list(map(str, words)), stdin]) + "\n")
+            process.stdin.flush()
+            code, out, err = json.loads(process.stdout.readline())
+            assert code == 0, err
+            return out
+
+        run("train", CORPUS, "--model", "parity", "--run", folder / "run", "--quiet")
+        yield run
+        process.stdin.close()
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
