@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
@@ -16,11 +17,18 @@ SMALL = ("--hidden", "16", "--embedding", "12", "--layers", "1", "--precision", 
 
 
 @pytest.fixture(scope="module")
-def found():
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run([*TORCHRUN, str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads(ended.stdout)
+def found(tmp_path_factory, worker_id):
+    """What the script found; the processes that run tests start it once for all of them."""
+    place = tmp_path_factory.getbasetemp()
+    shared = (place if worker_id == "master" else place.parent) / "two_ranks.json"
+    with filelock.FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            command = [*TORCHRUN, str(SCRIPT)]
+            ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            assert ended.returncode == 0, ended.stderr[-3000:]
+            shared.write_text(ended.stdout, "utf-8")
+    return json.loads(shared.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("reading", ["stripes", "buckets"])
