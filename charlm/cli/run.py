@@ -10,6 +10,8 @@ from charlm.cli.console import Talk, clock, emit, emit_json, emit_name, figure, 
 from charlm.cli.options import AsJson, Force, OptionalRun, PanelCommand, Quiet, RunPath, refuse_overwriting
 from charlm.errors import RunError
 
+MOST_NAMED = 12  # things that a run can be told, of each kind
+
 app = typer.Typer(name="run", help="Look after run directories.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -51,6 +53,10 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("tokens", f"by {facts['level']}, {facts['vocab_size']:,} in the vocabulary; {reading}"),
         ("learned from", learned),
     ]
+    if facts["can_be_told"]:
+        rows.append(
+            ("can be told", "; ".join(f"{kind} {_some(names)}" for kind, names in facts["can_be_told"].items()))
+        )
     for other in facts.get("more", []):
         rows.append(("and at first", f"{other['tokens']:,} tokens, weight {other['weight']:g}: {other['from']}"))
     if "weights" in facts:
@@ -78,6 +84,12 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("command", facts["command"]),
     ]
     return rows
+
+
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return " ".join(names[:MOST_NAMED]) + more if names else "of its own words"
 
 
 def _usage(usage: dict[str, float]) -> list[tuple[str, str]]:

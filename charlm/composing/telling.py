@@ -57,6 +57,16 @@ def prefix(vocab: Vocab, annotation: Annotation, theme: str = "") -> Prefix:
     return Prefix(tuple(ids), tuple(unmet))
 
 
+def things_told(vocab: Vocab) -> dict[str, list[str]]:
+    """What a model can be told, by kind, in the order of its vocabulary; a theme has no names."""
+    found: dict[str, list[str]] = {kind: [] for kind in NAMED}
+    for name in vocab.control_names:
+        kind, _, thing = name[1:-1].partition(":")
+        if thing and kind in found:
+            found[kind].append(thing)
+    return {kind: names for kind, names in found.items() if names} | ({"theme": []} if takes_themes(vocab) else {})
+
+
 def takes_themes(vocab: Vocab) -> bool:
     """Whether a run was trained with themes."""
     return {OPENS, CLOSES} <= set(vocab.control_names)

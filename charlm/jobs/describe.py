@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from charlm.composing.telling import things_told
 from charlm.config.models import MODELS
 from charlm.runs.cloze import ClozeRun
 from charlm.runs.run import Run
@@ -24,6 +25,7 @@ def describe(run: Run | ClozeRun) -> dict[str, Any]:
         "entries_of": getattr(run.model, "entries", []),
         "context": "carried" if run.carried else "line",
         "best": best,
+        "can_be_told": things_told(run.codec.vocab),
         "reading": run.codec.reading,
         "reverse": run.codec.reverse,
         "level": run.codec.level,

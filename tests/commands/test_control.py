@@ -60,6 +60,14 @@ def plain_run(tmp_path_factory):
     return run
 
 
+def test_info_tells_what_a_run_can_be_told(charlm, told_run, shared_run):
+    said = " ".join(charlm("run", "info", told_run).out.split())
+    assert "can be told form " in said and "五绝" in said and "rhyme" in said and "theme of its own words" in said
+    told = json.loads(charlm("run", "info", told_run, "--json").out)["can_be_told"]
+    assert set(told["form"]) == {"五绝", "七绝"} and told["theme"] == [] and "tune" not in told
+    assert "can be told" not in charlm("run", "info", shared_run).out
+
+
 def test_a_run_keeps_the_names_that_it_was_told_and_how_well_it_foretells_when_told(told_run):
     names = load(told_run).codec.vocab.control_names
     assert names[:2] == ["<form:七绝>", "<form:五绝>"] and names[-2:] == ["<theme>", "</theme>"]
