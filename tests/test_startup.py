@@ -49,6 +49,13 @@ def offered(*words: str) -> list[str]:
     return CliRunner().invoke(app, [], prog_name="charlm", env=asked).output.split()
 
 
+def test_a_shell_offers_forms_and_files_of_forms(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "七古.toml").touch()
+    assert {"七绝", "七律", "七古.toml"} == set(offered("charlm", "sample", "--form", "七"))
+    assert "如梦令" in offered("charlm", "poem", "check", "x.txt", "--form", "如")
+
+
 def test_a_shell_offers_runs_where_a_run_is_wanted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (

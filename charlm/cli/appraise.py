@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from charlm.jobs.appraise import Appraisal, Appraised
 
 MOST = 100_000  # poems, which bounds memory
-CAPTIONS = {"ours": "under the form", "free": "free", "human": "human", "shuffled": "human, lines shuffled"}
+CAPTIONS = {"ours": "in form", "free": "free", "human": "human", "shuffled": "shuffled"}
 FORM_ROWS = {
     "valid": "keep the form",
     "structure": "structure",
@@ -77,8 +77,11 @@ def _show(found: "Appraisal") -> None:
     from charlm.cli.grid import columns
 
     names = list(found.sets)
-    drawn = f"{found.count:,} poems of {found.form} ({found.strictness}), each the best of {found.candidates}"
-    emit(f"{drawn}; seed {found.seed}; as many without a form")
+    asked, many = found.asked, "one poem" if found.count == 1 else f"{found.count:,} poems"
+    about = "" if asked.theme is None else f" about {asked.theme}"
+    drawn = f"{many} of {asked.form}{about} ({asked.strictness}), each the best of {asked.candidates}"
+    emit(f"{drawn}; seed {found.seed}")
+    emit(f"free: as many without a form{'; shuffled: human lines, across poems' if found.human else ''}")
     emit("")
     captions = [CAPTIONS[name] for name in names]
     rows = [["form, by the checker", *captions], ["poems", *(f"{one.keeping.poems:,}" for one in found.sets.values())]]
@@ -96,6 +99,8 @@ def _show(found: "Appraisal") -> None:
     emit("")
     for line in columns([["quality", *captions], *_quality_rows(found)]):
         emit(line)
+    if found.human:
+        emit("AUC 0.5: they cannot be told apart (less is chance); 1: always")
     emit("")
     cost = found.cost
     emit(f"cost of the form  {figure(cost.nats, 3)} nats a character ({cost.poems:,} poems, temperature 1, unranked)")
@@ -118,9 +123,14 @@ def _quality_rows(found: "Appraisal") -> list[list[str]]:
 
 
 def _told_rows(sets: list["Appraised"]) -> list[list[str]]:
-    """How well each set is told apart, and from how many poems of either that is known."""
-    counts = ["–" if one.told is None else f"{one.told.poems:,}" for one in sets]
-    return [["told from human poems (AUC)", *map(_told, sets)], ["  by so many of either", *counts]]
+    """How well each set is told apart, how far that is known, and from how many poems of either."""
+    told = [one.told for one in sets]
+    return [
+        ["told from human poems (AUC)", *("–" if one is None else f"{one.auc:.2f}" for one in told)],
+        ["  95 % from", *("–" if one is None else f"{one.low:.2f}" for one in told)],
+        ["  to", *("–" if one is None else f"{one.high:.2f}" for one in told)],
+        ["  by so many of either", *("–" if one is None else f"{one.poems:,}" for one in told)],
+    ]
 
 
 def _has_theme(found: "Appraisal") -> bool:
@@ -133,8 +143,3 @@ def _of(one: "Appraised", name: str) -> str:
 
 def _share(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
-
-
-def _told(one: "Appraised") -> str:
-    told = one.told
-    return "–" if told is None else f"{told.auc:.2f} ({told.low:.2f} to {told.high:.2f})"

@@ -68,6 +68,16 @@ def runs_and_texts_at(incomplete: str) -> list[str]:
     return runs_at(incomplete) + files
 
 
+def forms_at(incomplete: str) -> list[str]:
+    """What a shell offers where a form of verse is wanted: their names, and files."""
+    from charlm.poems.form import forms
+
+    typed, _, _ = incomplete.rpartition("/")
+    start = f"{typed}/" if "/" in incomplete else ""
+    files = [start + name for name in _entries_of(start, files=True) if name.endswith(".toml")]
+    return [name for name in (*(form.name for form in forms()), *files) if name.startswith(incomplete)]
+
+
 def _entries_of(folder: str, *, files: bool) -> list[str]:
     """The files, or the folders, of a folder; nothing where it cannot be read."""
     with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
@@ -87,6 +97,8 @@ OptionalRun: TypeAlias = Annotated[
         autocompletion=runs_at,
     ),
 ]  # fmt: skip
+
+OFFERED = {"form": forms_at}  # by a shell, after options whose values are no fixed set
 
 _kinds = functools.cache(typing.get_type_hints)  # asked for every knob, and slow to answer
 
@@ -187,7 +199,7 @@ def knob(config: type, name: str, *flags: str) -> Any:
         show_default=False,
         rich_help_panel=field.metadata["panel"] or None,
         metavar="NAME" if values else None,
-        autocompletion=completing(values) if values else None,
+        autocompletion=completing(values) if values else OFFERED.get(name),
     )
 
 

@@ -33,6 +33,7 @@ from charlm.scoring import OnTokens
 from charlm.text.decoding import Note, nobody
 from charlm.text.sources import source_files
 
+ASKED = ("form", "strictness", "rhyme", "theme", "theme_strength", "candidates")  # that the figures hang on
 PLAIN = 100  # poems of one candidate, of which the cost of the form is told
 FREE_AT_ONCE = 64
 SLACK = 8  # tokens that a free sample may have beyond the longest variant of the form
@@ -82,13 +83,12 @@ class Human:
 class Appraisal:
     """All figures of a run: sets by name (ours, free, human, shuffled), and what the form costs.
 
+    asked  what each poem had to keep
     alike  poems of each set among which distinct characters and pairs are counted
     """
 
-    form: str
-    strictness: str
+    asked: PoemConfig
     count: int
-    candidates: int
     seed: int
     sets: dict[str, Appraised]
     cost: Cost
@@ -100,7 +100,9 @@ class Appraisal:
         """The figures as JSON: form and quality apart, a figure that nobody could tell is null."""
         parts = ("valid", "structure", "tone", "rhyme", "answers", "sticks")
         return {
-            **{name: getattr(self, name) for name in ("form", "strictness", "count", "candidates", "seed")},
+            **{name: getattr(self.asked, name) for name in ASKED},
+            "count": self.count,
+            "seed": self.seed,
             "against": None if self.human is None else self.human.name,
             "other_shape": None if self.human is None else self.human.other,
             "judge": self.judge,
@@ -163,8 +165,7 @@ def appraise(
         )
         for name, lines in sets.items()
     }
-    return Appraisal(asked.form, asked.strictness, count, asked.candidates, config.seed, found, cost, alike, human,
-                     None if judge is None else str(judge.path))  # fmt: skip
+    return Appraisal(asked, count, config.seed, found, cost, alike, human, None if judge is None else str(judge.path))
 
 
 def _recalled(theme: str, lines: Lines) -> float:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from rich.cells import cell_len
 
 from .conftest import CORPORA
 
@@ -30,6 +31,7 @@ def test_all_figures_stand_beside_those_of_people(charlm, counts_of_verse, human
     assert quality["human"]["perplexity"] < quality["ours"]["perplexity"]
     assert quality["human"]["distinct_1"] > 0 and told["distinct_of_poems"] == 24
     assert {"auc", "low", "high", "poems"} == set(quality["ours"]["told_apart"]) and quality["ours"]["theme"] is None
+    assert (told["form"], told["theme"], told["theme_strength"], told["rhyme"]) == ("五绝", None, 1.0, None)
     assert told["cost"]["nats"] > 0 and told["cost"]["poems"] == 24 and told["cost"]["millis"] > 0
 
 
@@ -46,6 +48,7 @@ def test_the_same_seed_gives_the_same_figures_but_for_the_time(charlm, counts_of
 def test_form_and_quality_are_two_tables(charlm, counts_of_verse, human):
     out = charlm("poem", "eval", counts_of_verse, *FEW, "--against", "human.txt").out
     assert out.splitlines()[0].startswith("24 poems of 五绝 (common), each the best of 2; seed 1")
+    assert max(map(cell_len, out.splitlines())) <= 80
     form, quality = out.split("\n\n")[1:3]
     assert "keep the form" in form and "no 失粘" in form and "distinct" not in form
     assert "distinct pairs, 24 poems" in quality and "told from human poems (AUC)" in quality
