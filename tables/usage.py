@@ -1,5 +1,7 @@
 """Where human verse and a rhyme book disagree: `python tables/usage.py DATA`, for whoever extends `later.tsv`.
 
+With `--write` it makes `seldom.tsv` instead: the characters of both tones that verse uses in one of them nearly alone.
+
 Of the training poems of DATA (`poems/`), each character of a place that alternates is counted by the tone that its line
 wants there, and each rhyme word by the groups that all other rhyme words of its poem share. Printed are the characters
 that stand often where no reading of theirs fits, and the frequent ones that the book does not know.
@@ -16,6 +18,8 @@ from charlm.poems.sounds import RhymeBook, rhyme_book
 
 Counts = dict[str, Counter[str]]
 PLACES = {5: (1, 3), 7: (1, 3, 5)}  # the second, fourth and sixth characters of a line
+TABLES = Path(__file__).resolve().parent.parent / "charlm" / "poems" / "tables"
+PLENTY, NOISE = 30, 0.04  # places of a character from which on its tones are known, and the share that may be mistakes
 SEEN, SHARE = 6, 0.35  # how often, and in what part of its places, a character must misfit to be shown
 
 
@@ -77,10 +81,56 @@ def misfits(counts: Counts, fits: dict[str, set[str]]) -> Iterator[tuple[int, st
                 yield often, f"{character} {kind} {often}/{total} ({' '.join(sorted(fits[character]))})"
 
 
+def seldom(tones: Counts, book: RhymeBook) -> dict[str, list[str]]:
+    """By tone, the characters of both tones that stand for it in fewer places than mistakes would explain."""
+    found: dict[str, list[str]] = {"平": [], "仄": []}
+    for character, seen in sorted(tones.items(), key=lambda pair: (-sum(pair[1].values()), pair[0])):
+        total = sum(seen.values())
+        if _level(character, book) is None and character in book and total >= PLENTY:
+            for tone, name in (("平", "level"), ("仄", "oblique")):
+                if seen[name] < NOISE * total:
+                    found[tone].append(character)
+    return found
+
+
+def noise(tones: Counts, book: RhymeBook) -> float:
+    """How often a character of one tone stands where its line wants the other: what such counts say by mistake."""
+    known = {character: _level(character, book) for character in tones}
+    wrong = sum(seen["oblique" if known[c] else "level"] for c, seen in tones.items() if known[c] is not None)
+    return wrong / sum(sum(seen.values()) for c, seen in tones.items() if known[c] is not None)
+
+
+def write(data: Path, book: RhymeBook) -> None:
+    """`seldom.tsv` and its page, by the poems in which a line that turns is rarest: of four or eight lines of seven."""
+    tones: Counts = defaultdict(Counter)
+    for lines in poems(data):
+        if len(lines) in (4, 8) and {len(line) for line in lines} == {7}:
+            count_tones(lines, book, tones)
+    found = seldom(tones, book)
+    rows = "".join(f"{tone}\t{''.join(characters)}\n" for tone, characters in found.items())
+    said = "# characters of both tones that verse seldom uses in this one, the most frequent first\n"
+    (TABLES / "seldom.tsv").write_text(said + rows, "utf-8")
+    page = f"""# Where seldom.tsv comes from
+
+Characters to which 平水韵 gives both tones, and which verse uses in one of them nearly alone: 风 is level, though 讽
+was written so once. Made by `python tables/usage.py DATA --write`; `tables/README.md` tells of the rest.
+
+- counted in the training poems of DATA, in the public domain, of four or eight lines of seven: the second, fourth and
+  sixth character of a line, each by the tone that the two others want
+- a character of {PLENTY} such places or more, fewer than {NOISE:.0%} of which want the tone, is listed under it;
+  characters of one tone stand in {noise(tones, book):.1%} of their places against it, the noise of such counts
+- {len(found["平"])} characters are seldom level, {len(found["仄"])} seldom oblique
+"""
+    (TABLES / "seldom.md").write_text(page, "utf-8")
+
+
 def main() -> None:
-    """Print the findings, the most frequent first."""
+    """Print the findings, the most frequent first; or write them."""
     data = Path(sys.argv[1])
     verse, song = rhyme_book("pingshui"), rhyme_book("cilin")
+    if "--write" in sys.argv[2:]:
+        write(data, verse)
+        return
     tones, groups, parts, seen = defaultdict(Counter), defaultdict(Counter), defaultdict(Counter), Counter()
     for lines in poems(data):
         seen.update("".join(lines))

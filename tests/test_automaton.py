@@ -87,6 +87,21 @@ def test_an_acrostic_of_any_characters_that_is_accepted_is_kept_in_every_place(n
     assert accepted
 
 
+def test_no_character_is_given_a_tone_that_verse_seldom_gives_it_unless_a_person_asked_for_it():
+    form, tokens = find_form("五绝"), [*TOKENS, *(c for c in "风生间敲梦句卷种" if c not in TOKENS)]
+    free = Automaton(form, BOOK, tokens, "strict")
+    oblique, level = free.inventory.with_tones("仄", False), free.inventory.with_tones("平", False)
+    for characters, seldom, often in (("风生间敲", oblique, level), ("梦句卷种", level, oblique)):
+        ids = [free.inventory.id(character) for character in characters]
+        assert not seldom[ids].any() and often[ids].all()
+    for seed in range(20):
+        assert not any(reading.seldom for reading in check(written(free, seed), "五绝", strictness="strict").readings)
+    given = Automaton(form, BOOK, tokens, "strict", fixed=first_lines("入风春江落", form))
+    ensure(given)
+    found = check(written(given, 1), "五绝", strictness="strict").readings
+    assert [reading.seldom for reading in found if reading.character == "风"] == [True]
+
+
 def test_a_character_that_the_model_does_not_know_stands_where_it_is_asked_for():
     missing = next(c for c in sorted(BOOK.members("东"), reverse=True) if c not in TOKENS)
     machine = automaton("七绝", fixed={(1, 6): missing})

@@ -315,6 +315,34 @@ def test_a_misspelt_name_is_answered_with_the_likeliest():
         rhyme_book("pingshui").members("冻")
 
 
+# Readings that verse seldom uses
+
+
+@pytest.mark.parametrize(
+    ("character", "tones"), [("风", {True}), ("梦", {False}), ("敲", {True}), ("看", {True, False})]
+)
+def test_a_book_tells_the_tones_that_verse_uses(character, tones):
+    for name in ("pingshui", "cilin"):
+        book = rhyme_book(name)
+        assert {reading.level for reading in book.readings(character)} == {True, False}
+        assert {reading.level for reading in book.usual(character)} == tones
+
+
+def test_a_seldom_tone_is_one_of_two_and_another_is_left():
+    book = rhyme_book("pingshui")
+    rows = files("charlm.poems").joinpath("tables", "seldom.tsv").read_text("utf-8").splitlines()[1:]
+    for tone, characters in (row.split("\t") for row in rows):
+        for character in characters:
+            assert {reading.level for reading in book.readings(character)} == {True, False}
+            assert {reading.level for reading in book.usual(character)} == {tone == "仄"}
+
+
+def test_speech_of_today_and_books_of_a_user_have_no_seldom_readings(tmp_path):
+    (tmp_path / "pingshui.tsv").write_text("东\t平\t风\n送\t去\t风\n", "utf-8")
+    assert len(rhyme_book(str(tmp_path / "pingshui.tsv")).usual("风")) == 2
+    assert all(rhyme_book("xinyun").usual(c) == rhyme_book("xinyun").readings(c) for c in "风梦看")
+
+
 # Where the tables come from
 
 

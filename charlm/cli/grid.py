@@ -92,7 +92,10 @@ def judged(judgement: Judgement) -> Iterator[str]:
     for remark in judgement.remarks:
         yield from wrapped(f"remark  {told_fault(remark)}", " " * 8)
     if judgement.readings:
-        told = ", ".join(f"{one.character} {one.reading} ({one.line}:{one.column})" for one in judgement.readings)
+        told = ", ".join(
+            f"{one.character} {one.reading} ({one.line}:{one.column}{', seldom' if one.seldom else ''})"
+            for one in judgement.readings
+        )
         yield from wrapped(f"read as {told}", " " * 8)
 
 

@@ -29,7 +29,9 @@ class Inventory:
         self.codes = np.array([ord(token) if len(token) == 1 else 0 for token in tokens], np.uint32)
         self.marks = {mark: _mark(mark, self.ids) for mark in MARKS}
         self.known = {token for token in tokens if is_han(token)}
-        self.readings = {character: book.readings(character) for character in {*self.known, *given}}
+        # What a person asks for may be meant in any reading; what is written freely has those that verse uses.
+        self.readings = {character: book.usual(character) for character in self.known}
+        self.readings |= {character: book.readings(character) for character in given}
         self._by_tones: dict[tuple[str, bool], Tensor] = {}
         self._by_kinds: dict[tuple[str, frozenset[Kind]], Tensor] = {}
         self.spoken: dict[tuple[bool, str], set[str]] = {}  # level or not, group -> characters

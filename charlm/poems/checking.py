@@ -238,7 +238,8 @@ class _Trial:
             else:
                 needed = len({one.level for one in known}) > 1
             if needed:
-                yield ReadAs(number + 1, column, character, _told(kept))
+                seldom = kept.isdisjoint(self.book.usual(character))
+                yield ReadAs(number + 1, column, character, _told(kept), seldom)
 
     def _tell_unknown(self) -> None:
         for number, row in enumerate(self.rows):

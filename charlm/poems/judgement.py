@@ -30,12 +30,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class ReadAs:
-    """The reading under which a character of several readings conforms."""
+    """The reading under which a character of several readings conforms.
+
+    seldom  whether verse hardly ever reads it so
+    """
 
     line: int
     column: int
     character: str
     reading: str
+    seldom: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ A group may have several rows, a character may stand in several. Tones: 平 阴 
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +24,7 @@ from charlm.storage import exists, is_file, read_text, unread_hint
 
 LEVEL_TONES = frozenset("平阴阳")
 OBLIQUE_TONES = frozenset("上去入")
+OF_OLD = ("pingshui", "cilin")  # books of the sounds by which old verse was written
 MANY = 1000  # characters asked for, after which an index pays
 EXPECTED = "a row is `group<TAB>tone<TAB>characters`, with the tone one of 平 上 去 入 阴 阳"
 
@@ -45,9 +46,17 @@ class Reading:
 class RhymeBook:
     """The readings of characters. What a book does not know has none, and is never taken to fit."""
 
-    def __init__(self, name: str, title: str, rows: Iterable[tuple[Reading, str]]) -> None:
-        """rows: a reading, and the characters that have it; the groups stand in the order of the rows."""
+    def __init__(
+        self, name: str, title: str, rows: Iterable[tuple[Reading, str]], seldom: Mapping[str, bool] | None = None
+    ) -> None:
+        """A book of some rows.
+
+        rows    a reading, and the characters that have it; the groups stand in the order of the rows
+        seldom  of characters with both tones that verse uses in one nearly alone: whether it is the level one that it
+                seldom uses
+        """
         self.name = name
+        self._seldom = seldom or {}
         self.title = title
         self._rows = list(rows)
         self._known: dict[str, frozenset[Reading]] = {}
@@ -71,6 +80,13 @@ class RhymeBook:
             known = frozenset(reading for reading, members in self._rows if has and character in members)
             self._known[character] = known
         return known
+
+    def usual(self, character: str) -> frozenset[Reading]:
+        """The readings that verse uses: those that it has for a character, without a tone that it seldom gives it."""
+        readings = self.readings(character)
+        if character not in self._seldom:
+            return readings
+        return frozenset(one for one in readings if one.level is not self._seldom[character]) or readings
 
     def _index(self) -> None:
         """Look at every character once: a few poems are read sooner without, a whole vocabulary with it."""
@@ -111,7 +127,14 @@ class RhymeBook:
 
 def _own(name: str) -> RhymeBook:
     table = files("charlm.poems").joinpath("tables", f"{name}.tsv")
-    return _parsed(table.read_text("utf-8"), name, table.name)
+    return _parsed(table.read_text("utf-8"), name, table.name, _seldom() if name in OF_OLD else None)
+
+
+def _seldom() -> dict[str, bool]:
+    """Characters of both tones that verse seldom uses in one: whether that is the level one."""
+    text = files("charlm.poems").joinpath("tables", "seldom.tsv").read_text("utf-8")
+    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return {character: tone in LEVEL_TONES for tone, characters in rows for character in characters}
 
 
 # name -> what makes the book, which is asked for once (`rhyme_book`)
@@ -153,7 +176,7 @@ def _unread(path: Path, why: str) -> TextError:
     )
 
 
-def _parsed(text: str, name: str, source: str) -> RhymeBook:
+def _parsed(text: str, name: str, source: str, seldom: Mapping[str, bool] | None = None) -> RhymeBook:
     title = name
     rows: list[tuple[Reading, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -164,7 +187,7 @@ def _parsed(text: str, name: str, source: str) -> RhymeBook:
             rows.append(_row(line, f"{source}:{number}"))
     if not rows:
         raise TextError(f"{source} has no row of a rhyme book", hint=EXPECTED)
-    return RhymeBook(name, title, rows)
+    return RhymeBook(name, title, rows, seldom)
 
 
 def _row(line: str, place: str) -> tuple[Reading, str]:
