@@ -353,3 +353,11 @@ def test_the_grid_of_the_page_is_what_the_command_shows():
     text = "渭城朝雨浥轻尘，客舍青青柳色新。劝君更尽一杯酒，西出阳关无故人。"
     shown = "\n".join(judged(check(text)))
     assert shown in page
+
+
+def test_of_two_ways_that_both_fit_a_line_is_read_as_verse_reads_its_characters():
+    """风 as oblique would make a line that must be mended, of one that keeps its pattern."""
+    found = check("洁石溪风午梦回，人来诗事碧如殷。渔人又化风雷甚，愁作波声不胜山。", "七绝")
+    assert found.lines[2].tones == "平平仄仄平平仄"
+    assert [(one.character, one.seldom) for one in found.readings if one.line == 3] == [("风", False)]
+    assert not [remark for remark in found.remarks if remark.line == 3]

@@ -132,7 +132,8 @@ class _Trial:
         if strictness == "free":
             pass
         elif form.genre == "近体" and whole and sizes <= REGULATED:
-            self.walk = walk(self.rows, self.tones, variants, strictness)
+            seldom = [tuple(self._seldom(character) for character in row.text) for row in self.rows]
+            self.walk = walk(self.rows, self.tones, variants, strictness, seldom)
             self.found.faults += self.walk.faults
             self.found.remarks += self.walk.remarks
         else:
@@ -140,6 +141,10 @@ class _Trial:
 
     def _tones(self, character: str) -> Tones:
         return frozenset("平" if reading.level else "仄" for reading in self.book.readings(character))
+
+    def _seldom(self, character: str) -> Tones:
+        usual = self.book.usual(character)
+        return self._tones(character) - {"平" if reading.level else "仄" for reading in usual}
 
     def _check_slots(self) -> None:
         for number, (row, tones) in enumerate(zip(self.rows, self.tones, strict=True)):

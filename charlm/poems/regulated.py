@@ -17,7 +17,7 @@ another pattern is 失对 within a couplet and 失粘 between two. The way with 
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from charlm.config.poems import Strictness
@@ -26,7 +26,7 @@ from charlm.poems.form import Variant
 from charlm.poems.judgement import Fault
 
 Tones = frozenset[str]  # of one character: some of 平 and 仄; none where the book does not know it
-OFF, UNUSUAL = 1.0, 0.01  # what a fault and a remark cost
+OFF, UNUSUAL, SELDOM = 1.0, 0.01, 0.02  # what a fault, a remark and a tone that verse seldom gives a character cost
 CHANGE = 1.001  # going over to another pattern: a little more than one fault, so that a lone tone is told as such
 
 
@@ -38,6 +38,7 @@ class Way:
     owes    the column of an oblique tone that the next line must make up for; 0 for none
     may     whether the next line may mend it, and need not
     mends   whether it makes up for what the line before owes
+    seldom  how many characters are read with a tone that verse seldom gives them
     """
 
     tones: str
@@ -46,19 +47,27 @@ class Way:
     owes: int = 0
     may: bool = False
     mends: bool = False
+    seldom: int = 0
 
     @property
     def cost(self) -> float:
-        return OFF * len(self.faults) + UNUSUAL * len(self.remarks)
+        return OFF * len(self.faults) + UNUSUAL * len(self.remarks) + SELDOM * self.seldom
 
 
 @functools.lru_cache(maxsize=4096)
-def ways(tones: tuple[Tones, ...], slots: str, rhymed: bool, strictness: Strictness) -> list[Way]:
-    """The ways to read a line of five or seven characters beside its pattern; the best of each kind of debt."""
+def ways(
+    tones: tuple[Tones, ...], slots: str, rhymed: bool, strictness: Strictness, seldom: tuple[Tones, ...] = ()
+) -> list[Way]:
+    """The ways to read a line of five or seven characters beside its pattern; the best of each kind of debt.
+
+    seldom  of each character, the tones that verse seldom gives it
+    """
     options = [sorted(one) or ["？"] for one in tones]
     best: dict[tuple[int, bool, bool], Way] = {}
     for said in product(*options):
         way = _way("".join(said), slots, rhymed, strictness)
+        if strained := sum(tone in rare for tone, rare in zip(said, seldom, strict=False)):
+            way = replace(way, seldom=strained)
         kind = (way.owes, way.may, way.mends)
         if kind not in best or way.cost < best[kind].cost:
             best[kind] = way
@@ -120,15 +129,22 @@ class Walk:
 
 
 def walk(
-    rows: Sequence[Beside], tones: Sequence[tuple[Tones, ...]], variants: Sequence[Variant], strictness: Strictness
+    rows: Sequence[Beside],
+    tones: Sequence[tuple[Tones, ...]],
+    variants: Sequence[Variant],
+    strictness: Strictness,
+    seldom: Sequence[tuple[Tones, ...]],
 ) -> Walk:
-    """The best way through variants of one rhyme scheme, for a poem whose lines all have the right length (Viterbi)."""
+    """The best way through variants of one rhyme scheme, for a poem whose lines all have the right length (Viterbi).
+
+    tones, seldom  of each character of each line, the tones that it has, and those of them that verse seldom gives it
+    """
     states = {(number, 0, False): Walk(0.0) for number in range(len(variants))}
     for place, row in enumerate(rows):
         reached: dict[tuple[int, int, bool], Walk] = {}
         for number, variant in enumerate(variants):
             line = variant.lines[place]
-            for way in ways(tones[place], line.slots, bool(line.rhyme), strictness):
+            for way in ways(tones[place], line.slots, bool(line.rhyme), strictness, seldom[place]):
                 for (before, owes, may), so_far in states.items():
                     if place == 0 and before != number:
                         continue
