@@ -112,6 +112,7 @@ def rows_of(made: "RerankingReport") -> list[tuple[str, ...]]:
     rows = [row("first", figures.first, bounds[0])]
     if figures.alone is not None:
         rows.append(row("without any model", figures.alone))
+    rows += [row(f"{name} alone", found) for name, found in figures.members.items()]
     rows.append(row("reranked", figures.reranked, bounds[1]))
     said = figures.first.reference_units
     for depth, count in figures.depths.items():

@@ -1,6 +1,6 @@
 """What reranking does to a test set: figures, and the lists that gained and lost most, explained."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from charlm.reranking.deciding import Decision
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.listing import factors, from_list, names_from_lists
 from charlm.reranking.reporting import Reported, ReportFigures
-from charlm.reranking.weighing import Formula, Ranked, weigh
+from charlm.reranking.weighing import Formula, Ranked, Weighed, weigh
 
 SHOWN = 10  # lists that gained most, and as many that lost most
 
@@ -67,6 +67,27 @@ def alone(utterance: Utterance, formula: Formula, runs: Iterable[str], metric: M
     return ranked if ranked.used else None
 
 
+def by_each(ranked: Ranked, formula: Formula, runs: Collection[str]) -> dict[str, int]:
+    """By the name of each run that counts, the candidate that it would choose if it had the weights of all of them.
+
+    Where only one counts there is nothing to tell.
+    """
+    counting = [name for name in runs if formula.get(name)]
+    if len(counting) < 2 or not ranked.weighed:
+        return {}
+    whole = sum(formula[name] for name in counting)
+    found = {}
+    for run in counting:
+        others = set(runs) - {run}
+        weights = {name: weight for name, weight in formula.items() if not factors([name]) & others} | {run: whole}
+        found[run] = max(ranked.weighed, key=lambda one: (_sum(one, weights), -one.position)).position
+    return found
+
+
+def _sum(one: Weighed, weights: Mapping[str, float]) -> float:
+    return sum(weight * one.parts[name] for name, weight in weights.items() if weight and name in one.parts)
+
+
 def report(
     reranker: Reranker, utterances: Iterable[Utterance], source: str, *, shown: int = SHOWN, seed: int = 1
 ) -> RerankingReport:
@@ -84,7 +105,8 @@ def report(
                 tally = Reported(reranker.metric or "cer")
             by_sound = alone(utterance, formula, runs.names, tally.metric) if utterance.hypotheses else None
             heard = heard or by_sound is not None
-            tally.add(place, utterance, ranked, by_sound)
+            members = by_each(ranked, reranker.decision.whole, runs.names)
+            tally.add(place, utterance, ranked, by_sound, members)
             kept.append((utterance, ranked))
         if tally is None or not tally.said:
             raise CharlmError(

@@ -1,7 +1,7 @@
 """What reranking did to lists with references: rates with intervals, what was gained and lost, posteriors."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from charlm.reranking.weighing import Ranked
 DEPTHS = (2, 5, 10)  # candidates from which the best is taken
 BINS = 10
 MOST_CONFUSIONS = 12
+NOBODY: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,12 @@ class Reported:
 
     metric   unit of the errors
     alone    errors by the recogniser's scores without any model, where it gave scores
+    members  errors by each of several models with the weight of all
     """
 
     metric: Metric
     systems: dict[str, Errors] = field(default_factory=dict)
+    members: dict[str, Errors] = field(default_factory=dict)
     depths: Counter[int] = field(default_factory=Counter)
     before: list[int] = field(default_factory=list)
     after: list[int] = field(default_factory=list)
@@ -63,10 +66,18 @@ class Reported:
         default_factory=lambda: {"first": Counter(), "reranked": Counter()}
     )
     empty: int = 0
+    silent: Errors = field(default_factory=Errors)
     without_reference: int = 0
 
-    def add(self, place: int, utterance: Utterance, ranked: Ranked, alone: Ranked | None) -> None:
-        """One list, what was decided of it, and its order by the recogniser's scores."""
+    def add(
+        self,
+        place: int,
+        utterance: Utterance,
+        ranked: Ranked,
+        alone: Ranked | None,
+        members: Mapping[str, int] = NOBODY,
+    ) -> None:
+        """One list, what was decided of it, its order by the recogniser's scores, and what each model would choose."""
         if utterance.reference is None:
             self.without_reference += 1
             return
@@ -76,6 +87,7 @@ class Reported:
             silence = errors(reference, "", metric)
             for name in ("first", "alone", "reranked", "oracle"):
                 self._add(name, silence)
+            self.silent += silence
             self.depths.update(dict.fromkeys(DEPTHS, silence.total))
             self._judged(silence.total, silence.total, silence.reference_units)
             return
@@ -92,6 +104,8 @@ class Reported:
         self._add("reranked", found[chosen])
         self._add("oracle", best)
         self._add("alone", found[alone.weighed[0].position if alone is not None else 0])
+        for name, position in members.items():
+            self.members[name] = self.members.get(name, Errors()) + found[position]
         for depth in DEPTHS:
             self.depths[depth] += min(one.total for one in found[:depth])
         self._judged(found[0].total, found[chosen].total, found[0].reference_units)
@@ -133,6 +147,7 @@ class Reported:
             empty=self.empty,
             first=first,
             alone=self.systems.get("alone", Errors()) if has_scores else None,
+            members={name: found + self.silent for name, found in self.members.items()},
             reranked=reranked,
             oracle=oracle,
             depths={depth: self.depths[depth] for depth in DEPTHS},
@@ -168,6 +183,7 @@ class ReportFigures:
     """What reranking did. Rates are of reference units; `captured` is the share of what could be recovered.
 
     alone              by the recogniser's scores without any model; None where it gave none
+    members            by each of several models, with the weight of all of them; none where there is one
     depths             number of candidates -> errors of the best of so many
     gain               first - reranked, by paired bootstrap
     changed, better, worse   lists with another choice, and what came of it
@@ -181,6 +197,7 @@ class ReportFigures:
     empty: int
     first: Errors
     alone: Errors | None
+    members: dict[str, Errors]
     reranked: Errors
     oracle: Errors
     depths: dict[int, int]
@@ -202,6 +219,8 @@ class ReportFigures:
             found = getattr(self, name)
             if found is not None:
                 told[name] |= {"errors": found.total, "rate": found.rate}
+        for name, found in self.members.items():
+            told["members"][name] |= {"errors": found.total, "rate": found.rate}
         told["depths"] = {
             str(depth): {"errors": count, "rate": count / self.first.reference_units}
             for depth, count in self.depths.items()

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from charlm.cli.app import app
 from charlm.jobs import remember
+from charlm.jobs.report import by_each
 from charlm.jobs.weights_file import ListsSeen, WeightsFile
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.deciding import Decision
-from charlm.reranking.weighing import Formula
+from charlm.reranking.weighing import Formula, weigh
 from commands.conftest import CORPORA
 
 SENTENCES = [line for line in (CORPORA / "everyday.zh.txt").read_text("utf-8").splitlines() if 5 <= len(line) <= 20]
@@ -326,6 +327,31 @@ def test_a_report_needs_no_weights(charlm, counts):
     write("dev.jsonl", lists(10))
     told = json.loads(charlm("nbest", "report", counts, "dev.jsonl", "--metric", "wer", "--json").out)
     assert told["metric"] == "wer" and told["formula"] == {"am": 1.0, "kn3": 1.0, "length": 0.0}
+
+
+def test_a_report_of_several_runs_has_a_row_for_each_as_if_it_had_the_weight_of_all(charlm, counts):
+    text = CORPORA / "everyday.zh.txt"
+    assert charlm("train", text, "--model", "unigram", "--vocab", counts, "--run", "one", "--quiet").code == 0
+    write("test.jsonl", lists(30))
+    told = json.loads(charlm("nbest", "report", counts, "one", "test.jsonl", "--json").out)
+    alone = {name: json.loads(charlm("nbest", "report", run, "test.jsonl", "--json").out)["reranked"]
+             for name, run in (("kn3", counts), ("one", "one"))}  # fmt: skip
+    assert set(told["members"]) == {"kn3", "one"}
+    assert told["members"]["kn3"]["errors"] < told["members"]["one"]["errors"]  # one knows no order of characters
+    for name, found in alone.items():  # where each weighs 1, both together weigh 2, so only the tendency is the same
+        assert abs(found["rate"] - told["members"][name]["rate"]) < 0.03
+    out = charlm("nbest", "report", counts, "one", "test.jsonl").out
+    assert "kn3 alone" in out and "one alone" in out and all(len(line) <= 80 for line in out.splitlines())
+    assert "alone" not in charlm("nbest", "report", counts, "test.jsonl").out
+
+
+def test_each_run_chooses_by_the_recognisers_scores_and_the_weight_of_all_runs():
+    heard = Utterance("u", [Hypothesis("甲", {"am": -2.0}), Hypothesis("乙", {"am": 0.0})])
+    scores = [{"a": -1.0, "b": -3.0}, {"a": -2.2, "b": -1.0}]
+    formula = Formula.exactly({"am": 1.0, "a": 1.0, "b": 0.7})
+    ranked = weigh(heard, scores, formula, ("a", "b"))
+    assert by_each(ranked, formula, ("a", "b")) == {"a": 0, "b": 1}  # a with its own weight would choose the other
+    assert by_each(ranked, Formula.exactly({"am": 1.0, "a": 1.0, "b": 0.0}), ("a", "b")) == {}
 
 
 def test_a_list_is_explained_candidate_by_candidate_and_token_by_token(charlm, counts):
