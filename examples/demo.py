@@ -33,6 +33,8 @@ def main() -> None:
     charlm("train", quatrains, *small, "--run", VERSES)
     charlm("eval", VERSES, quatrains, "--part", "test")
     charlm("sample", VERSES, "--count", 3, "--temperature", 0.8, "--seed", 7)
+    print("\nThe model that comes with charlm has read the verse of Tang and Song.")  # noqa: T201
+    charlm("sample", "--form", "七绝", "--acrostic", "春江花月", "--show-tones")
     charlm("train", everyday, *small, "--run", EVERYDAY)
     charlm("eval", EVERYDAY, everyday, "--part", "test")
     charlm("score", EVERYDAY, CORPORA / "homework.nbest.jsonl", "--best")

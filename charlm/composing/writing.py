@@ -14,7 +14,7 @@ from charlm.sampling import Sample, sample
 from charlm.text.vocab import UNK
 
 THEME = 20.0  # nats that a poem which says all of its theme is worth more in the ranking, at strength 1
-REPEATED = 0.5  # nats that a character said once more costs in the ranking; people repeat some too
+REPEATED = 3.0  # nats that a character said once more costs in the ranking; people repeat some too
 AT_ONCE = 64  # samples drawn side by side
 
 
