@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from charlm.cli.app import app
 from charlm.composing.themes import recall
+from charlm.composing.writing import REPEATED
 from charlm.config.poems import PoemConfig
 from charlm.jobs.sample import telling
 from charlm.poems.checking import check
@@ -159,7 +160,7 @@ def test_a_second_run_ranks_the_candidates(charlm, plain_run, told_run):
         (found,) = other.score([poem["text"]])
         characters = "".join(poem["lines"])
         repeated = len(characters) - len(set(characters))
-        merit = ((poem["log_prob"] + found.charged) / 2 - 0.5 * repeated) / len(characters)
+        merit = ((poem["log_prob"] + found.charged) / 2 - REPEATED * repeated) / len(characters)
         assert poem["merit"] == pytest.approx(merit, abs=1e-4)
     assert [poem["merit"] for poem in alone] != [poem["merit"] for poem in both]
 
