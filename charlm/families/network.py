@@ -105,13 +105,12 @@ def family_of(
         tensors = restored(tensorfiles.read(folder / WEIGHTS_FILE)[0], folder / WEIGHTS_FILE)
         try:
             with torch.device("meta"):
-                expected = _built(network, config, vocab_size).state_dict()
+                model = _built(network, config, vocab_size)
         except ConfigError as error:
             raise RunError(f"{folder}: {error}", hint="config.json was edited; restore it") from error
-        checked(tensors, expected, folder / WEIGHTS_FILE)
-        with torch.random.fork_rng(devices=[]):
-            model = network(config, vocab_size)
-        model.load_state_dict(tensors)
+        checked(tensors, model.state_dict(), folder / WEIGHTS_FILE)
+        # Taken over, not copied: to draw weights first that are then written over takes seconds.
+        model.load_state_dict(tensors, assign=True)
         return model.eval()
 
     def init_from(model: Any, vocab: Vocab, other: Any, theirs: Vocab, path: Path, note: Note) -> None:
