@@ -3,6 +3,8 @@
 import fnmatch
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -78,3 +80,10 @@ def test_its_card_tells_data_licence_command_and_the_perplexity_of_its_run():
 def test_the_first_commands_of_a_user_write_a_poem_that_keeps_its_form(form, options):
     text = "".join(called("sample", "--form", form, *options, "--candidates", 2).split())
     assert check(text, form).conforms
+
+
+def test_opening_a_run_does_not_load_the_compiler_of_torch():
+    """Making a network without memory did, which took four times as long as all else that opening does."""
+    program = "import sys; import charlm; charlm.load(sys.argv[1]); print('torch._refs' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program, str(OWN_RUN)], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"

@@ -103,14 +103,17 @@ def family_of(
     def load(config: Any, vocab_size: int, folder: Path) -> N:
         """A network with the weights of a run directory; RunError where they do not fit its config."""
         tensors = restored(tensorfiles.read(folder / WEIGHTS_FILE)[0], folder / WEIGHTS_FILE)
+        # Without memory (meta) only where a size of the config is larger than any in the file, which `checked` refuses
+        # then: to make a network so costs seconds, since torch loads its compiler for it.
+        largest = max((size for tensor in tensors.values() for size in tensor.shape), default=0)
+        fits = max(config.hidden, config.embedding, vocab_size) <= largest
         try:
-            with torch.device("meta"):
+            with torch.random.fork_rng(devices=[]), torch.device("cpu" if fits else "meta"):
                 model = _built(network, config, vocab_size)
         except ConfigError as error:
             raise RunError(f"{folder}: {error}", hint="config.json was edited; restore it") from error
         checked(tensors, model.state_dict(), folder / WEIGHTS_FILE)
-        # Taken over, not copied: to draw weights first that are then written over takes seconds.
-        model.load_state_dict(tensors, assign=True)
+        model.load_state_dict(tensors)
         return model.eval()
 
     def init_from(model: Any, vocab: Vocab, other: Any, theirs: Vocab, path: Path, note: Note) -> None:

@@ -1,6 +1,6 @@
 """What reranking does to a test set: figures, and the lists that gained and lost most, explained."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from charlm.reranking.deciding import Decision
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.listing import factors, from_list, names_from_lists
 from charlm.reranking.reporting import Reported, ReportFigures
-from charlm.reranking.weighing import Formula, Ranked, Weighed, weigh
+from charlm.reranking.weighing import Formula, Ranked, total_of, weigh
 
 SHOWN = 10  # lists that gained most, and as many that lost most
 
@@ -80,12 +80,8 @@ def by_each(ranked: Ranked, formula: Formula, runs: Collection[str]) -> dict[str
     for run in counting:
         others = set(runs) - {run}
         weights = {name: weight for name, weight in formula.items() if not factors([name]) & others} | {run: whole}
-        found[run] = max(ranked.weighed, key=lambda one: (_sum(one, weights), -one.position)).position
+        found[run] = max((total_of(one.parts, weights), -one.position, one.position) for one in ranked.weighed)[2]
     return found
-
-
-def _sum(one: Weighed, weights: Mapping[str, float]) -> float:
-    return sum(weight * one.parts[name] for name, weight in weights.items() if weight and name in one.parts)
 
 
 def report(

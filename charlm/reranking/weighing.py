@@ -145,7 +145,7 @@ def weigh(
         parts = {name: value for name in used if (value := values[name][position]) is not None}
         if any(math.isnan(part) for part in parts.values()):
             raise ValueError(f"candidate {position} of utterance {utterance.id!r} cannot be weighed: {parts}")
-        total = _total(parts, formula)
+        total = total_of(parts, formula)
         if math.isnan(total) or (math.isinf(total) and all(map(math.isfinite, parts.values()))):
             shown = ", ".join(f"{name} {value:g}" for name, value in parts.items())
             raise CharlmError(
@@ -176,6 +176,7 @@ def score_named(name: str, scores: Mapping[str, float]) -> float | None:
     return product
 
 
-def _total(parts: Mapping[str, float], formula: Formula) -> float:
+def total_of(parts: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The weighted sum of some scores, nats."""
     # A weight of 0 leaves a part out altogether: 0 * -inf would be nan.
-    return sum((formula[name] * value for name, value in parts.items() if formula[name]), 0.0)
+    return sum((weights[name] * value for name, value in parts.items() if weights.get(name)), 0.0)
