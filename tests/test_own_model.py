@@ -84,6 +84,6 @@ def test_the_first_commands_of_a_user_write_a_poem_that_keeps_its_form(form, opt
 
 def test_opening_a_run_does_not_load_the_compiler_of_torch():
     """Making a network without memory did, which took four times as long as all else that opening does."""
-    program = "import sys; import charlm; charlm.load(sys.argv[1]); print('torch._refs' in sys.modules)"
+    program = "import sys; import charlm; charlm.load(sys.argv[1]); print('torch._dynamo' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program, str(OWN_RUN)], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"
