@@ -53,7 +53,7 @@ def prepared(knobs: dict[str, Any], asked: argparse.Namespace) -> Callable[[], N
     model = Recurrent(RecurrentConfig(**sizes, **knobs), asked.vocab)
     learner = Learner.of(model, TrainingConfig(), Machine(torch.device("cpu"), "float32", asked.threads))
     inputs, targets = torch.randint(2, asked.vocab, (2, asked.rows, asked.window))
-    batch = Batch(inputs, targets, None, True, 0.0)
+    batch = Batch(inputs, targets, None, inputs.numel(), fresh=True, done=0.0)
 
     def step() -> None:
         learner.optimizer.zero_grad(set_to_none=True)

@@ -1,13 +1,13 @@
 """Tokens per second of a training step, beside a plain torch loop, a tuned one, and the products alone.
 
-    python bench/speed.py [--shapes abcde] [--rounds 5] [--busy] [--step NAME SHAPE]
+    python bench/speed.py [--shapes abcde] [--rounds 5] [--busy] [--device cpu|cuda] [--step NAME SHAPE]
 
 Every figure is a process of its own, turn by turn, and the median over the turns; a step is forward, backward, clip
 and AdamW. `plain` is what one writes first: `nn.LSTM`, `cross_entropy`, float32. `tuned` knows every trick that needs
-no new code: bf16 autocast where the processor has it, a fused optimizer, an output loss in chunks, an allocator that
-keeps its pages. `charlm` is the loop of `charlm train`. `products` are the step's matrix products and nothing else,
-back to back, in the precision that charlm has chosen: the ceiling. With --busy another process of equal priority
-works beside them.
+no new code: bf16 autocast where the device has it, a fused optimizer, an output loss in chunks on a processor (computed
+again on the way back where torch has no `linear_cross_entropy` yet), an allocator that keeps its pages. `charlm` is the
+loop of `charlm train`. `products` are the step's matrix products and nothing else, back to back, in the precision that
+charlm has chosen: the ceiling. With --busy another process of equal priority works beside them.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 BUSY = "while True: pass"
 WARM, SECONDS = 2, 6.0  # steps that do not count, and how long the others are counted
+CHUNK = 512  # vectors that a loss in chunks compares at once
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ SHAPES = {
 STEPS = ("plain", "tuned", "charlm", "products")
 
 
-def timed(step: Callable[[], object]) -> list[float]:
-    """Seconds of steps, one after the other."""
+def timed(step: Callable[[], float]) -> list[float]:
+    """Seconds of steps, one after the other; each returns a number of its own, so that a GPU has done it by then."""
     for _ in range(WARM):
         step()
     seconds: list[float] = []
@@ -57,45 +58,56 @@ def timed(step: Callable[[], object]) -> list[float]:
     return seconds
 
 
-def loop(shape: Shape, tuned: bool) -> list[float]:
+def loop(shape: Shape, tuned: bool, on: str) -> list[float]:
     """A loop of plain torch."""
     from charlm import memory
 
     if tuned:
         memory.keep_freed()
     import torch
-    from torch import nn
+    from torch import Tensor, nn
+    from torch.utils.checkpoint import checkpoint
 
     from charlm.training.devices import choose_precision
 
-    bf16 = tuned and choose_precision("auto", torch.device("cpu")) == "bf16"
-    embedding = nn.Embedding(shape.vocab, shape.embedding)
-    core = nn.LSTM(shape.embedding, shape.hidden, num_layers=shape.layers, batch_first=True)
+    device = torch.device(on)
+    bf16 = tuned and choose_precision("auto", device) == "bf16"
+    embedding = nn.Embedding(shape.vocab, shape.embedding).to(device)
+    core = nn.LSTM(shape.embedding, shape.hidden, num_layers=shape.layers, batch_first=True).to(device)
     narrow = nn.Linear(shape.hidden, shape.embedding) if shape.hidden != shape.embedding else nn.Identity()
-    bias = nn.Parameter(torch.zeros(shape.vocab))
+    narrow.to(device)
+    bias = nn.Parameter(torch.zeros(shape.vocab, device=device))
     parameters = [*embedding.parameters(), *core.parameters(), *narrow.parameters(), bias]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, fused=tuned)
-    inputs, targets = torch.randint(shape.vocab, (2, shape.rows, shape.window))
-    chunks = nn.LinearCrossEntropyOptions() if tuned else None
+    inputs, targets = torch.randint(shape.vocab, (2, shape.rows, shape.window), device=device)
+    fused_loss = getattr(nn.functional, "linear_cross_entropy", None)
 
-    def step() -> None:
+    def whole(x: Tensor, wanted: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(nn.functional.linear(x, embedding.weight, bias), wanted, reduction="sum")
+
+    def in_chunks(x: Tensor, wanted: Tensor) -> Tensor:
+        if fused_loss is not None:
+            weight, options = embedding.weight.to(x.dtype), nn.LinearCrossEntropyOptions()
+            mean: Tensor = fused_loss(x, weight, wanted, linear_bias=bias.to(x.dtype), options=options)
+            return mean * len(x)
+        parts = zip(torch.split(x, CHUNK), torch.split(wanted, CHUNK), strict=True)
+        return torch.stack([checkpoint(whole, *part, use_reentrant=False) for part in parts]).sum()
+
+    def step() -> float:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             x = narrow(core(embedding(inputs))[0]).flatten(0, 1)
-            if chunks is not None:
-                loss = nn.functional.linear_cross_entropy(
-                    x, embedding.weight.to(x.dtype), targets.flatten(), linear_bias=bias.to(x.dtype), options=chunks
-                )
-            else:
-                loss = nn.functional.cross_entropy(nn.functional.linear(x, embedding.weight, bias), targets.flatten())
+            chunked = tuned and device.type == "cpu"  # a GPU has room, and chunks would only cost it time
+            loss = (in_chunks if chunked else whole)(x, targets.flatten()) / len(x)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
+        return float(loss.detach())
 
     return timed(step)
 
 
-def charlm(shape: Shape) -> list[float]:
+def charlm(shape: Shape, on: str) -> list[float]:
     """The loop of `charlm train`, on a text without sense."""
     import numpy as np
     import torch
@@ -105,13 +117,14 @@ def charlm(shape: Shape) -> list[float]:
     from charlm.models.recurrent import Recurrent
     from charlm.text.corpus import Corpus, Facts
     from charlm.training.devices import Machine, choose_precision, choose_workers
-    from charlm.training.gradient import Texts, fit
+    from charlm.training.gradient import fit
     from charlm.training.journal import Event, MemoryJournal, Progress
+    from charlm.training.texts import Texts
 
     tokens = 1_000_000
     ids = np.random.default_rng(1).integers(2, shape.vocab, tokens).astype(np.uint16)
     corpus = Corpus(ids, np.array([0, tokens]), Facts(1, tokens, tokens, 0, 0, tokens), "")
-    device = torch.device("cpu")
+    device = torch.device(on)
     machine = Machine(device, choose_precision("auto", device), choose_workers(shape.rows, device))
     network = RecurrentConfig(layers=shape.layers, hidden=shape.hidden, embedding=shape.embedding, dropout=0.0)
     ends: list[float] = []
@@ -134,7 +147,7 @@ def charlm(shape: Shape) -> list[float]:
     return [after - before for before, after in zip(ends[WARM - 1 :], ends[WARM:], strict=False)]
 
 
-def products(shape: Shape) -> list[float]:
+def products(shape: Shape, on: str) -> list[float]:
     """Every matrix product of a step: forward, and twice as much backward."""
     from charlm import memory
 
@@ -146,26 +159,26 @@ def products(shape: Shape) -> list[float]:
     from charlm.training.ceiling import step_seconds
     from charlm.training.devices import choose_precision
 
-    device = torch.device("cpu")
+    device = torch.device(on)
     network = RecurrentConfig(layers=shape.layers, hidden=shape.hidden, embedding=shape.embedding)
     step = Recurrent(network, shape.vocab).products(shape.rows, shape.window)
     precision = choose_precision("auto", device)
     return [step_seconds(step, precision, device) for _ in range(3)]
 
 
-def one(name: str, shape: Shape) -> None:
-    """Print the seconds of one step."""
-    loops = {"plain": lambda: loop(shape, False), "tuned": lambda: loop(shape, True),
-             "charlm": lambda: charlm(shape), "products": lambda: products(shape)}  # fmt: skip
-    sys.stdout.write(f"{statistics.median(loops[name]())}\n")
+def one(name: str, shape: Shape, on: str) -> float:
+    """The seconds of one step."""
+    loops = {"plain": lambda: loop(shape, False, on), "tuned": lambda: loop(shape, True, on),
+             "charlm": lambda: charlm(shape, on), "products": lambda: products(shape, on)}  # fmt: skip
+    return statistics.median(loops[name]())
 
 
-def measure(key: str, rounds: int) -> dict[str, float]:
+def measure(key: str, rounds: int, on: str) -> dict[str, float]:
     """Tokens per second of every loop: medians over rounds in which they take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in STEPS}
     for _ in range(rounds):
         for name in STEPS:
-            command = [sys.executable, __file__, "--step", name, key]
+            command = [sys.executable, __file__, "--device", on, "--step", name, key]
             seconds[name].append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     tokens = SHAPES[key].rows * SHAPES[key].window
     return {name: tokens / statistics.median(found) for name, found in seconds.items()}
@@ -177,17 +190,20 @@ def main() -> None:
     parser.add_argument("--shapes", default="abcde")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--step", nargs=2)
     asked = parser.parse_args()
     if asked.step:
-        one(asked.step[0], SHAPES[asked.step[1]])
+        sys.stdout.write(f"{one(asked.step[0], SHAPES[asked.step[1]], asked.device)}\n")
         return
     other = subprocess.Popen([sys.executable, "-c", BUSY]) if asked.busy else None
     state = "beside a busy process" if other else "on an idle machine"
-    print(f"tokens/s {state}, medians of {asked.rounds} rounds; × plain, × tuned, share of the ceiling")
+    print(
+        f"tokens/s on {asked.device} {state}, medians of {asked.rounds} rounds; × plain, × tuned, share of the ceiling"
+    )
     try:
         for key in asked.shapes:
-            speed = measure(key, asked.rounds)
+            speed = measure(key, asked.rounds, asked.device)
             ours = speed["charlm"]
             ratios = f"{ours / speed['plain']:>7.2f}{ours / speed['tuned']:>7.2f}{ours / speed['products']:>7.2f}"
             figures = "".join(f"{speed[name]:>10,.0f} {name}" for name in STEPS)

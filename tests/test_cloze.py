@@ -20,7 +20,7 @@ from charlm.models import cloze
 from charlm.models.bidirectional import Bidirectional
 from charlm.models.dropout import give_generator
 from charlm.text.vocab import EOS, UNK
-from charlm.training.gradient import Texts
+from charlm.training.texts import Texts
 
 LINES = Texts(corpus_of(sentences(40)), corpus_of(sentences(8, seed=1)), False)
 # One text without line ends.

@@ -182,6 +182,8 @@ def test_all_wrong_types_are_told_together():
         (TrainingConfig, {"save_minutes": 0.0}, ["--save-minutes"]),
         (TrainingConfig, {"validations": 0}, ["--validations"]),
         (TrainingConfig, {"patience": 0}, ["--patience"]),
+        (TrainingConfig, {"workers": 0}, ["--workers"]),
+        (TrainingConfig, {"workers": 9, "batch_size": 8}, ["--workers", "--batch-size"]),
         (TrainingConfig, {"seed": -1}, ["--seed"]),
         (TrainingConfig, {"seed": 1 << 32}, ["--seed"]),
         (SamplingConfig, {"temperature": -0.1}, ["--temperature"]),

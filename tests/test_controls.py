@@ -29,8 +29,9 @@ from charlm.text.vocab import EOS, UNK, Vocab
 from charlm.tokenizers import TOKENIZERS
 from charlm.training.batches import Buckets, Stripes
 from charlm.training.devices import Machine
-from charlm.training.gradient import Texts, fit
+from charlm.training.gradient import fit
 from charlm.training.journal import MemoryJournal
+from charlm.training.texts import Texts
 
 SPRING, RIVER = "<spring>", "<river>"
 CODEC = codec_of("春风吹江水流").with_controls([SPRING, RIVER])  # <spring> 2, <river> 3, 春 4 …

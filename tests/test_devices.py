@@ -1,3 +1,4 @@
+import math
 import os
 import platform
 import subprocess
@@ -8,9 +9,12 @@ import torch
 from small import recurrent
 
 from charlm import memory
+from charlm.config.training import TrainingConfig
 from charlm.errors import ConfigError
+from charlm.jobs import train as jobs
+from charlm.jobs.train import machine_for
 from charlm.training import devices
-from charlm.training.devices import autocast, choose_device, choose_precision, choose_workers
+from charlm.training.devices import autocast, choose_device, choose_precision, choose_workers, loss_scale
 
 CPU = torch.device("cpu")
 
@@ -132,6 +136,22 @@ def test_each_core_takes_rows_of_its_own_if_there_are_enough(monkeypatch, thread
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     assert choose_workers(batch_size, CPU) == workers
     assert choose_workers(batch_size, torch.device("cuda")) == 1
+
+
+def test_the_loss_is_made_larger_where_half_precision_computes_by_a_power_of_two():
+    assert loss_scale("bf16", CPU) == loss_scale("float32", torch.device("cuda")) == 1
+    scale = loss_scale("bf16", torch.device("cuda"))
+    assert scale > 1 and math.frexp(scale)[0] == 0.5
+
+
+def test_the_number_of_threads_that_was_asked_for_is_taken_where_it_can_be(monkeypatch):
+    model = recurrent()
+    assert machine_for(TrainingConfig(device="cpu", precision="float32", workers=3), model).workers == 3
+    monkeypatch.setattr(jobs, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(jobs, "choose_precision", lambda *asked: "float32")
+    assert machine_for(TrainingConfig(workers=1), model).workers == machine_for(TrainingConfig(), model).workers == 1
+    with pytest.raises(ConfigError, match="--workers 2 is for one process on a processor"):
+        machine_for(TrainingConfig(workers=2), model)
 
 
 @pytest.mark.parametrize("missing", [OSError, AttributeError, TypeError])

@@ -11,7 +11,7 @@ from charlm.config.settings import weighed
 from charlm.errors import ConfigError
 from charlm.training.batches import Buckets
 from charlm.training.feeding import ANNEALED, Feed
-from charlm.training.gradient import Texts
+from charlm.training.texts import Texts
 
 OTHER = corpus_of(sentences(23, seed=5))
 LONG = corpus_of([[*range(2, 9), *range(2, 9), *range(2, 9), 0]] * 6)  # several windows each

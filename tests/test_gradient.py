@@ -18,9 +18,10 @@ from charlm.scoring import Score
 from charlm.training import gradient, learner
 from charlm.training.batches import Buckets, Stripes
 from charlm.training.devices import Machine
-from charlm.training.gradient import Outcome, Texts, fit
+from charlm.training.gradient import Outcome, fit
 from charlm.training.journal import Measured, MemoryJournal, Notice, Progress
 from charlm.training.ranks import ALONE, Ranks
+from charlm.training.texts import Texts
 
 TRAIN, VALID = corpus_of(sentences(40)), corpus_of(sentences(8, seed=1))
 READINGS = {"stripes": Texts(TRAIN, VALID, True), "buckets": Texts(TRAIN, VALID, False)}
@@ -494,6 +495,15 @@ def test_a_training_by_several_threads_goes_on_after_any_step_as_if_it_had_not_s
         first = train(texts, workers=workers, stop_after=stop, **BUDGETS[0])
         second = train(texts, model=network(seed=8), workers=workers, journal=first.journal, **BUDGETS[0])
         assert_same_training(second.journal, whole.journal)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_loss_made_larger_for_half_precisions_sake_changes_no_bit_of_the_training(texts, workers, monkeypatch):
+    plain = train(texts, steps=6, workers=workers)
+    seen = []
+    monkeypatch.setattr("charlm.training.gradient.loss_scale", lambda *machine: seen.append(machine) or 1024.0)
+    assert_same_training(train(texts, steps=6, workers=workers).journal, plain.journal)
+    assert seen
 
 
 def test_a_training_by_samples_of_the_vocabulary_goes_on_as_if_it_had_not_stopped(texts, monkeypatch):

@@ -14,8 +14,9 @@ from charlm.text.prefixes import WORDS, Prefixes, uniform
 from charlm.text.vocab import EOS
 from charlm.training.batches import Buckets
 from charlm.training.devices import Machine
-from charlm.training.gradient import Texts, fit
+from charlm.training.gradient import fit
 from charlm.training.journal import MemoryJournal
+from charlm.training.texts import Texts
 
 FORM, OTHER, RHYME, OPENS, CLOSES = 2, 3, 4, 5, 6  # control tokens; 7 is a mark, 8 and more are characters
 MARK, SIZE = 7, 30

@@ -6,6 +6,7 @@ import pytest
 import torch
 from small import recurrent
 
+from charlm.models import output
 from charlm.models.output import Shortlist, sampled_log_probs, target_log_probs
 
 V, E, N, FREQUENT = 40, 6, 12, 5
@@ -104,3 +105,24 @@ def test_of_a_small_vocabulary_the_whole_is_compared():
     ids = torch.randint(2, 40, (3, 9))
     state = model.initial_state(3)
     assert torch.equal(model(ids[:, :-1], ids[:, 1:], state)[0], model.score(ids[:, :-1], ids[:, 1:], state)[0])
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_tokens_added_for_a_gpus_sake_are_said_by_nobody_and_learn_nothing(numbers, sampled, monkeypatch):
+    leaves, targets = numbers
+    shortlist = drawn(targets, 7)
+
+    def found():
+        log_probs = sampled_log_probs(*leaves, shortlist) if sampled else target_log_probs(*leaves, targets)
+        return [log_probs, *gradients(log_probs, leaves)]
+
+    plain = found()
+    asked = []
+    monkeypatch.setattr(output, "ALIGNED", {("cpu", torch.float64): 16})
+    monkeypatch.setattr(
+        output, "_logits", lambda h, w, *rest, real=output._logits: asked.append(len(w)) or real(h, w, *rest)
+    )
+    aligned = found()
+    assert asked and all(rows % 16 == 0 and rows > len(shortlist.ids) for rows in asked)
+    for ours, theirs in zip(aligned, plain, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)

@@ -89,6 +89,12 @@ class TrainingConfig:
     seed: int = knob(1, "Seed of everything random.", panel="Machine")
     precision: Precision = knob("auto", "float32, bf16, or auto: bf16 where it is faster.", panel="Machine")
     device: str = knob("auto", "cpu, cuda, cuda:1, mps, or auto.", panel="Machine")
+    workers: int | None = knob(
+        None,
+        "Threads of a processor that share the rows of a step. 1 lets torch share every operation instead: faster with"
+        " few rows and AMX, many times slower beside other programs. [default: one for each core that has 8 rows]",
+        panel="Machine",
+    )
 
     def __post_init__(self) -> None:
         budgets = {"--epochs": self.epochs, "--steps": self.steps, "--minutes": self.minutes}
@@ -126,9 +132,12 @@ class TrainingConfig:
             mistakes.append(f"--weight-decay must be 0 or more and finite, not {self.weight_decay}")
         if not 0 <= self.seed < 1 << 32:  # torch's generator on the CPU reads 32 bits of a seed
             mistakes.append(f"--seed must be at least 0 and below 2^32, not {self.seed}")
-        for name, times in (("validations", self.validations), ("patience", self.patience)):
+        counts = {"validations": self.validations, "patience": self.patience, "workers": self.workers}
+        for name, times in counts.items():
             if times is not None and times < 1:
                 mistakes.append(f"--{name} must be at least 1, not {times}")
+        if self.workers is not None and self.workers > self.batch_size:
+            mistakes.append(f"--workers {self.workers} cannot share the {self.batch_size} rows of --batch-size")
         refuse(mistakes)
 
     def _wrong_controls(self) -> list[str]:

@@ -15,8 +15,9 @@ from charlm.ngrams.counts import Counts
 from charlm.text.decoding import Note
 from charlm.text.vocab import Vocab
 from charlm.training.devices import Machine
-from charlm.training.gradient import Outcome, Texts
+from charlm.training.gradient import Outcome
 from charlm.training.journal import Journal, OnEvent
+from charlm.training.texts import Texts
 from charlm.training.trial import Estimate
 
 WEIGHTS_FILE = "model.safetensors"

@@ -6,7 +6,7 @@ from charlm.families.network import family_of
 from charlm.families.recurrent import shape_of_stack
 from charlm.filling.likelihood import evaluate_blanks
 from charlm.models.bidirectional import Bidirectional
-from charlm.training.gradient import Texts
+from charlm.training.texts import Texts
 
 
 def blanks(texts: Texts) -> Texts:

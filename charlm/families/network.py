@@ -15,7 +15,8 @@ from charlm.models.network import TokenNetwork
 from charlm.text.decoding import Note
 from charlm.text.vocab import EOS, SPECIALS, UNK, Vocab
 from charlm.training import gradient, trial
-from charlm.training.gradient import Outcome, Texts
+from charlm.training.gradient import Outcome
+from charlm.training.texts import Texts
 from charlm.training.trial import Estimate
 
 N = TypeVar("N", bound=TokenNetwork)

@@ -18,9 +18,10 @@ from charlm.ngrams.learning import learn
 from charlm.ngrams.smoothing import SMOOTHERS
 from charlm.ngrams.tables import even, from_tensors, tensors_of
 from charlm.text.vocab import Vocab
-from charlm.training.gradient import Outcome, Texts
+from charlm.training.gradient import Outcome
 from charlm.training.journal import Journal, Measured, Notice, OnEvent
 from charlm.training.schedules import Place
+from charlm.training.texts import Texts
 
 PATIENCE = 10.0  # seconds without a word
 

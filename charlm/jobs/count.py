@@ -24,7 +24,7 @@ from charlm.text.codec import Codec
 from charlm.text.corpus import Corpus
 from charlm.text.decoding import Note
 from charlm.text.survey import Survey
-from charlm.training.gradient import Texts
+from charlm.training.texts import Texts
 
 
 def tally(

@@ -20,7 +20,7 @@ from charlm.text.decoding import Note, nobody
 from charlm.text.habits import Habits
 from charlm.text.sources import can_be_read_twice, source_files
 from charlm.text.survey import Overlap, Survey
-from charlm.training.gradient import Texts
+from charlm.training.texts import Texts
 
 
 class Told:

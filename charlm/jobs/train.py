@@ -288,5 +288,11 @@ def machine_for(config: TrainingConfig, model: Any, ranks: Ranks = ALONE, note: 
     if not parameters(model):  # counts are neither moved nor rounded
         return Machine(torch.device("cpu"), "float32")
     precision = ranks.of_first(lambda: choose_precision(config.precision, device, small(model), note))
-    workers = choose_workers(config.batch_size, device) if ranks.ranks == 1 else 1
+    alone = ranks.ranks == 1 and device.type == "cpu"
+    if not alone and (config.workers or 1) > 1:
+        raise ConfigError(
+            f"--workers {config.workers} is for one process on a processor",
+            hint="leave it out: a GPU takes all rows at once, and processes share them already",
+        )
+    workers = (config.workers or choose_workers(config.batch_size, device)) if alone else 1
     return Machine(device, precision, workers, ranks)

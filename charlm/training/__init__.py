@@ -2,11 +2,13 @@
 
 batches    a corpus as steps of training
 feeding    which text the next step reads
+ahead      batches made beside the training
 schedules  how far a training is, and the learning rate there
 journal    what a training tells, and what it asks to be kept
 standing   where a training stands, in numbers
 ranks      several processes that train together
 devices    where and how precisely it computes
+texts      what is learned and what is measured
 ceiling    how fast a step could be at best
 crew       several threads that take a step together
 optimizers what moves the weights, and what follows them

@@ -6,11 +6,13 @@ that was stopped skips to its place without reading what it skips. Of several pr
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from charlm.errors import TrainingError
 from charlm.shapes import Ids, Mask
@@ -27,6 +29,7 @@ class Batch:
 
     inputs, targets  (B, T)  ids; `targets` is `inputs` one token later
     mask             (B, T)  True where a target counts: no padding, no prefix, no control token; None if all do
+    tokens           how many targets count, known without asking the device on which they lie
     fresh            the state starts anew here, else it goes on from the batch before
     done             share of the epoch that is over after this step
     """
@@ -34,18 +37,32 @@ class Batch:
     inputs: Ids
     targets: Ids
     mask: Mask | None
+    tokens: int
     fresh: bool
     done: float
 
-    @property
-    def tokens(self) -> int:
-        """How many targets count."""
-        return self.targets.numel() if self.mask is None else int(self.mask.sum())
+    @classmethod
+    def of(cls, inputs: Numbers, targets: Numbers, counting: npt.NDArray[np.bool_], **place: Any) -> "Batch":
+        """A batch of arrays (B, T); `counting` says which targets count."""
+        tokens = int(counting.sum())
+        mask = None if tokens == counting.size else torch.from_numpy(counting)
+        return cls(torch.from_numpy(inputs), torch.from_numpy(targets), mask, tokens, **place)
 
     def rows(self, which: slice) -> "Batch":
         """Some of its rows."""
         mask = None if self.mask is None else self.mask[which]
-        return Batch(self.inputs[which], self.targets[which], mask, self.fresh, self.done)
+        targets = self.targets[which]
+        tokens = targets.numel() if mask is None else int(mask.sum())
+        return Batch(self.inputs[which], targets, mask, tokens, self.fresh, self.done)
+
+    def on(self, device: torch.device) -> "Batch":
+        """The same on a device; a GPU copies it while it computes."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+        mask = None if self.mask is None else moved(self.mask)
+        return replace(self, inputs=moved(self.inputs), targets=moved(self.targets), mask=mask)
 
 
 def _generator(*numbers: int) -> np.random.Generator:
@@ -101,10 +118,9 @@ class Stripes:
         for step in range(skip, steps):
             along = turns + np.arange(step * self.window, (step + 1) * self.window)
             places = heads + (along % stripe if self.turned else along)
-            inputs = torch.from_numpy(self.corpus.before(places))
             targets = self.corpus.ids[places].astype(np.int64)
-            mask = _mask(self.corpus.predicted(targets))
-            yield Batch(inputs, torch.from_numpy(targets), mask, fresh=step == 0, done=(step + 1) / steps)
+            counting = self.corpus.predicted(targets)
+            yield Batch.of(self.corpus.before(places), targets, counting, fresh=step == 0, done=(step + 1) / steps)
 
     def _turns(self, epoch: int, heads: Numbers, stripe: int) -> Numbers:
         """How far inside its stripe (B,) each head begins: at the next document, where there is one."""
@@ -198,17 +214,13 @@ class Buckets:
             end = min(start + width, longest)
             targets = ids[:, start + 1 : end + 1]
             tokens_done += int(of_all[start:end].sum())
-            yield Batch(
-                torch.from_numpy(ids[:, start:end]),
-                torch.from_numpy(targets),
-                _mask(real[:, start:end] & self.corpus.predicted(targets)),
+            yield Batch.of(
+                ids[:, start:end],
+                targets,
+                real[:, start:end] & self.corpus.predicted(targets),
                 fresh=start == 0,
                 done=tokens_done / len(self.corpus.ids),
             )
-
-
-def _mask(counting: npt.NDArray[np.bool_]) -> Mask | None:
-    return None if counting.all() else torch.from_numpy(counting)
 
 
 def shuffled(positions: Numbers, size: int, seed: int) -> Numbers:

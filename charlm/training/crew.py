@@ -49,15 +49,15 @@ class Crew:
         """`map`, side by side."""
         return map(task, numbers) if self.pool is None else self.pool.map(task, numbers)
 
-    def learn(self, batch: Batch, state: State | None, scale: float) -> tuple[float, State]:
+    def learn(self, batch: Batch, state: State | None, scale: float) -> tuple[Tensor, State]:
         """Read a batch and leave the gradient of `scale` times its nats in the parameters.
 
-        Returns the nats, and the state after the batch.
+        Returns the nats (), and the state after the batch.
         """
         if self.pool is None:
             nats, after = self.read(self.surprises[0], batch, state)
             (nats * scale).backward()  # type: ignore[no-untyped-call]
-            return float(nats.detach()), after
+            return nats.detach(), after
         rows = len(batch.inputs)
         cuts = [rows * number // len(self.surprises) for number in range(len(self.surprises) + 1)]
         shares = [slice(first, last) for first, last in pairwise(cuts) if first < last]
@@ -66,12 +66,12 @@ class Crew:
             found = [part for part in parts if part is not None]
             parameter.grad = sum(found[1:], start=found[0]) if found else None
         after = tuple(torch.cat(leaves) for leaves in zip(*(state for _, state, _ in done), strict=True))
-        return sum(nats for nats, _, _ in done), after
+        return torch.stack([nats.double() for nats, _, _ in done]).sum(), after
 
     def _pass(
         self, batch: Batch, state: State | None, scale: float, surprise: nn.Module, rows: slice
-    ) -> tuple[float, State, tuple[Tensor | None, ...]]:
+    ) -> tuple[Tensor, State, tuple[Tensor | None, ...]]:
         mine = None if state is None else tuple(leaf[rows] for leaf in state)
         nats, after = self.read(surprise, batch.rows(rows), mine)
         gradients = torch.autograd.grad(nats * scale, self.parameters, allow_unused=True)
-        return float(nats.detach()), after, gradients
+        return nats.detach(), after, gradients

@@ -124,6 +124,16 @@ def _seconds(dtype: torch.dtype, rows: int) -> float:
     return best
 
 
+def loss_scale(precision: Precision, device: torch.device) -> float:
+    """By how much the loss is made larger before its gradient is taken, and the gradient smaller afterwards.
+
+    cuDNN's recurrent layers know half precision and no bf16, so autocast runs them in it: numbers below 6e-8 are none,
+    and the gradient of one of 16,000 tokens has many (loss scaling, Micikevicius et al. 2018, §3.2). A power of two,
+    so that nothing else is rounded otherwise.
+    """
+    return 1024.0 if precision == "bf16" and device.type == "cuda" else 1.0
+
+
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
     """The context in which a model computes with this precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -19,43 +19,19 @@ from charlm import jsonfiles
 from charlm.config.training import TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models.base import detach
-from charlm.scoring import Pieces, evaluate_corpus
 from charlm.shapes import State
-from charlm.text.corpus import Corpus
-from charlm.training.batches import Batch, Buckets, Stripes
+from charlm.training.batches import Batch
 from charlm.training.crew import Crew
-from charlm.training.devices import Machine, autocast
-from charlm.training.feeding import Feed, Steps
-from charlm.training.journal import Checkpoint, Figures, Journal, Measured, Notice, OnEvent, Progress
+from charlm.training.devices import Machine, autocast, loss_scale
+from charlm.training.journal import Checkpoint, Journal, Measured, Notice, OnEvent, Progress
 from charlm.training.learner import FIRST_KINDS, Beginning, Learner, Surprise, broken, own_tensors
 from charlm.training.schedules import Budget, Place, learning_rate
 from charlm.training.standing import FACTS, Standing
+from charlm.training.texts import Texts
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
 MEASURING = 0.05  # of a budget of minutes is spent on validations, unless their number was given
 NEEDS_LESS = "try a smaller --batch-size or --window, or a smaller model"
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What is learned and what is measured.
-
-    carried   the state goes on from document to document
-    more      other text of the kind, each with its weight (`feeding.py`)
-    evaluate  what measures the validation text: `evaluate_corpus`, or what takes the same of another kind of model
-    """
-
-    train: Corpus
-    valid: Corpus | None
-    carried: bool
-    more: tuple[tuple[Corpus, float], ...] = ()
-    evaluate: Callable[..., Figures] = evaluate_corpus
-
-    def measure(self, model: Any, shares: int = 1, run: Pieces = map) -> Figures | None:
-        """The figures of the validation text, None where there is none; `shares`, `run` as for `evaluate_corpus`."""
-        if self.valid is None:
-            return None
-        return self.evaluate(model, self.valid, carried=self.carried, shares=shares, run=run)
 
 
 @dataclass(frozen=True)
@@ -128,27 +104,20 @@ class _Training:
     ) -> None:
         self.learner = Learner.of(model, config, machine)
         self.model, self.device, self.precision = self.learner.model, machine.device, machine.precision
+        self.loss_scale = loss_scale(machine.precision, machine.device)
         self.texts, self.config, self.journal, self.report = texts, config, journal, report
         self.ranks = ranks = machine.ranks
         # A start that is learned takes no part in windows that go on from the one before.
         partly = ranks.ranks > 1 and any(leaf.requires_grad for leaf in cast(Beginning, model).initial_state(1))
         surprises = [ranks.wrap(Surprise(replica), partly=partly) for replica in self.learner.replicas]
         self.crew = Crew(surprises, [each for each in self.model.parameters() if each.requires_grad], self.read)
-        self.feed = Feed(self.source(texts.train), [(self.source(corpus), weight) for corpus, weight in texts.more])
+        self.feed = texts.feed(config, machine)
         # What decides which batch comes next: a checkpoint's place means nothing without it.
         self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
         if config.partial_shuffle:
             self.order["partial_shuffle"] = 1
         self.budget = Budget.of(config)
         self.now = Standing()
-
-    def source(self, corpus: Corpus) -> Steps:
-        """A corpus as steps, of which this rank takes its share."""
-        knobs, rank, ranks = self.config, self.ranks.rank, self.ranks.ranks
-        sizes = corpus, knobs.batch_size, knobs.window, knobs.seed
-        if self.texts.carried:
-            return Stripes(*sizes, turned=knobs.partial_shuffle, rank=rank, ranks=ranks)
-        return Buckets(*sizes, rank=rank, ranks=ranks)
 
     # ── the course of a training ────────────────────────────────────────────────────────────────
 
@@ -213,9 +182,13 @@ class _Training:
         tokens = round(self.ranks.total(batch.tokens))
         share = max(tokens, 1)  # a window of control tokens alone has no target that counts
         # Wrappers average the gradient over the ranks; what is meant is the sum, for each token of all.
-        nats, after = self.crew.learn(batch, before, self.ranks.ranks / share)
+        nats, after = self.crew.learn(batch, before, self.ranks.ranks / share * self.loss_scale)
+        if self.loss_scale != 1:
+            scaled = [each.grad for each in self.model.parameters() if each.grad is not None]
+            torch._foreach_mul_(scaled, 1 / self.loss_scale)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        loss, now.norm = self.ranks.total(nats) / share, float(norm)
+        told, now.norm = torch.stack([nats, norm.to(nats)]).tolist()  # both at once: a GPU is waited for here
+        loss = self.ranks.total(told) / share
         if math.isfinite(loss) and math.isfinite(now.norm):
             self.learner.step()
             self.learner.state = detach(after)

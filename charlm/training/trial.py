@@ -9,9 +9,9 @@ from charlm import memory
 from charlm.config.training import TrainingConfig
 from charlm.training import gradient
 from charlm.training.devices import Machine
-from charlm.training.gradient import Texts
 from charlm.training.journal import Event, MemoryJournal, Progress
 from charlm.training.schedules import Budget
+from charlm.training.texts import Texts
 
 TRIAL_STEPS = 8
 

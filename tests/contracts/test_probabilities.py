@@ -14,8 +14,9 @@ from charlm.models.adapting import Adapting, Descent, ScaledDescent, Squares
 from charlm.models.recurrent import Recurrent
 from charlm.models.tempered import Tempered
 from charlm.training.devices import Machine, bf16_fault
-from charlm.training.gradient import Texts, fit
+from charlm.training.gradient import fit
 from charlm.training.journal import MemoryJournal
+from charlm.training.texts import Texts
 
 V = 23
 WITHIN = 1e-5

@@ -14,9 +14,10 @@ from charlm.config.knobs import fields_of
 from charlm.config.networks import RecurrentConfig
 from charlm.config.training import TrainingConfig
 from charlm.training.devices import Machine
-from charlm.training.gradient import Texts, fit
+from charlm.training.gradient import fit
 from charlm.training.journal import MemoryJournal, Progress
 from charlm.training.ranks import ALONE, joined
+from charlm.training.texts import Texts
 
 PARTS = {"optimizer": "muon", "average": "ema", "average_share": 0.3}
 ALL = {**PARTS, "dropout": 0.2, "word_dropout": 0.2, "weight_drop": 0.3, "ar": 0.5, "tar": 0.5, "skips": True}
