@@ -18,15 +18,17 @@ from tiny import LINES
 import charlm
 from charlm import tensorfiles
 from charlm.config.models import UnigramConfig
-from charlm.config.networks import RecurrentConfig
+from charlm.config.networks import CELLS, RecurrentConfig
 from charlm.config.text import TextConfig
 from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TrainingError, VocabError
 from charlm.families import FAMILIES, WEIGHTS_FILE
+from charlm.families.network import Undrawn
 from charlm.jobs.describe import describe
 from charlm.jobs.train import Watcher, resume, start_from
 from charlm.jobs.train import train as train_run
 from charlm.jobs.trial import estimate
+from charlm.models.recurrent import Recurrent
 from charlm.runs.checking import check as check_run
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RunConfig, read_config, read_facts
@@ -149,6 +151,19 @@ def test_a_run_without_its_checkpoint_and_history_is_still_a_model(run):
     (run / "history.jsonl").unlink()
     assert load_run(run).score(LINES)
     assert all(problem is None for _, problem in check_run(run))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_network_whose_weights_are_replaced_at_once_draws_none(cell):
+    config = RecurrentConfig(layers=2, hidden=8, embedding=6, cell=cell, learned_start=True)
+    before = torch.get_rng_state()
+    with Undrawn():
+        blank = Recurrent(config, 30)
+    assert torch.equal(torch.get_rng_state(), before)
+    drawn = Recurrent(config, 30)
+    assert not torch.equal(torch.get_rng_state(), before)
+    blank.load_state_dict(drawn.state_dict())
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(blank.parameters(), drawn.parameters(), strict=True))
 
 
 def test_a_count_based_run_is_kept_and_loaded_too(text, tmp_path):

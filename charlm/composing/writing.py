@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from charlm.composing.automaton import Automaton
 from charlm.composing.inventory import is_han
@@ -11,10 +11,11 @@ from charlm.composing.themes import recall
 from charlm.config.sampling import SamplingConfig
 from charlm.models.base import LanguageModel
 from charlm.sampling import Sample, sample
-from charlm.text.vocab import UNK
+from charlm.text.vocab import UNK, Vocab
 
 THEME = 20.0  # nats that a poem which says all of its theme is worth more in the ranking, at strength 1
-REPEATED = 3.0  # nats that a character said once more costs in the ranking; people repeat some too
+REPEATED = 4.0  # nats that a character said once more costs in the ranking; people repeat some too
+COMMON = 0.5  # share of how likely characters are in any text that is taken off: what is likely anywhere is trite
 AT_ONCE = 64  # samples drawn side by side
 
 
@@ -25,7 +26,8 @@ class Verse:
     lines     without their marks
     log_prob  nats, the model's own, of all tokens
     forced    nats that the form cost (`Sample.forced`)
-    merit     what it was chosen by: nats per character, less what repeated characters cost, and more for its theme
+    merit     what it was chosen by: nats per character, less what common and repeated characters cost, and more for its
+              theme
     number    of the sample among all that were drawn
     """
 
@@ -49,11 +51,15 @@ class Ranking:
     theme     characters that a poem should say
     strength  how much that counts
     backward  nats of each of some poems by a second model, such as one that reads from right to left; half of the merit
+    usual     log of the share that each character has of the training text. By likelihood alone the best of many poems
+              is the tritest; by log P(poem) - λ Σ log P(character) it is not (objective of Li et al. 2016, with each
+              character by itself for what is said anyway)
     """
 
     theme: str = ""
     strength: float = 1.0
     backward: Callable[[Sequence[str]], Sequence[float]] | None = None
+    usual: Mapping[str, float] = field(default_factory=dict)
 
     def ranked(self, poems: Sequence[Verse]) -> list[Verse]:
         """The poems with their merits."""
@@ -61,8 +67,13 @@ class Ranking:
         found = []
         for number, poem in enumerate(poems):
             nats = poem.log_prob if others is None else (poem.log_prob + others[number]) / 2
-            found.append(replace(poem, merit=merit(poem.lines, nats + self.of_theme(poem.text))))
+            more = self.of_theme(poem.text) - COMMON * self.usually(poem.lines)
+            found.append(replace(poem, merit=merit(poem.lines, nats + more)))
         return found
+
+    def usually(self, lines: Sequence[str]) -> float:
+        """Nats of the characters, each as it comes in any text."""
+        return sum(self.usual.get(character, 0.0) for line in lines for character in line)
 
     def of_theme(self, text: str) -> float:
         """Nats that a text is worth more by what it says of the theme."""
@@ -70,6 +81,12 @@ class Ranking:
 
 
 PLAIN = Ranking()
+
+
+def usual_characters(vocab: Vocab) -> dict[str, float]:
+    """log of the share of each token of a vocabulary in the text that it was counted from; empty where none was."""
+    whole = sum(vocab.counts)
+    return {t: math.log(max(n, 0.5) / whole) for t, n in zip(vocab.tokens, vocab.counts, strict=True)} if whole else {}
 
 
 def compose(

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from charlm import tensorfiles
 from charlm.embedding.vectors import Matrix, WordVectors
@@ -35,6 +37,23 @@ def _built(network: type[N], config: Any, vocab_size: int) -> N:
             f"a network with --hidden {config.hidden} and --embedding {config.embedding} does not fit into memory",
             hint="try smaller ones; `charlm train --dry-run` tells what a network takes",
         ) from error
+
+
+class Undrawn(TorchFunctionMode):
+    """While it lasts, networks are made without drawing their first weights, for whom others replace them at once.
+
+    To make recurrent matrices orthogonal takes longer than to read a run. What stands in the weights is anything.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.linalg.qr:
+            return args[0], args[0][: args[0].shape[1]]
+        if func in (Tensor.normal_, Tensor.uniform_) or getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 # How files of word vectors spell the end of a line and what is unknown: ours, word2vec, GloVe.
@@ -109,7 +128,7 @@ def family_of(
         largest = max((size for tensor in tensors.values() for size in tensor.shape), default=0)
         fits = max(config.hidden, config.embedding, vocab_size) <= largest
         try:
-            with torch.random.fork_rng(devices=[]), torch.device("cpu" if fits else "meta"):
+            with torch.random.fork_rng(devices=[]), Undrawn() if fits else torch.device("meta"):
                 model = _built(network, config, vocab_size)
         except ConfigError as error:
             raise RunError(f"{folder}: {error}", hint="config.json was edited; restore it") from error

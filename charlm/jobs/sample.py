@@ -10,7 +10,7 @@ from charlm.composing.inventory import is_han
 from charlm.composing.novelty import NOVELTY_FILE, Novelty, Together
 from charlm.composing.telling import prefix
 from charlm.composing.themes import OPENS
-from charlm.composing.writing import Ranking, Verse, compose
+from charlm.composing.writing import Ranking, Verse, compose, usual_characters
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
@@ -42,7 +42,7 @@ def poems(run: Run, asked: PoemConfig, config: SamplingConfig, count: int = 1, n
         controls=run.codec.vocab.controls,
         count=count,
         candidates=asked.candidates,
-        ranking=Ranking(asked.theme or "", asked.theme_strength, _backward(asked)),
+        ranking=Ranking(asked.theme or "", asked.theme_strength, _backward(asked), usual_characters(run.codec.vocab)),
     )
 
 

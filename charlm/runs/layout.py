@@ -29,7 +29,7 @@ from charlm.text.codec import TOKENIZER_FILE, VOCAB_FILE, Codec
 from charlm.training.journal import ENTRY
 
 FORMAT = 1
-OWN_RUN = Path(charlm.__file__).parent / "checkpoints" / "verse"  # docs/verse-model.md tells how it was made
+OWN_RUN = Path(charlm.__file__).parent / "checkpoints" / "verse"  # its README.md tells how it was made
 
 RUN_FILE, HISTORY_FILE = "run.json", "history.jsonl"
 

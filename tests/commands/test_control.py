@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from charlm.cli.app import app
 from charlm.composing.themes import recall
-from charlm.composing.writing import REPEATED
+from charlm.composing.writing import COMMON, REPEATED, usual_characters
 from charlm.config.poems import PoemConfig
 from charlm.jobs.sample import telling
 from charlm.poems.checking import check
@@ -155,12 +155,13 @@ def test_a_second_run_ranks_the_candidates(charlm, plain_run, told_run):
     ended = charlm("sample", plain_run, *options, "--backward", told_run)
     both = [json.loads(line) for line in ended.out.splitlines()]
     assert ended.code == 0
-    other = load(told_run)
+    other, usual = load(told_run), usual_characters(load(plain_run).codec.vocab)
     for poem in both:
         (found,) = other.score([poem["text"]])
         characters = "".join(poem["lines"])
         repeated = len(characters) - len(set(characters))
-        merit = ((poem["log_prob"] + found.charged) / 2 - REPEATED * repeated) / len(characters)
+        common = sum(usual[character] for character in characters)
+        merit = ((poem["log_prob"] + found.charged) / 2 - COMMON * common - REPEATED * repeated) / len(characters)
         assert poem["merit"] == pytest.approx(merit, abs=1e-4)
     assert [poem["merit"] for poem in alone] != [poem["merit"] for poem in both]
 
