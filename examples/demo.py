@@ -27,10 +27,10 @@ def main() -> None:
     """The demo."""
     for run in (VERSES, EVERYDAY):
         shutil.rmtree(run, ignore_errors=True)  # our own, from an earlier demo
-    quatrains, everyday = CORPORA / "quatrains.txt", CORPORA / "everyday.zh.txt"
+    quatrains, written, everyday = (CORPORA / f"{name}.txt" for name in ("quatrains", "written.verses", "everyday.zh"))
     small = ("--min-count", 2, "--config", CORPORA / "small.toml")
     print("Of each training the weights that are best on the validation text are kept.")  # noqa: T201
-    charlm("train", quatrains, *small, "--run", VERSES)
+    charlm("train", quatrains, written, *small, "--run", VERSES)
     charlm("eval", VERSES, quatrains, "--part", "test")
     charlm("sample", VERSES, "--count", 3, "--temperature", 0.8, "--seed", 7)
     print("\nThe model that comes with charlm has read the verse of Tang and Song.")  # noqa: T201

@@ -15,7 +15,7 @@ from charlm.text.vocab import UNK, Vocab
 
 THEME = 20.0  # nats that a poem which says all of its theme is worth more in the ranking, at strength 1
 REPEATED = 4.0  # nats that a character said once more costs in the ranking; people repeat some too
-COMMON = 0.5  # share of how likely characters are in any text that is taken off: what is likely anywhere is trite
+COMMON = 0.7  # share of how likely characters are in any text that is taken off: what is likely anywhere is trite
 AT_ONCE = 64  # samples drawn side by side
 
 
