@@ -53,6 +53,7 @@ def train(
     vectors = _vectors(config, embeddings, init_from)
     with ExitStack() as stack:
         ranks = stack.enter_context(joined(config.training.device))
+        choose_device(config.training.device)  # one that is not there is told before the text is read
         if ranks.is_first:
             stack.enter_context(begun(path))
         if config.counts and vocab_folder is not None:

@@ -163,6 +163,12 @@ def test_a_vocabulary_made_before_is_used_as_it_is(charlm):
     other.refused("made for --reading lines", code=2)
 
 
+def test_a_device_that_is_not_there_is_told_before_the_text_is_read(charlm):
+    ended = charlm("train", EVERYDAY, "--steps", 1, "--device", "cuda:99", "--run", "r")
+    ended.refused("--device cuda:99 cannot be used", code=2)
+    assert "vocabulary" not in ended.err + ended.out and not Path("r").exists()
+
+
 def test_validation_text_that_stands_in_the_training_text_is_reported(charlm):
     Path("valid.txt").write_text("\n".join(EVERYDAY.read_text("utf-8").splitlines()[:5]), "utf-8")
     options = [option for option in TINY if option != "--quiet"]
