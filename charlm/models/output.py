@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 SEGMENT_NUMBERS = 1 << 27  # logits kept at once: 256 MiB in bf16
 BLOCK_NUMBERS = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers per block of float32 arithmetic
-# Units for half precision want rows of a multiple of so many numbers, and are five times as slow with others.
+# Units for half precision want rows of a multiple of so many numbers; with others a product ran at a ninth of the rate
+# of the card (docs/log.md, 2026-11-26).
 ALIGNED = {("cuda", torch.bfloat16): 8, ("cuda", torch.float16): 8}
 
 SUCCESSOR_NUMBERS = 1 << 21  # logits kept at once where only some are asked for: they stay in the processor's cache
