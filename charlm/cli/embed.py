@@ -17,7 +17,8 @@ app = typer.Typer(name="embed", help="Word vectors.", no_args_is_help=True, rich
 OWN = "level min_count"  # knobs of a text whose defaults are others here
 
 VectorsPath: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="VECTORS", help="Word vectors in word2vec's text format, or .bin.")
+    Path,
+    typer.Argument(metavar="VECTORS", help="Word vectors in word2vec's text format, or .bin; or a run of a network."),
 ]
 Output: TypeAlias = Annotated[
     Path, typer.Option("--output", "-o", help="File to write, in word2vec's text format, or in binary: NAME.bin.")
@@ -85,9 +86,10 @@ def near(
 
     charlm embed near vectors.txt 老师
     """
-    from charlm.embedding import formats, neighbours
+    from charlm.embedding import neighbours
+    from charlm.jobs import embed
 
-    _show_ranked(neighbours.nearest(formats.read(vectors), words, count), as_json)
+    _show_ranked(neighbours.nearest(embed.read(vectors), words, count), as_json)
 
 
 @app.command("analogy", cls=PanelCommand)
@@ -103,9 +105,10 @@ def analogy(
 
     charlm embed analogy vectors.txt 北京 中国 东京
     """
-    from charlm.embedding import formats, neighbours
+    from charlm.embedding import neighbours
+    from charlm.jobs import embed
 
-    _show_ranked(neighbours.analogy(formats.read(vectors), first, second, third, count), as_json)
+    _show_ranked(neighbours.analogy(embed.read(vectors), first, second, third, count), as_json)
 
 
 def _show_ranked(found: list[tuple[str, float]], as_json: bool) -> None:
@@ -129,12 +132,11 @@ def map_(
 
     charlm embed map vectors.txt 北京 中国 东京 日本 --plot capitals.png
     """
-    from charlm.embedding import formats
     from charlm.jobs import embed
 
     if plot is not None:
         refuse_overwriting(plot, "--plot", force)
-    points, share, remark = embed.draw(formats.read(vectors), words, plot)
+    points, share, remark = embed.draw(embed.read(vectors), words, plot)
     talk = Talk(quiet)
     talk.note(f"two dimensions show {share:.0%} of the variance")
     if remark is not None:

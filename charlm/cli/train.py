@@ -88,7 +88,8 @@ def train(
     embeddings: Annotated[
         Path | None,
         typer.Option(
-            metavar="VECTORS", help="Begin with word vectors of `charlm embed`, word2vec or gensim, matched by token."
+            metavar="VECTORS",
+            help="Begin with word vectors of `charlm embed`, word2vec, gensim or another run, matched by token.",
         ),
     ] = None,
     preset: Annotated[

@@ -25,6 +25,12 @@ HINT = "a file of vectors is a line `WORDS SIZE`, then a line for each word; `ch
 CUT = "fetch the file again, or make it anew: it was cut short"
 
 
+def _shown(raw: bytes) -> str:
+    """The beginning of some bytes, for a message: text where they are UTF-8."""
+    text = raw[:120].decode("utf-8", "replace")
+    return repr(text[:40] + "…" if len(text) > 40 else text)
+
+
 def is_binary(path: Path) -> bool:
     """Whether a file of this name holds numbers in binary.
 
@@ -85,7 +91,7 @@ class _Words:
             hint = "convert its words to UTF-8 first; a file of binary numbers has a name that ends in .bin"
             raise VectorsError(f"{place}: the word {raw[:40]!r} is not UTF-8", hint=hint) from error
         except (ValueError, OverflowError):  # an escape beyond Unicode
-            raise VectorsError(f"{place}: {raw[:40]!r} is no word", hint=HINT) from None
+            raise VectorsError(f"{place}: {_shown(raw)} is no word", hint=HINT) from None
         if not word:
             raise VectorsError(f"{place}: a vector without a word", hint=HINT)
         if word in self.seen:
@@ -112,7 +118,7 @@ def _read_text(raw: IO[bytes], name: str) -> WordVectors:
         if not rows:
             size = size or len(fields) - 1
             if not size:
-                raise VectorsError(f"{name}:{number}: no vector: {line[:40]!r}", hint=HINT)
+                raise VectorsError(f"{name}:{number}: no vector: {_shown(line)}", hint=HINT)
         if promised is not None and len(rows) == promised:
             hint = "the first line says how many there are: mend it, or fetch the file again"
             raise VectorsError(f"{name}:{number}: more than the {promised:,} vectors of the first line", hint=hint)
@@ -138,7 +144,7 @@ def _numbers(fields: list[bytes], size: int, place: str) -> Matrix:
             row = np.array([float(field) for field in fields[1:]], dtype=np.float32)
     except ValueError:
         wrong = next(field for field in fields[1:] if not _is_number(field))
-        raise VectorsError(f"{place}: {wrong[:40]!r} is no number", hint=HINT) from None
+        raise VectorsError(f"{place}: {_shown(wrong)} is no number", hint=HINT) from None
     if not np.isfinite(row).all():
         raise VectorsError(f"{place}: the vector has numbers that are not finite", hint="leave that word out")
     return row

@@ -159,7 +159,7 @@ def _accuracy(
         rows = max(1, BATCH_TOKENS // (size + 1))
         for start in range(0, len(members), rows):
             some = members[start : start + rows]
-            log_probs = said(some).cpu()
+            log_probs = said(some).cpu().clone()  # a model may give one row for all
             log_probs[:, [EOS, UNK, *codec.vocab.control_ids]] = -torch.inf
             targets = torch.tensor([asked.target for asked in some])
             own = log_probs.gather(1, targets[:, None])

@@ -71,7 +71,7 @@ def search(
             if done == length:
                 full += begun
                 break
-            said = judge.said(begun, length).cpu().double()
+            said = judge.said(begun, length).cpu().to(torch.float64, copy=True)
             if length is None and done:
                 over = said[:, EOS].tolist()
                 full += [

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charlm import storage
 from charlm.config.embedding import EmbeddingConfig
 from charlm.config.text import TextConfig
 from charlm.embedding import formats, plane
@@ -72,6 +73,16 @@ def of_run(path: Path) -> WordVectors:
     return WordVectors(list(run.codec.vocab.tokens), vectors_of(run.model))
 
 
+def read(path: Path) -> WordVectors:
+    """The vectors of a file, or those by which the network of a run reads; raises as `formats.read` and `of_run` do."""
+    return of_run(path) if storage.is_folder(path) else formats.read(path)
+
+
+def write(vectors: WordVectors, path: Path) -> None:
+    """Write vectors, whole or not at all, in the format that the name asks for; raises StorageError."""
+    formats.write(vectors, path)
+
+
 def draw(
     vectors: WordVectors, words: Sequence[str], path: Path | None
 ) -> tuple[list[dict[str, Any]], float, str | None]:
@@ -89,6 +100,3 @@ def draw(
             raise MissingExtra("matplotlib", "plot", "--plot") from None
     told = [{"word": word, "x": float(x), "y": float(y)} for word, (x, y) in zip(chosen, flat, strict=True)]
     return told, share, remark
-
-
-read, write = formats.read, formats.write

@@ -209,6 +209,7 @@ def accuracies(
 
     config  the encoding and the field of the text
     whole   score so many whole sentences for each blank as well, with those runs that are language models; 0: all
+    Told are vocabularies that differ, where a larger one has more to choose from.
     Raises ConfigError where a run cuts a text into other tokens than the first.
     """
     blanks: list[HeldOut] = []
@@ -232,6 +233,12 @@ def accuracies(
             raise ConfigError(
                 f"{path} cuts a text into other tokens than {first.path}, so their blanks are not the same",
                 hint="compare runs of one --level and --reading",
+            )
+        if codec.vocab != first.codec.vocab:
+            sizes = f"{len(codec.vocab):,} and {len(first.codec.vocab):,} tokens"
+            note(
+                f"{path} and {first.path} have different vocabularies ({sizes}): each chooses among its own, "
+                f"blanks are tokens that {first.path} knows, and one that {path} does not know it cannot find"
             )
         for way, ask in subject.ways:
             yield Tested(str(path), way, ask(codec, blanks))

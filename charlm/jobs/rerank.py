@@ -10,6 +10,7 @@ from charlm.nbest import Utterance
 from charlm.reranking.deciding import Decision, decide
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.judging import metric_of
+from charlm.reranking.listing import refuse_absent
 from charlm.reranking.weighing import Formula, Ranked, weigh
 from charlm.text.files import WHOLE, Shard, sharded
 
@@ -71,7 +72,9 @@ class Reranker:
             return
         if self.metric is None:
             self.metric, self.metric_from = metric_of(head)
-        if self.weights is not None and any(utterance.hypotheses for utterance in head):
+        if self.weights is None:
+            refuse_absent(self.formula, self.runs.names, head)
+        elif any(utterance.hypotheses for utterance in head):
             self.weights.refuse_other_lists(
                 name for utterance in head for candidate in utterance.hypotheses for name in candidate.scores
             )

@@ -13,9 +13,9 @@ from typing import Any
 from charlm.jobs.named import UNKNOWN
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Hypothesis, Utterance
-from charlm.reranking.error_rates import Metric, units
+from charlm.reranking.error_rates import Metric
 from charlm.reranking.judging import metric_of
-from charlm.reranking.listing import LENGTH
+from charlm.reranking.listing import LENGTH, from_list, refuse_absent
 from charlm.reranking.syllables import SOUNDS
 from charlm.reranking.weighing import Formula, Ranked, Weighed, weigh
 from charlm.runs.cloze import ClozeRun, TextPseudoScore, load_any
@@ -101,24 +101,24 @@ class Scorer:
     def rank(self, utterances: Iterable[Utterance]) -> Iterator[tuple[Utterance, Ranked]]:
         """Each utterance and its candidates in their new order, with bounded memory."""
         source = iter(several(utterances, "utterances"))
+        head = list(islice(source, UTTERANCES_PER_CHUNK))
+        if not head:
+            return
         if self.metric is None:
-            head = list(islice(source, UTTERANCES_PER_CHUNK))
-            if not head:
-                return
             self.metric, self.metric_from = metric_of(head)
-            source = chain(head, source)
-        source = sharded(source, self.shard)
+        name, formula = self.run.score_name, self.weighing
+        refuse_absent(formula, (name,), head)
+        source = sharded(chain(head, source), self.shard)
         is_first = True
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
             texts = [[candidate.text for candidate in utterance.hypotheses] for utterance in chunk]
             lists = self.treatment.of(self.run, texts, is_first=is_first)
             heard, is_first = list(map(self.treatment.heard, chunk)), False  # first, since a library may be missing
             scores: Sequence[Sequence[TextScore | TextPseudoScore]] = self.run.score_lists(lists, alike=True)
-            name, formula = self.run.score_name, self.weighing
-            for utterance, found in zip(heard, scores, strict=True):
+            for utterance, own, found in zip(heard, texts, scores, strict=True):
+                listed = from_list(own, self.metric, {*formula, LENGTH})
                 values = [getattr(score, self._value) for score in found]
-                lengths = [len(units(candidate.text, self.metric)) for candidate in utterance.hypotheses]
-                brought = [{name: value, LENGTH: float(n)} for value, n in zip(values, lengths, strict=True)]
+                brought = [{**of_list, name: value} for of_list, value in zip(listed, values, strict=True)]
                 ranked = weigh(utterance, brought, formula, (name,))
                 tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
                 yield utterance, replace(ranked, tokens=tokens, unknown=unknown)

@@ -12,10 +12,10 @@ from charlm import jsonfiles, storage
 from charlm.composing.novelty import NOVELTY_FILE, said_in
 from charlm.config.models import MODELS
 from charlm.config.training import BUDGETS, Precision, TrainingConfig
-from charlm.embedding import formats
 from charlm.embedding.vectors import WordVectors
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
+from charlm.jobs import embed
 from charlm.jobs.annotate import told_nats
 from charlm.jobs.count import prepare_counts
 from charlm.jobs.prepare import Prepared, prepare
@@ -222,6 +222,9 @@ def start_from(model: Any, name: str, codec: Codec, path: Path, note: Note) -> N
             hint="leave it out",
         )
     other = load_any(path)
+    if other.codec.reverse != codec.reverse:
+        ways = ("backwards", "forwards") if other.codec.reverse else ("forwards", "backwards")
+        note(f"{path} reads its lines {ways[0]} and this run {ways[1]}: token vectors serve both, the rest learns anew")
     init_from(model, codec.vocab, other.model, other.codec.vocab, path, note)
 
 
@@ -237,7 +240,7 @@ def _vectors(config: RunConfig, path: Path | None, init_from: Path | None) -> tu
     if FAMILIES[config.model].take_vectors is None:
         able = ", ".join(name for name in FAMILIES if FAMILIES[name].take_vectors is not None)
         raise ConfigError(f"--embeddings is for --model {able}, not for {config.model}", hint="leave it out")
-    return formats.read(path), path
+    return embed.read(path), path
 
 
 def read_by(
@@ -248,7 +251,8 @@ def read_by(
     assert take is not None  # `_vectors` has refused the others
     found, of = take(model, codec.vocab, vectors, path), len(codec.vocab)
     note(f"vectors of {path}: {found:,} of the {of:,} tokens of the vocabulary have one ({found / of:.1%})")
-    told = {"from": absolute(str(path)), "sha256": storage.sha256_of(path), "found": found}
+    file = path / WEIGHTS_FILE if storage.is_folder(path) else path
+    told = {"from": absolute(str(path)), "sha256": storage.sha256_of(file), "found": found}
     return {**told, "frozen": config.family.freeze_embeddings}
 
 

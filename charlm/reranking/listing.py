@@ -12,11 +12,14 @@ Larger is not always better here: a weight's sign says so. Another such score is
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from charlm.errors import ConfigError
+from charlm.nbest import Utterance
 from charlm.reranking.error_rates import Metric, comparable, units
 from charlm.reranking.syllables import SOUNDS, can_hear, sound_scores
+from charlm.reranking.weighing import DEFAULTS
 
 LENGTH, RANK, FIRST = "length", "rank", "first"
 LENGTHS: Mapping[str, Metric] = {"characters": "cer", "words": "wer"}
@@ -71,6 +74,24 @@ def factors(names: Collection[str]) -> set[str]:
     ['am', 'fwd', 'length']
     """
     return {factor for name in names for factor in name.split("*")}
+
+
+def refuse_absent(weights: Mapping[str, float], models: Collection[str], lists: Iterable[Utterance]) -> None:
+    """Raise ConfigError for a weight of a score that nobody gives: neither these lists, nor models, nor a list as such.
+
+    A weight that is as if nobody had said anything is no claim that there is such a score.
+    """
+    candidates = [candidate for utterance in lists for candidate in utterance.hypotheses]
+    own = {name for candidate in candidates for name in candidate.scores}
+    claimed = [name for name, weight in weights.items() if weight and weight != DEFAULTS.get(name)]
+    known = {*own, *models, *names_from_lists()}
+    absent = [name for name in claimed if name not in known and not factors([name]) <= known]
+    if candidates and absent:
+        there = f"they have {', '.join(sorted(own))}" if own else "they have no scores"
+        raise ConfigError(
+            f"no list has a score called {', '.join(absent)}, so its weight would count for nothing; {there}",
+            hint=f"name one that is there, or what every list gives: {', '.join(names_from_lists())}",
+        )
 
 
 def from_list(texts: Sequence[str], metric: Metric, names: Collection[str]) -> list[dict[str, float]]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from charlm.errors import CharlmError, ConfigError
 from charlm.nbest import Hypothesis, Utterance
 
+DEFAULTS: Mapping[str, float] = {"am": 1.0, "lm": 1.0, "length": 0.0}
+
 
 class Formula(Mapping[str, float]):
     """What each score of a candidate counts: name -> weight. Raises ConfigError for a weight that is not finite.
@@ -27,7 +29,7 @@ class Formula(Mapping[str, float]):
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None, **more: float) -> None:
-        self._weights = {"am": 1.0, "lm": 1.0, "length": 0.0, **(weights or {}), **more}
+        self._weights = {**DEFAULTS, **(weights or {}), **more}
         for name, weight in self._weights.items():
             if not math.isfinite(weight):
                 raise ConfigError(

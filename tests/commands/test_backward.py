@@ -116,3 +116,11 @@ def test_what_a_run_is_did_not_say_that_it_reads_backwards(charlm, turned):
         charlm("train", turned[0], *options, "--model", "unigram", "--quiet", "--run", name)
         assert said in charlm("run", "info", name).out
         assert json.loads(charlm("run", "info", name, "--json").out)["reverse"] is (name == "backward")
+
+
+def test_weights_of_the_other_direction_are_taken_over_with_a_word_of_warning(charlm):
+    knobs = ("train", TEXT, *TINY[:-1], "--steps", 1)
+    charlm(*knobs, "--run", "forward", "-q")
+    for name, more in (("backward", ("--reverse",)), ("again", ())):
+        ended = charlm(*knobs, *more, "--init-from", "forward", "--run", name)
+        assert ended.code == 0 and ("forwards and this run backwards" in ended.err) == (name == "backward")

@@ -172,6 +172,23 @@ def test_the_vectors_of_a_network_go_out_and_come_in_again(charlm, shared_run):
     charlm("embed", "export", shared_run, "-o", "v.bin").refused("exists")
 
 
+def test_a_run_is_asked_for_its_vectors_as_a_file_of_them_is(charlm, shared_run):
+    charlm("embed", "export", shared_run, "-o", "v.txt", "-q")
+    for asked in (("near", "老", "-n", 4), ("analogy", "老", "师", "我"), ("map", "老", "师")):
+        of_file, of_run = (charlm("embed", asked[0], source, *asked[1:]) for source in ("v.txt", shared_run))
+        assert of_run.out == of_file.out != "", of_run.err
+    begin = ("train", TEXT, *TINY[:-1], "--steps", 1, "--learning-rate", 1e-30)
+    for name, source in (("a", "v.txt"), ("b", shared_run)):
+        assert charlm(*begin, "--embeddings", source, "--run", name).err.count("100.0%")
+    torch.testing.assert_close(weights("a"), weights("b"))
+    charlm("embed", "near", ".", "老").refused("is no run directory")
+
+
+def test_text_that_is_no_vector_is_shown_as_text_and_not_as_bytes(charlm):
+    ended = charlm("embed", "near", TEXT, "我")
+    assert ended.code == 1 and "no vector: '别一边吃零食" in ended.err and "\\x" not in ended.err
+
+
 def test_counts_have_no_vectors_to_export(charlm):
     charlm("train", TEXT, "--model", "unigram", "--run", "run", "--quiet")
     charlm("embed", "export", "run", "-o", "v.txt").refused("unigram", "only networks")

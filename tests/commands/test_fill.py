@@ -185,6 +185,14 @@ def test_runs_are_tested_on_the_same_tokens_that_were_taken_out(charlm, cloze_ru
     assert "at once" in charlm("fill", cloze_run, "--test", TEXT, "--count", 5).out
 
 
+def test_vocabularies_that_differ_are_told_where_runs_are_tested(charlm, cloze_run):
+    charlm("train", TEXT, "--model", "unigram", "--min-count", 4, "--run", "few", "-q")
+    charlm("train", TEXT, "--model", "unigram", "--vocab", cloze_run, "--run", "same", "-q")
+    ended = charlm("fill", cloze_run, "few", "--test", TEXT, "--count", 5)
+    assert ended.code == 0 and "different vocabularies" in ended.err and "each chooses among its own" in ended.err
+    assert "different vocabularies" not in charlm("fill", cloze_run, "same", "--test", TEXT, "--count", 5).err
+
+
 def test_runs_that_cut_a_text_otherwise_are_not_compared(charlm, cloze_run):
     charlm("train", TEXT, "--model", "unigram", "--level", "mixed", "--run", "mixed", "-q")
     charlm("train", TEXT, "--model", "unigram", "--reading", "stream", "--run", "stream", "-q")

@@ -1,6 +1,7 @@
 """`charlm score`: lists in, lists out; text in, a number a line."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -229,6 +230,32 @@ def test_another_score_can_be_given_a_weight(charlm, shared_run):
     assert json.loads(Path("r.json").read_text("utf-8"))["formula"] == "2·asr"
     for wrong in ("asr", "asr=x", "=1", "lm=2", "asr=nan"):
         charlm("score", shared_run, "-", "--weight", wrong, stdin=lists).refused(code=2)
+
+
+@pytest.mark.parametrize("runs", [("{run}",), ("a={run}", "b={run}")], ids=["one run", "runs with names"])
+def test_a_weight_of_a_score_that_no_list_has_is_refused_and_not_passed_over(charlm, shared_run, runs):
+    given = [one.format(run=shared_run) for one in runs]
+    lists = '{"hyps": [{"text": "做", "scores": {"asr": -3}}, {"text": "坐", "scores": {"asr": -4}}]}\n'
+    for wrong in ("acr=1", "asr*lenght=1"):
+        ended = charlm("score", *given, "-", "--weight", wrong, stdin=lists)
+        ended.refused("no list has a score called", wrong.partition("=")[0], "they have asr", code=2)
+        assert ended.out == ""
+    charlm("score", *given, "-", "--am-weight", 2, stdin=lists).refused("no list has a score called am", code=2)
+    bare = '{"hyps": [{"text": "做"}]}\n'
+    charlm("score", *given, "-", "--weight", "asr=1", stdin=bare).refused("they have no scores", code=2)
+    for right in ("acr=0", "asr*length=1", "rank=1"):
+        assert charlm("score", *given, "-", "--weight", right, stdin=lists).code == 0
+
+
+def test_a_score_from_the_list_alone_counts_with_one_run_as_with_several(charlm, shared_run):
+    lists = '{"hyps": [{"text": "做"}, {"text": "作"}, {"text": "做"}]}\n'
+    totals = []
+    for runs in ([shared_run], [f"a={shared_run}"]):
+        ended = charlm("score", *runs, "-", "--weight", "rank=10", "--weight", "copies=3", stdin=lists)
+        found = {h["position"]: h["total"] for h in json.loads(ended.out)["hyps"]}
+        assert found[0] - found[2] == pytest.approx(10 * math.log(3)) and found[0] - found[1] > 3 * math.log(2)
+        totals.append(found)
+    assert totals[0] == pytest.approx(totals[1])
 
 
 def test_lists_that_span_two_files_are_read_from_their_folder(charlm, shared_run, monkeypatch):
