@@ -42,7 +42,7 @@ STEPS = {
     "text": "decoding reader sources files survey habits numerals vocab codec census prefixes mismatch corpus",
     "ngrams": "columns counts counting sifting adding tables search countfiles smoothing estimation pruning coding"
     " learning arpa",
-    "ngrams/arpa": "layout flaws reading writing words",
+    "ngrams/arpa": "layout flaws lines section reading writing words",
     "scoring": "score reading prefixes evaluating",
     "training": "batches feeding ahead schedules journal standing ranks devices texts ceiling crew optimizers averages"
     " learner gradient trial searching em",

@@ -2,8 +2,7 @@
 
 import math
 import re
-from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import NoReturn
@@ -14,14 +13,10 @@ from charlm.config.models import LARGEST_ORDER
 from charlm.errors import ArpaError
 from charlm.ngrams.arpa import flaws
 from charlm.ngrams.arpa.flaws import LARGEST_COUNT, LONGEST_LINE
-from charlm.ngrams.arpa.layout import LARGEST, LN10, NEVER, REVERSED, Arpa, ArpaOrder, Floats, Ints
+from charlm.ngrams.arpa.layout import LARGEST, NEVER, REVERSED, Arpa, ArpaOrder, Ints
+from charlm.ngrams.arpa.lines import SPACES, Lines, shown
+from charlm.ngrams.arpa.section import Contexts, Section
 from charlm.text.decoding import Note, nobody
-
-MOST_BLANK = 8  # blocks
-
-_BLOCK = 1 << 10  # lines; 64 MB if all are as long as they may be
-
-_SPACES = b" \t\r\n"  # a word may hold any other white space of ASCII or Unicode
 
 _GAP = re.compile(rb"[ \t\r\n]+")
 
@@ -44,88 +39,11 @@ def read(lines: Iterable[bytes], source: str, *, lenient: bool = False, note: No
     return arpa
 
 
-def _shown(data: bytes) -> str:
-    return repr(data[:240].decode("utf-8", "replace")[:60])
-
-
-class _Lines:
-    """Numbered lines that can be looked at before they are taken.
-
-    refuse_blank  raises, where blank lines go on and on
-    """
-
-    def __init__(self, lines: Iterable[bytes], refuse_blank: Callable[[], None]) -> None:
-        self.lines, self.refuse_blank = iter(lines), refuse_blank
-        self.block: list[bytes] = []
-        self.place = 0  # in the block, of the next line
-        self.before = 0  # lines before the block
-        self.blank = 0  # blocks in a row that were all blank
-
-    @property
-    def number(self) -> int:
-        """Number of the line taken last, from 1."""
-        return self.before + self.place
-
-    def peek(self) -> bytes | None:
-        """The next line, None after the last."""
-        if self.place == len(self.block):
-            self.before += self.place
-            self.block, self.place = list(islice(self.lines, _BLOCK)), 0
-            blank = self.block and not self.block[0].strip(_SPACES) and not b"".join(self.block).strip(_SPACES)
-            self.blank = self.blank + 1 if blank else 0
-            if self.blank > MOST_BLANK:
-                self.refuse_blank()
-        return self.block[self.place] if self.block else None
-
-    def take(self) -> None:
-        """Go on by one line."""
-        self.place += 1
-
-    def take_entries(self) -> list[bytes]:
-        """The lines before the next that begins with a backslash, as many as are at hand; none where it is next."""
-        if self.peek() is None:
-            return []
-        taken = self.block[self.place :]
-        starts = [line[:1] for line in taken]
-        if b"\\" in starts:
-            del taken[starts.index(b"\\") :]
-        self.place += len(taken)
-        return taken
-
-
-class _Section:
-    """The n-grams of one order while they are read, in log10.
-
-    The arrays grow with the lines and never from what a header promises: a header may lie.
-    """
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-        self.seen = 0  # lines, those left out included
-        self.grams = array("q")
-        self.log_probs = array("d")
-        self.backoffs = array("d")
-        self.line_numbers = array("q")
-
-    def add(self, grams: Ints, log_probs: Floats, backoffs: Floats, first_line: int) -> None:
-        """Take a block of lines that follow each other."""
-        self.seen += len(log_probs)
-        self.grams.frombytes(grams.tobytes())
-        self.log_probs.frombytes(log_probs.tobytes())
-        self.backoffs.frombytes(backoffs.tobytes())
-        self.line_numbers.frombytes(np.arange(first_line, first_line + len(log_probs)).tobytes())
-
-    def order(self) -> ArpaOrder:
-        """The n-grams so far, in nats."""
-        grams = np.asarray(self.grams, dtype=np.int64).reshape(-1, self.n)
-        return ArpaOrder(grams, np.asarray(self.log_probs) * LN10, np.asarray(self.backoffs) * LN10)
-
-
 class _Reader:
     """Reads one file from top to bottom."""
 
     def __init__(self, lines: Iterable[bytes], source: str, lenient: bool) -> None:
-        self.lines, self.source, self.lenient = _Lines(lines, self._refuse_blank), source, lenient
+        self.lines, self.source, self.lenient = Lines(lines, self._refuse_blank), source, lenient
         self.repairs: dict[flaws.Flaw, tuple[int, int]] = {}  # times, and the line of the first
         self.declared: list[int] = []
         self.n = 0  # the order that is read
@@ -135,14 +53,14 @@ class _Reader:
         self.top_line = 0  # where the last section begins
         self.ids: dict[bytes, int] = {}
         self.begin = self.end = -2  # indices of <s> and </s>; -1 is any word that is not there
-        self.known: list[Ints] = []  # sorted keys of the n-grams of orders 2, 3, …
+        self.contexts = Contexts()
 
     def arpa(self) -> Arpa:
         self._find_data()
         self._read_declarations()
         orders = []
         while self._open_section():
-            orders.append(self._read_section(_Section(self.n)))
+            orders.append(self._read_section(Section(self.n)))
         if not self.ids:  # lenient reading may leave nothing
             self._refuse(flaws.NO_WORDS, self.lines.number, "none that can be read")
         # Only now is it certain which order is the highest, whatever was declared. Strict reading finds none here.
@@ -175,7 +93,7 @@ class _Reader:
         while (line := self.lines.peek()) is not None:
             if len(line) > LONGEST_LINE:
                 self._refuse(flaws.TOO_LONG, self.lines.number + 1, "a line too long for an ARPA file")
-            if text := line.strip(_SPACES):
+            if text := line.strip(SPACES):
                 return text
             self.lines.take()
         return None
@@ -197,9 +115,9 @@ class _Reader:
                 self.lines.take()
                 continue
             if found == "only blank lines":
-                found = f"text that begins with {_shown(text)}"
+                found = f"text that begins with {shown(text)}"
                 self._refuse_other_formats(text, self.lines.number + 1)
-            self._flaw(flaws.PREAMBLE, self.lines.number + 1, _shown(text))
+            self._flaw(flaws.PREAMBLE, self.lines.number + 1, shown(text))
             self.lines.take()
         self.has_line_ends = self.lines.block[self.lines.place].endswith(b"\n")
         self.lines.take()
@@ -216,18 +134,18 @@ class _Reader:
             number = self.lines.number
             match = _COUNT.fullmatch(text)
             if match is None:
-                self._flaw(flaws.DECLARATION, number, _shown(text))
+                self._flaw(flaws.DECLARATION, number, shown(text))
                 continue
             n, count = (int(digits) if len(digits) <= 10 else LARGEST_COUNT + 1 for digits in match.groups())
             if count > LARGEST_COUNT:
-                self._refuse(flaws.TOO_MANY, number, _shown(text))
+                self._refuse(flaws.TOO_MANY, number, shown(text))
             if n > LARGEST_ORDER:
-                self._refuse(flaws.TOO_HIGH, number, _shown(text))
+                self._refuse(flaws.TOO_HIGH, number, shown(text))
             if n != len(self.declared) + 1:
-                self._flaw(flaws.CONSECUTIVE, number, _shown(text))
+                self._flaw(flaws.CONSECUTIVE, number, shown(text))
             self.declared.append(count)
         if not self.declared:
-            self._flaw(flaws.DECLARATION, self.lines.number + 1, _shown(text or b""))
+            self._flaw(flaws.DECLARATION, self.lines.number + 1, shown(text or b""))
 
     def _open_section(self) -> bool:
         r"""Take the header of the next section; False at \end\ or where the file breaks off."""
@@ -247,29 +165,29 @@ class _Reader:
         match = _SECTION.fullmatch(text)
         if match is None or int(match[1]) != self.n:
             if self.lenient and match is None and self._next() is None:
-                self._flaw(flaws.CUT_SHORT, number, _shown(text))
+                self._flaw(flaws.CUT_SHORT, number, shown(text))
                 return False
-            self._flaw(flaws.HEADER, number, _shown(text))
+            self._flaw(flaws.HEADER, number, shown(text))
         if self.n > LARGEST_ORDER:
-            self._refuse(flaws.TOO_HIGH, number, _shown(text))
+            self._refuse(flaws.TOO_HIGH, number, shown(text))
         if self.n > len(self.declared):
-            self._flaw(flaws.UNDECLARED, number, _shown(text))
+            self._flaw(flaws.UNDECLARED, number, shown(text))
         self.top_line = number
         return True
 
     def _skip_trailing(self) -> None:
         while (text := self._next()) is not None:
             self.lines.take()
-            self._flaw(flaws.TRAILING, self.lines.number, f"the trailing line {_shown(text)}")
+            self._flaw(flaws.TRAILING, self.lines.number, f"the trailing line {shown(text)}")
 
     # The sections
 
-    def _read_section(self, section: _Section) -> ArpaOrder:
+    def _read_section(self, section: Section) -> ArpaOrder:
         while block := self.lines.take_entries():
             first = self.lines.number - len(block) + 1
             if self.lenient and self.has_line_ends and not block[-1].endswith(b"\n") and self.lines.peek() is None:
                 # Half a number or half a word may look like a whole one.
-                self._flaw(flaws.CUT_LINE, self.lines.number, _shown(block.pop()))
+                self._flaw(flaws.CUT_LINE, self.lines.number, shown(block.pop()))
             if not self._take_all(block, first, section):
                 for number, line in enumerate(block, first):
                     self._take_one(line, number, section)
@@ -287,7 +205,7 @@ class _Reader:
             return section.order()
         return self._checked(section.order(), section)
 
-    def _take_all(self, block: list[bytes], first: int, section: _Section) -> bool:
+    def _take_all(self, block: list[bytes], first: int, section: Section) -> bool:
         """Take lines at once if they are as they should be; this is what makes reading fast."""
         n, ids = section.n, self.ids
         text = b"".join(block)
@@ -341,28 +259,28 @@ class _Reader:
     def _has_misplaced(self, grams: Ints) -> bool:
         return bool(((grams[:, 1:] == self.begin) | (grams[:, :-1] == self.end)).any())
 
-    def _take_one(self, line: bytes, number: int, section: _Section) -> None:
+    def _take_one(self, line: bytes, number: int, section: Section) -> None:
         """Take one line that may have any flaw."""
         if len(line) > LONGEST_LINE:
             self._refuse(flaws.TOO_LONG, number, "a line too long for an ARPA file")
-        text = line.strip(_SPACES)
+        text = line.strip(SPACES)
         if not text:
             return
         section.seen += 1
         n = section.n
         fields = _GAP.split(text, n + 2)
         if len(fields) not in (n + 1, n + 2):
-            return self._flaw(flaws.FIELDS, number, _shown(text))
+            return self._flaw(flaws.FIELDS, number, shown(text))
         log_prob = self._number(fields[0], number)
         backoff = self._number(fields[n + 1], number) if len(fields) > n + 1 else 0.0
         if log_prob is None or backoff is None:
             return
         if backoff and n == len(self.declared) and not self.lenient:
-            self._flaw(flaws.USELESS_BACKOFF, number, _shown(fields[n + 1]))
+            self._flaw(flaws.USELESS_BACKOFF, number, shown(fields[n + 1]))
         if log_prob > 0:
             if log_prob > flaws.LARGEST_ROUNDING:
-                self._refuse(flaws.COSTS, number, _shown(fields[0]))
-            self._flaw(flaws.POSITIVE, number, _shown(fields[0]))
+                self._refuse(flaws.COSTS, number, shown(fields[0]))
+            self._flaw(flaws.POSITIVE, number, shown(fields[0]))
             log_prob = 0.0
         if n == 1:
             word = fields[1]
@@ -371,17 +289,17 @@ class _Reader:
             except UnicodeDecodeError as error:
                 place = line.index(word, line.index(fields[0]) + len(fields[0])) + error.start
                 return self._flaw(
-                    flaws.NOT_UTF8, number, f"{_shown(word)}: byte {place} of the line is 0x{line[place]:02x}"
+                    flaws.NOT_UTF8, number, f"{shown(word)}: byte {place} of the line is 0x{line[place]:02x}"
                 )
             if word in self.ids:
-                return self._flaw(flaws.TWICE, number, f"{_shown(word)} again")
+                return self._flaw(flaws.TWICE, number, f"{shown(word)} again")
             self.ids[word] = len(self.ids)
         else:
             gram = [self.ids.get(word, -1) for word in fields[1 : n + 1]]
             if -1 in gram:
-                return self._flaw(flaws.FOREIGN_WORD, number, _shown(fields[1 + gram.index(-1)]))
+                return self._flaw(flaws.FOREIGN_WORD, number, shown(fields[1 + gram.index(-1)]))
             if self._has_misplaced(np.array([gram])):
-                return self._flaw(flaws.MISPLACED, number, _shown(b" ".join(fields[1 : n + 1])))
+                return self._flaw(flaws.MISPLACED, number, shown(b" ".join(fields[1 : n + 1])))
             section.grams.extend(gram)
         section.log_probs.append(log_prob)
         section.backoffs.append(backoff)
@@ -391,53 +309,39 @@ class _Reader:
         try:
             value = float(field.replace(b"_", b"?"))  # Python would read 1_0 as ten
         except ValueError:
-            self._flaw(flaws.UNREADABLE, number, _shown(field))
+            self._flaw(flaws.UNREADABLE, number, shown(field))
             return None
         if math.isnan(value) or value > LARGEST:
-            self._flaw(flaws.UNBOUNDED, number, _shown(field))
+            self._flaw(flaws.UNBOUNDED, number, shown(field))
         if value < -LARGEST:
-            self._flaw(flaws.MINUS_INFINITY, number, _shown(field))
+            self._flaw(flaws.MINUS_INFINITY, number, shown(field))
             return NEVER
         return value
 
-    def _checked(self, order: ArpaOrder, section: _Section) -> ArpaOrder:
+    def _checked(self, order: ArpaOrder, section: Section) -> ArpaOrder:
         """Refuse or leave out n-grams without a context, and those that stand twice."""
-        keys = self._keys(order.grams)
-        kept = keys >= 0
+        self.contexts.size = len(self.ids)
+        numbers = self.contexts.numbers(order.grams)
+        kept = numbers >= 0
         if not kept.all():
             first = int(np.argmin(kept))
             found = f"{self._spelled(order.grams[first])} without its context"
             self._flaw(flaws.NO_CONTEXT, section.line_numbers[first], found, int(np.count_nonzero(~kept)))
-        known = np.sort(keys[kept])
+        known = np.sort(numbers[kept])
         if (known[1:] == known[:-1]).any():
-            known, firsts = np.unique(keys, return_index=True)
+            known, firsts = np.unique(numbers, return_index=True)
             known, firsts = known[known >= 0], firsts[known >= 0]
-            is_first = np.zeros(len(keys), dtype=bool)
+            is_first = np.zeros(len(numbers), dtype=bool)
             is_first[firsts] = True
             again = int(np.argmax(kept & ~is_first))
             found = f"{self._spelled(order.grams[again])} again"
             self._flaw(flaws.TWICE, section.line_numbers[again], found, int(np.count_nonzero(kept & ~is_first)))
             kept = is_first
-        self.known.append(known)
+        self.contexts.add(known)
         if kept.all():
             return order
         return ArpaOrder(order.grams[kept], order.log_probs[kept], order.backoffs[kept])
 
-    def _keys(self, grams: Ints) -> Ints:
-        """A number for every n-gram, -1 where its context is not known.
-
-        grams    (entries, n)  indices of words
-        returns  (entries,)    place of the context among the sorted keys of its order, times words, plus word
-        """
-        size = len(self.ids)
-        places = grams[:, 0]
-        for known, words in zip(self.known, grams.T[1:-1], strict=False):
-            wanted = places * size + words
-            places = np.searchsorted(known, wanted)
-            is_there = np.append(known, -1)[places] == wanted
-            places = np.where(is_there, places, -1 - size)  # below 0 whatever word follows
-        return np.where(places < 0, -1, places * size + grams[:, -1])
-
     def _spelled(self, gram: Ints) -> str:
         words = list(islice(self.ids, int(gram.max()) + 1))
-        return _shown(b" ".join(words[i] for i in gram))
+        return shown(b" ".join(words[i] for i in gram))
