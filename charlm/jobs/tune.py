@@ -163,8 +163,9 @@ class Tuning:
                 f"no score is called {', '.join(unknown)}",
                 hint=f"there are {', '.join(sorted(known))}, and products such as am*length",
             )
-        names, tried = ([n for n in some if n not in self.wanted.without] for some in (names, tried))
-        return [*names, FIRST], tried
+        # The margin is tuned last, after all that it is held against.
+        names, tried = ([n for n in some if n not in self.wanted.without] for some in ([*names, FIRST], tried))
+        return names, tried
 
     def _told(self, outcome: TuningResult, seen: ListsSeen) -> dict[str, Any]:
         """What the file keeps of how it was tuned."""

@@ -80,6 +80,19 @@ def test_weights_are_tuned_written_and_applied(charlm, counts):
     assert "ordered by 1·am" in ended.err
 
 
+def test_a_margin_that_is_left_out_is_not_tuned_all_the_same(charlm, shared_run):
+    """The first of two is right where it is worse by one nat, and the other where it is better by four."""
+    made = []
+    for number in range(24):
+        gap, ref = ((1, "坐"), (4, "做"))[number % 2]
+        hyps = [{"text": text, "scores": {"am": am}} for text, am in (("坐", -5 - gap), ("做", -5))]
+        made.append({"id": str(number), "ref": ref, "hyps": hyps})
+    tune = ("nbest", "tune", shared_run, write("dev.jsonl", made), "-o", "w.toml", "--overwrite", "--json", "--force")
+    margins = [json.loads(charlm(*tune, *more).out)["margin"] for more in ((), ("--without", "first"))]
+    assert margins[0] > 0 and margins[1] == 0
+    charlm(*tune, "--without", "margin").refused("no score is called margin", "first", code=2)
+
+
 def test_without_a_run_those_of_the_weights_are_taken(charlm, counts):
     tuned(charlm, counts)
     write("test.jsonl", lists(10, seed=2, start=60))

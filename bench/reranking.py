@@ -1,0 +1,187 @@
+"""What language models bring to lists of candidates: each alone, and all with weights that were tuned on other lists.
+
+    python bench/reranking.py zh|en [--minutes 38] [--seed 1] [--sound] [--out bench-reranking]
+
+Models are trained on the texts of $CHARLM_DATA for the language: counts in seconds, and a forward and a backward
+network side by side for --minutes, one thread each. Chinese: `zh/*.train.txt`, of whose lines one half is cut at
+punctuation, as speech has none. English: Penn Treebank, WikiText-2 and Shakespeare in small letters, no punctuation.
+
+Lists are `nbest/{zh,en}_*_dev.jsonl`. Each file is cut in two by the SHA-256 of the ids; weights are tuned on the lists
+whose first byte is even, and told is what they do on the others, beside each model alone (with the recogniser's scores
+and the weight of all). `cross-validated` is of the whole file, in five parts. Pairs stand in no order that means
+something, so neither place nor margin is tuned there. Runs stand in OUT and are kept: a call that was cut off goes on.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DATA = Path(os.environ.get("CHARLM_DATA", "../shared/data"))
+PAIRS = ("zh_asr1best", "zh_sighan15")
+SETS = {
+    "zh": ("zh_synthetic", *PAIRS),
+    "en": ("en_atis", "en_wsj", "en_cv", "en_ls_clean", "en_ls_other"),
+}
+PUNCTUATION = re.compile(r'[，。！？、；：“”‘’（）《》…—,.!?;:"()\[\]\-·~ ]+')
+SHORTEST = 4  # characters of a part of a line, or words of a line of English
+
+
+def command(*arguments: object) -> list[str]:
+    """A command of charlm."""
+    return [sys.executable, "-m", "charlm", *map(str, arguments)]
+
+
+def charlm(*arguments: object) -> str:
+    """What a command of charlm prints."""
+    return subprocess.run(command(*arguments), check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def chinese(seed: int) -> Iterator[str]:
+    """Lines as they are, and the parts of others between punctuation; nine thousand lines of speech have none."""
+    numbers = random.Random(seed)
+    for name in ("dialog", "speech", "wiki"):
+        for line in (DATA / "zh" / f"{name}.train.txt").read_text("utf-8").splitlines():
+            if name == "speech" or numbers.random() < 0.5:
+                yield line.strip()
+            else:
+                yield from (part for part in PUNCTUATION.split(line) if len(part) >= SHORTEST)
+
+
+def english() -> Iterator[str]:
+    """Lines as a recogniser would write them."""
+    files = [
+        DATA / "ptb" / "train.txt",
+        *(DATA / "wikitext2" / f"{name}.txt" for name in ("train_part", "valid", "test")),
+    ]
+    for file in [*files, DATA / "tinyshakespeare" / "train.txt"]:
+        for line in file.read_text("utf-8").splitlines():
+            for sentence in [] if line.strip().startswith("=") else re.split(r" [.?!;] ", line):
+                words = _spoken(sentence).split()
+                if len(words) >= SHORTEST:
+                    yield " ".join(words)
+
+
+def _spoken(line: str) -> str:
+    line = line.lower().replace("’", "'").replace("@.@", " point ").replace("@-@", " ").replace("@,@", "")
+    line = re.sub(r"\s+('s|'re|'ve|'ll|'d|'m|n't)\b", r"\1", line)
+    line = re.sub(r"<unk>|\bn\b|[^a-z' ]+", " ", line)
+    return re.sub(r"(?<![a-z])'|'(?![a-z])", " ", line)
+
+
+def written(asked: argparse.Namespace) -> Path:
+    """The text that everything of the language learns from, in an order drawn with the seed."""
+    path: Path = asked.out / f"{asked.language}.txt"
+    if not path.exists():
+        lines = sorted(line for line in (chinese(asked.seed) if asked.language == "zh" else english()) if line)
+        random.Random(asked.seed).shuffle(lines)
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def trained(asked: argparse.Namespace) -> list[Path]:
+    """The runs: counts first, then the two networks side by side."""
+    text, out = written(asked), asked.out
+    if asked.language == "zh":
+        whole = [DATA / "zh" / f"{name}.train.txt" for name in ("dialog", "wiki", "speech")]
+        counts = {"mix5": [text, "--min-count", 2], "whole5": [*whole, "--vocab", out / "mix5"]}
+        orders, size, first = {"mix5": 5, "whole5": 5}, ["--hidden", 384, "--embedding", 256], "mix5"
+    else:
+        counts = {"words3": [text, "--level", "spaced", "--min-count", 2], "letters9": [text, "--level", "char"]}
+        orders, size, first = (
+            {"words3": 3, "letters9": 9},
+            ["--level", "spaced", "--hidden", 384, "--embedding", 384],
+            "words3",
+        )
+    for name, options in counts.items():
+        if not (out / name).exists():
+            charlm("train", *options, "--model", "ngram", "--order", orders[name], "--run", out / name, "--quiet")
+    budget = ["--minutes", asked.minutes, "--workers", 1, "--seed", asked.seed, "--validations", 6]
+    learned = ["--preset", "base", *size, "--vocab", out / first, *budget, "--quiet"]
+    working = []
+    for name, more in (("forward", []), ("backward", ["--reverse"])):
+        if not (out / name).exists():
+            own = command("train", text, *more, *learned, "--run", out / name)
+        elif not json.loads((out / name / "run.json").read_text("utf-8"))["ended"]:
+            own = command("train", "--resume", out / name, "--quiet")
+        else:
+            continue
+        working.append(subprocess.Popen(own, stdout=sys.stderr, env={**os.environ, "OMP_NUM_THREADS": "1"}))
+    if any([each.wait() for each in working]):
+        sys.exit("a training failed")
+    return [out / name for name in (*counts, "forward", "backward")]
+
+
+def halves(asked: argparse.Namespace, name: str) -> tuple[Path, Path]:
+    """The lists to tune on, and those to tell of."""
+    parts: tuple[list[str], list[str]] = [], []
+    for line in (DATA / "nbest" / f"{name}_dev.jsonl").read_text("utf-8").splitlines():
+        parts[hashlib.sha256(str(json.loads(line)["id"]).encode()).digest()[0] % 2].append(line)
+    paths = asked.out / f"{name}.tuned.jsonl", asked.out / f"{name}.told.jsonl"
+    for path, lines in zip(paths, parts, strict=True):
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+    return paths
+
+
+def main() -> None:
+    """Print a table for each file of lists."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("language", choices=sorted(SETS))
+    parser.add_argument("--minutes", type=float, default=38)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sound", action="store_true", help="let the scores by pinyin be tried (charlm[sound])")
+    parser.add_argument("--out", type=Path, default=Path("bench-reranking"))
+    asked = parser.parse_args()
+    asked.out.mkdir(exist_ok=True)
+    runs = trained(asked)
+    gains = []
+    for name in SETS[asked.language]:
+        tuned, told = halves(asked, name)
+        options: list[object] = ["--without", "rank", "--without", "first"] if name in PAIRS else []
+        options += [] if asked.sound else ["--without", "sound_distance", "--without", "sound_agreement"]
+        weights, crossed = asked.out / f"{name}.toml", asked.out / f"{name}.all.toml"
+        whole = DATA / "nbest" / f"{name}_dev.jsonl"
+        both: list[dict[str, Any]] = [
+            json.loads(
+                charlm(
+                    "nbest", "tune", *runs, lists, "-o", file, "--overwrite", "--json", *options, "--seed", asked.seed
+                )
+            )
+            for lists, file in ((tuned, weights), (whole, crossed))
+        ]
+        report = json.loads(charlm("nbest", "report", *runs, told, "--weights", weights, "--json"))
+        gains.append(show(name, both[1], report))
+    print(f"mean relative gain {sum(gains) / len(gains):.1%}")
+
+
+def show(name: str, crossed: dict[str, Any], report: dict[str, Any]) -> float:
+    """One file of lists, and by which share its error fell."""
+    first, reranked, lists = report["first"], report["reranked"], report["lists"]
+    gain, unit = report["gain"], report["metric"].upper()
+    print(f"\n{name}: {lists:,} lists told, {unit}; {report['decision']}")
+    rows = {
+        "first": first,
+        "recogniser alone": report["alone"],
+        **report["members"],
+        "all": reranked,
+        "oracle": report["oracle"],
+    }
+    for row, rates in rows.items():
+        if rates is not None:
+            right = 1 - rates["wrong_sentences"] / rates["sentences"]
+            print(f"  {row:<17}{rates['rate']:>8.2%}   whole lists right {right:>7.2%}")
+    print(f"  gain {gain['value']:.2%} ({gain['low']:.2%} to {gain['high']:.2%}) of {first['rate']:.2%}")
+    gone = crossed["cross_validated"]
+    print(f"  cross-validated on all {crossed['lists']:,}: {crossed['first']:.2%} to {gone:.2%}; {crossed['formula']}")
+    return 1 - reranked["rate"] / first["rate"] if first["rate"] else 0.0
+
+
+if __name__ == "__main__":
+    main()
