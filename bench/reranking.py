@@ -6,10 +6,10 @@ Models are trained on the texts of $CHARLM_DATA for the language: counts in seco
 network side by side for --minutes, one thread each. Chinese: `zh/*.train.txt`, of whose lines one half is cut at
 punctuation, as speech has none. English: Penn Treebank, WikiText-2 and Shakespeare in small letters, no punctuation.
 
-Lists are `nbest/{zh,en}_*_dev.jsonl`. Each file is cut in two by the SHA-256 of the ids; weights are tuned on the lists
-whose first byte is even, and told is what they do on the others, beside each model alone (with the recogniser's scores
-and the weight of all). `cross-validated` is of the whole file, in five parts. Pairs stand in no order that means
-something, so neither place nor margin is tuned there. Runs stand in OUT and are kept: a call that was cut off goes on.
+Lists are `nbest/{zh,en}_*_dev.jsonl`. Each file is cut in two by the SHA-256 of the ids, and each half is told of by
+weights that were tuned on the other, beside each model alone (with the recogniser's scores and the weight of all).
+Pairs stand in no order that means something, so neither place nor margin is tuned there. Runs stand in OUT and are
+kept: a call that was cut off goes on.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import random
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ SETS = {
     "en": ("en_atis", "en_wsj", "en_cv", "en_ls_clean", "en_ls_other"),
 }
 PUNCTUATION = re.compile(r'[，。！？、；：“”‘’（）《》…—,.!?;:"()\[\]\-·~ ]+')
+COUNTED = ("errors", "reference_units", "wrong_sentences", "sentences")
 SHORTEST = 4  # characters of a part of a line, or words of a line of English
 
 
@@ -120,11 +122,11 @@ def trained(asked: argparse.Namespace) -> list[Path]:
 
 
 def halves(asked: argparse.Namespace, name: str) -> tuple[Path, Path]:
-    """The lists to tune on, and those to tell of."""
+    """The lists of a file in two parts."""
     parts: tuple[list[str], list[str]] = [], []
     for line in (DATA / "nbest" / f"{name}_dev.jsonl").read_text("utf-8").splitlines():
         parts[hashlib.sha256(str(json.loads(line)["id"]).encode()).digest()[0] % 2].append(line)
-    paths = asked.out / f"{name}.tuned.jsonl", asked.out / f"{name}.told.jsonl"
+    paths = asked.out / f"{name}.even.jsonl", asked.out / f"{name}.odd.jsonl"
     for path, lines in zip(paths, parts, strict=True):
         path.write_text("\n".join(lines) + "\n", "utf-8")
     return paths
@@ -143,44 +145,39 @@ def main() -> None:
     runs = trained(asked)
     gains = []
     for name in SETS[asked.language]:
-        tuned, told = halves(asked, name)
         options: list[object] = ["--without", "rank", "--without", "first"] if name in PAIRS else []
         options += [] if asked.sound else ["--without", "sound_distance", "--without", "sound_agreement"]
-        weights, crossed = asked.out / f"{name}.toml", asked.out / f"{name}.all.toml"
-        whole = DATA / "nbest" / f"{name}_dev.jsonl"
-        both: list[dict[str, Any]] = [
-            json.loads(
-                charlm(
-                    "nbest", "tune", *runs, lists, "-o", file, "--overwrite", "--json", *options, "--seed", asked.seed
-                )
+        options += ["--seed", asked.seed, "--overwrite", "--quiet"]
+        even, odd = halves(asked, name)
+        reports = []
+        for tuned, told in ((even, odd), (odd, even)):
+            weights = tuned.with_suffix(".toml")
+            charlm("nbest", "tune", *runs, tuned, "-o", weights, *options)
+            reports.append(
+                json.loads(charlm("nbest", "report", *runs, told, "--weights", weights, "--json", "--quiet"))
             )
-            for lists, file in ((tuned, weights), (whole, crossed))
-        ]
-        report = json.loads(charlm("nbest", "report", *runs, told, "--weights", weights, "--json"))
-        gains.append(show(name, both[1], report))
-    print(f"mean relative gain {sum(gains) / len(gains):.1%}")
+        gains.append(show(name, reports))
+    print(f"\nmean relative gain {sum(gains) / len(gains):.1%}")
 
 
-def show(name: str, crossed: dict[str, Any], report: dict[str, Any]) -> float:
+def show(name: str, reports: list[dict[str, Any]]) -> float:
     """One file of lists, and by which share its error fell."""
-    first, reranked, lists = report["first"], report["reranked"], report["lists"]
-    gain, unit = report["gain"], report["metric"].upper()
-    print(f"\n{name}: {lists:,} lists told, {unit}; {report['decision']}")
-    rows = {
-        "first": first,
-        "recogniser alone": report["alone"],
-        **report["members"],
-        "all": reranked,
-        "oracle": report["oracle"],
-    }
-    for row, rates in rows.items():
-        if rates is not None:
-            right = 1 - rates["wrong_sentences"] / rates["sentences"]
-            print(f"  {row:<17}{rates['rate']:>8.2%}   whole lists right {right:>7.2%}")
-    print(f"  gain {gain['value']:.2%} ({gain['low']:.2%} to {gain['high']:.2%}) of {first['rate']:.2%}")
-    gone = crossed["cross_validated"]
-    print(f"  cross-validated on all {crossed['lists']:,}: {crossed['first']:.2%} to {gone:.2%}; {crossed['formula']}")
-    return 1 - reranked["rate"] / first["rate"] if first["rate"] else 0.0
+    print(f"\n{name}: {sum(report['lists'] for report in reports):,} lists, {reports[0]['metric'].upper()}")
+    rows: dict[str, Counter[str]] = {}
+    for report in reports:
+        parts = {"first": report["first"], "recogniser alone": report["alone"], **report["members"]}
+        for row, rates in {**parts, "all": report["reranked"], "oracle": report["oracle"]}.items():
+            if rates is not None:
+                rows.setdefault(row, Counter()).update({key: rates[key] for key in COUNTED})
+    for row, of in rows.items():
+        if of["reference_units"] == rows["first"]["reference_units"]:  # a run may count for nothing in one half
+            rate, right = of["errors"] / of["reference_units"], 1 - of["wrong_sentences"] / of["sentences"]
+            print(f"  {row:<17}{rate:>8.2%}   whole lists right {right:>7.2%}")
+    for report in reports:
+        gain = report["gain"]
+        told = f"gain {gain['value']:.2%} ({gain['low']:.2%} to {gain['high']:.2%}) of {report['first']['rate']:.2%}"
+        print(f"  {told}; {report['decision']}")
+    return 1 - rows["all"]["errors"] / rows["first"]["errors"] if rows["first"]["errors"] else 0.0
 
 
 if __name__ == "__main__":

@@ -30,7 +30,27 @@ CHUNK = 4096  # texts that are scored between two looks at what is waiting
 
 # What an unknown token costs: its 16 bits for each UTF-16 unit on top of P(<UNK>), or P(<UNK>) alone.
 UNKNOWN: Choices[str] = Choices("treatment of unknown tokens", {"charged": "charged", "counted": "counted"})
+UNIGRAM = "unigram:"  # before the name of a run: what the frequencies of its vocabulary alone say of a text
 _COLUMNS = {"charged": "charged", "counted": "log_prob"}  # of what is remembered
+
+
+def unigram_of(run: str) -> str:
+    """The name of the score that a run's vocabulary gives: the tokens of a text by their frequencies alone.
+
+    >>> unigram_of("fwd")
+    'unigram:fwd'
+    """
+    return UNIGRAM + run
+
+
+def by_frequency(unigram: float, log_prob: float, value: float) -> float:
+    """What frequencies say of a text, with its unknown tokens charged as the model's own score is.
+
+    unigram   by frequencies, unknown tokens only counted
+    log_prob  of the model, unknown tokens only counted
+    value     of the model, as it is asked for
+    """
+    return unigram if math.isinf(log_prob) else unigram + value - log_prob
 
 
 def named_runs(given: Iterable[str]) -> dict[str, Path]:
@@ -51,7 +71,7 @@ def named_runs(given: Iterable[str]) -> dict[str, Path]:
             raise ConfigError(
                 f"{name!r} is no name of a score", hint=f"name it without spaces, `*` and `=`: fwd={path}"
             )
-        if name in names_from_lists():
+        if name in names_from_lists() or name.startswith(UNIGRAM):
             raise ConfigError(
                 f"a run called {name} would be taken for the score of that name", hint=f"call it otherwise: lm={path}"
             )
@@ -96,8 +116,13 @@ class NamedRuns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the scores."""
+        """The names of the scores that runs give."""
         return tuple(self.paths)
+
+    @property
+    def unigrams(self) -> tuple[str, ...]:
+        """The names of the scores by the frequencies of their vocabularies."""
+        return tuple(map(unigram_of, self.paths))
 
     @property
     def roundings(self) -> list[str]:
@@ -144,9 +169,14 @@ class NamedRuns:
         places = {text: number for number, text in enumerate(listed)}
         columns = {}
         for name in self.paths:
-            if name in wanted:
+            unigram = unigram_of(name)
+            if {name, unigram} & wanted:
                 records = self._records(name, listed)
-                columns[name] = records[_COLUMNS[self._value]].tolist()
+                log_probs, values = records["log_prob"].tolist(), records[_COLUMNS[self._value]].tolist()
+                if name in wanted:
+                    columns[name] = values
+                if unigram in wanted:
+                    columns[unigram] = list(map(by_frequency, records["unigram"].tolist(), log_probs, values))
                 rows = [places[text] for text in texts]
                 self.tokens += int(records["tokens"][rows].sum())
                 self.unknown_tokens += int(records["unknown"][rows].sum())
@@ -201,6 +231,7 @@ class NamedRuns:
             scores = [score for own in run.score_lists(read, alike=True) for score in own]
             found["log_prob"][rows] = [score.counted for score in scores]
             found["charged"][rows] = [score.charged for score in scores]
+            found["unigram"][rows] = [run.unigram(text) for own in read for text in own]
             found["tokens"][rows] = [score.tokens for score in scores]
             found["unknown"][rows] = [len(score.unknown) for score in scores]
             if self.remember:

@@ -2,8 +2,9 @@
 
     8 bytes   charlmS1
     16 bytes  BLAKE2b of the rest
-    the rest  records of 40 bytes, by rising key: hash of the text (two 8-byte numbers), log-probability, the same
-              charged (nats, 8-byte floats), tokens and unknown tokens (4-byte numbers), all little-endian
+    the rest  records of 48 bytes, by rising key: hash of the text (two 8-byte numbers), log-probability, the same
+              charged, that by the tokens' frequencies alone (nats, 8-byte floats), tokens and unknown tokens
+              (4-byte numbers), all little-endian
 
 A file that is not exactly so is thrown away and made again. At most MOST_KEPT texts of a run are kept.
 """
@@ -23,13 +24,14 @@ from charlm.errors import StorageError
 
 MAGIC = b"charlmS1"
 READING = (
-    1  # of a text by a run; another number where a later charlm reads texts otherwise, so that nothing is mixed up
+    2  # of a text by a run; another number where a later charlm reads texts otherwise, so that nothing is mixed up
 )
-MOST_KEPT = 1_000_000  # texts of a run: 40 MB
+MOST_KEPT = 1_000_000  # texts of a run: 48 MB
 FEWEST_WRITTEN = 20_000  # new texts of a run for which its file is written, before the end
 MOST_TABLES = 8  # of new records, before they become one
 _RECORD = np.dtype([
-    ("key", "<u8"), ("check", "<u8"), ("log_prob", "<f8"), ("charged", "<f8"), ("tokens", "<u4"), ("unknown", "<u4"),
+    ("key", "<u8"), ("check", "<u8"), ("log_prob", "<f8"), ("charged", "<f8"), ("unigram", "<f8"),
+    ("tokens", "<u4"), ("unknown", "<u4"),
 ])  # fmt: skip
 
 

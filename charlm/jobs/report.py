@@ -99,7 +99,7 @@ def report(
         for place, (utterance, ranked) in enumerate(reranker.rank(utterances)):
             if tally is None:
                 tally = Reported(reranker.metric or "cer")
-            by_sound = alone(utterance, formula, runs.names, tally.metric) if utterance.hypotheses else None
+            by_sound = alone(utterance, formula, reranker.names, tally.metric) if utterance.hypotheses else None
             heard = heard or by_sound is not None
             members = by_each(ranked, reranker.decision.whole, runs.names)
             tally.add(place, utterance, ranked, by_sound, members)

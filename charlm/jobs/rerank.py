@@ -49,8 +49,8 @@ class Reranker:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the scores that runs give."""
-        return self.runs.names
+        """The names of all scores that runs can give."""
+        return (*self.runs.names, *self.runs.unigrams)
 
     @property
     def roundings(self) -> list[str]:
@@ -73,7 +73,7 @@ class Reranker:
         if self.metric is None:
             self.metric, self.metric_from = metric_of(head)
         if self.weights is None:
-            refuse_absent(self.formula, self.runs.names, head)
+            refuse_absent(self.formula, self.names, head)
         elif any(utterance.hypotheses for utterance in head):
             self.weights.refuse_other_lists(
                 name for utterance in head for candidate in utterance.hypotheses for name in candidate.scores
@@ -88,7 +88,7 @@ class Reranker:
             for utterance, more in zip(chunk, brought, strict=True):
                 if self.seen is not None:
                     self.seen.add(utterance)
-                ranked = weigh(utterance, more, formula, self.runs.names)
+                ranked = weigh(utterance, more, formula, self.names)
                 decided = decide(ranked, self.decision, self.metric)
                 # Tokens are counted for the chunk as a whole: lists may share texts.
                 yield utterance, replace(decided, tokens=tokens, unknown=unknown)

@@ -10,12 +10,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from charlm.jobs.named import UNKNOWN
+from charlm.jobs.named import UNKNOWN, by_frequency, unigram_of
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.judging import metric_of
-from charlm.reranking.listing import LENGTH, from_list, refuse_absent
+from charlm.reranking.listing import LENGTH, factors, from_list, refuse_absent
 from charlm.reranking.syllables import SOUNDS
 from charlm.reranking.weighing import Formula, Ranked, Weighed, weigh
 from charlm.runs.cloze import ClozeRun, TextPseudoScore, load_any
@@ -71,8 +71,8 @@ class Scorer:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the scores that the run gives."""
-        return (self.run.score_name,)
+        """The names of the scores that the run can give."""
+        return (self.run.score_name, unigram_of(self.run.score_name))
 
     @property
     def roundings(self) -> list[str]:
@@ -107,7 +107,8 @@ class Scorer:
         if self.metric is None:
             self.metric, self.metric_from = metric_of(head)
         name, formula = self.run.score_name, self.weighing
-        refuse_absent(formula, (name,), head)
+        unigram, wanted = unigram_of(name), factors([*formula, LENGTH])
+        refuse_absent(formula, self.names, head)
         source = sharded(chain(head, source), self.shard)
         is_first = True
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
@@ -115,11 +116,14 @@ class Scorer:
             lists = self.treatment.of(self.run, texts, is_first=is_first)
             heard, is_first = list(map(self.treatment.heard, chunk)), False  # first, since a library may be missing
             scores: Sequence[Sequence[TextScore | TextPseudoScore]] = self.run.score_lists(lists, alike=True)
-            for utterance, own, found in zip(heard, texts, scores, strict=True):
-                listed = from_list(own, self.metric, {*formula, LENGTH})
+            for utterance, own, given, found in zip(heard, texts, lists, scores, strict=True):
+                listed = from_list(own, self.metric, wanted)
                 values = [getattr(score, self._value) for score in found]
                 brought = [{**of_list, name: value} for of_list, value in zip(listed, values, strict=True)]
-                ranked = weigh(utterance, brought, formula, (name,))
+                if unigram in wanted:
+                    for row, text, score in zip(brought, given, found, strict=True):
+                        row[unigram] = by_frequency(self.run.unigram(text), score.counted, row[name])
+                ranked = weigh(utterance, brought, formula, self.names)
                 tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
                 yield utterance, replace(ranked, tokens=tokens, unknown=unknown)
 

@@ -71,6 +71,7 @@ class Tuning:
                 brought += self.runs.brought(listed[at : at + AT_ONCE], self.metric, every, floor=True)
         report("counting errors")
         problem = problem_of(listed, brought, every, self.metric)
+        unsigned = {*names_from_lists(), *self.runs.unigrams}
         tuner = Tuner(
             way=self.config.decision,
             folds=self.config.folds,
@@ -78,7 +79,7 @@ class Tuning:
             directions=self.config.directions,
             seed=self.config.seed,
             fixed_sign={"am", RANK, FIRST, *(name for name in self.runs.names if name not in self.wanted.minus)},
-            reference=["am", *(name for name in names if name not in names_from_lists()), RANK],
+            reference=["am", *(name for name in names if name not in unsigned), RANK],
             force=self.force,
         )
         measured = _Distances(listed, self.metric) if self.config.decision == "mbr" else None
@@ -155,8 +156,9 @@ class Tuning:
         if self.wanted.usual:
             tried += [f"{name}*{LENGTH}" for name in own]
             tried += [name for source in FROM_LIST if source.tried(metric) for name in source.names]
+            tried += self.runs.unigrams[:1]
         tried = [name for name in dict.fromkeys(tried) if name not in names]
-        known = {*own, *self.runs.names, *names_from_lists()}
+        known = {*own, *self.runs.names, *self.runs.unigrams, *names_from_lists()}
         asked = {*self.wanted.more, *self.wanted.tried, *self.wanted.without, *self.wanted.minus}
         if unknown := sorted(factors(asked) - known):
             raise ConfigError(

@@ -13,6 +13,7 @@ from typing import Any, cast
 import charlm
 from charlm import jsonfiles, storage
 from charlm.errors import CharlmError, ConfigError
+from charlm.jobs.named import unigram_of
 from charlm.nbest import Utterance
 from charlm.reranking.deciding import WAYS, Choosing, Decision
 from charlm.reranking.error_rates import METRICS, Metric
@@ -112,7 +113,7 @@ class WeightsFile:
 
         Raises CharlmError that names what differs.
         """
-        wanted = [name for name in self.runs if name in self.used]
+        wanted = [name for name in self.runs if {name, unigram_of(name)} & self.used]
         if not given:
             return {name: self._found(name) for name in wanted}
         missing, foreign = [n for n in wanted if n not in given], [n for n in given if n not in self.runs]
@@ -142,7 +143,7 @@ class WeightsFile:
     def refuse_other_lists(self, own: Iterable[str]) -> None:
         """Raise CharlmError where no list has a score that counts. own: names of the candidates' scores"""
         found = set(own)
-        known = found | set(self.runs) | set(names_from_lists())
+        known = found | {*self.runs, *map(unigram_of, self.runs), *names_from_lists()}
         if missing := sorted(self.used - known):
             more = sorted(found - self.used)
             there = f"; they have {', '.join(more)}, which it does not weigh" if more else ""

@@ -34,7 +34,9 @@ class Findings:
         self._partial.update(ranked.partial)
         self._ignored.update(self._passed_over(utterance))
         self._replaced.update(
-            name for name in self.models if any(name in candidate.scores for candidate in utterance.hypotheses)
+            name
+            for name in self.models
+            if name in self.formula and any(name in candidate.scores for candidate in utterance.hypotheses)
         )
         self._infinite += sum(-math.inf in candidate.scores.values() for candidate in utterance.hypotheses)
         if utterance.reference is None and (names := REFERENCE_NAMES.intersection(utterance.extra)):

@@ -4,6 +4,9 @@ from collections import Counter
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from charlm.runs.layout import RunConfig
 from charlm.text.codec import Codec
 from charlm.text.habits import Habits, View
@@ -37,6 +40,21 @@ class Viewing:
         known = self.facts.get("habits")
         vocab = self.codec.vocab
         return View(Habits(Counter(known)) if known else Habits.of_vocab(vocab.tokens, vocab.counts))
+
+    @cached_property
+    def _frequencies(self) -> npt.NDArray[np.float64]:
+        """Nats of each token by its share of the training text, one added to every count."""
+        counts = np.array(self.codec.vocab.counts, dtype=np.float64) + 1
+        shares: npt.NDArray[np.float64] = np.log(counts / counts.sum())
+        return shares
+
+    def unigram(self, text: str) -> float:
+        """Log-probability of a text (nats) by how frequent its tokens are in the training text, and nothing else.
+
+        A model's log-probability without so much of it is what the order of the tokens is worth, rare or common as
+        they may be (SLOR: Pauls & Klein 2012; Kann et al. 2018).
+        """
+        return float(self._frequencies[list(self.codec.line(self.reader.line(text)).ids)].sum())
 
     @property
     def says_numbers(self) -> bool:

@@ -1,6 +1,7 @@
 """`charlm nbest tune`, `report` and `explain`, and `charlm score` with several runs and a file of weights."""
 
 import json
+import math
 import random
 import re
 import tomllib
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import charlm as library
 from charlm.cli.app import app
 from charlm.jobs import remember
 from charlm.jobs.report import by_each
@@ -78,6 +80,48 @@ def test_weights_are_tuned_written_and_applied(charlm, counts):
     figures = json.loads(Path("r.json").read_text("utf-8"))
     assert figures["reranked_errors"] < figures["first_errors"] and figures["weights"] == "w.toml"
     assert "ordered by 1·am" in ended.err
+
+
+def test_what_is_common_is_taken_away_where_that_helps(charlm):
+    """The right candidates are of rare characters in a known order, the wrong ones of common ones in none."""
+    common = [a + b for a in "的一是不" for b in "的一是不"] * 40
+    rare = [chr(place) + chr(place + 1) for place in range(0x4E10, 0x4E90, 2)]
+    Path("text.txt").write_text("\n".join(common + rare) + "\n", "utf-8")
+    charlm("train", "text.txt", "--valid", "text.txt", "--model", "ngram", "--order", 2, "--run", "kn2", "--quiet")
+    pairs = [[one, common[number % 16]][:: 1 - 2 * (number % 2)] for number, one in enumerate(rare)]
+    made = [{"id": str(n), "ref": rare[n], "hyps": [{"text": text} for text in pair]} for n, pair in enumerate(pairs)]
+    tune = ("nbest", "tune", "kn2", write("dev.jsonl", made), "-o", "w.toml", "--overwrite", "--json")
+    ended = charlm(*tune)
+    told = json.loads(ended.out)
+    assert told["taken"] == ["unigram:kn2"] and told["formula"]["unigram:kn2"] < 0, ended.err
+    without = json.loads(charlm(*tune, "--without", "unigram:kn2", "--force").out)
+    assert (
+        without["cross_validated_errors"] > told["cross_validated_errors"] and "unigram:kn2" not in without["formula"]
+    )
+    assert charlm(*tune, "-q").code == 0
+    by_weights = charlm("score", "dev.jsonl", "--weights", "w.toml", "--best", "-q").out.splitlines()
+    assert by_weights == rare
+    report = json.loads(charlm("nbest", "report", "dev.jsonl", "--weights", "w.toml", "--json").out)
+    assert report["alone"] is None or report["alone"]["errors"] == report["first"]["errors"]
+
+
+@pytest.mark.parametrize("unknown", ["charged", "counted"])
+@pytest.mark.parametrize("name", ["lm", "a"], ids=["one run", "a run with a name"])
+def test_the_unigram_of_a_run_is_what_its_vocabulary_counted(charlm, shared_run, name, unknown):
+    run = library.load(shared_run)
+    texts = ["老师", "今天", "Ж"]
+    given = f"a={shared_run}" if name == "a" else shared_run
+    lists = json.dumps({"hyps": [{"text": text} for text in texts]}, ensure_ascii=False) + "\n"
+    of = ("--weight", f"unigram:{name}=-1", "--lm-weight", 0, "--as-written", "--allow-unknown", "--unknown", unknown)
+    found = {h["text"]: h for h in json.loads(charlm("score", given, "-", *of, "-q", stdin=lists).out)["hyps"]}
+    counts = dict(zip(run.codec.vocab.tokens, run.codec.vocab.counts, strict=True))
+    total = sum(counts.values()) + len(counts)
+    for text in texts:
+        tokens = [token if token in counts else "<UNK>" for token in text] + ["<EOS>"]
+        expected = sum(math.log((counts[token] + 1) / total) for token in tokens)
+        expected -= 16 * math.log(2) * tokens.count("<UNK>") * (unknown == "charged")
+        assert found[text]["scores"][f"unigram:{name}"] == pytest.approx(expected)
+        assert found[text]["total"] == pytest.approx(-expected)
 
 
 def test_a_margin_that_is_left_out_is_not_tuned_all_the_same(charlm, shared_run):
