@@ -93,20 +93,17 @@ def trained(asked: argparse.Namespace) -> list[Path]:
     text, out = written(asked), asked.out
     if asked.language == "zh":
         whole = [DATA / "zh" / f"{name}.train.txt" for name in ("dialog", "wiki", "speech")]
-        counts = {"mix5": [text, "--min-count", 2], "whole5": [*whole, "--vocab", out / "mix5"]}
-        orders, size, first = {"mix5": 5, "whole5": 5}, ["--hidden", 384, "--embedding", 256], "mix5"
+        counts: dict[str, list[object]] = {"counts": [*whole, "--order", 5, "--min-count", 2]}
+        size: list[object] = ["--hidden", 384, "--embedding", 256]
     else:
-        counts = {"words3": [text, "--level", "spaced", "--min-count", 2], "letters9": [text, "--level", "char"]}
-        orders, size, first = (
-            {"words3": 3, "letters9": 9},
-            ["--level", "spaced", "--hidden", 384, "--embedding", 384],
-            "words3",
-        )
+        words: list[object] = ["--level", "spaced", "--order", 3, "--min-count", 2]
+        counts = {"counts": [text, *words], "letters": [text, "--level", "char", "--order", 9]}
+        size = ["--level", "spaced", "--hidden", 384, "--embedding", 384]
     for name, options in counts.items():
         if not (out / name).exists():
-            charlm("train", *options, "--model", "ngram", "--order", orders[name], "--run", out / name, "--quiet")
+            charlm("train", *options, "--model", "ngram", "--run", out / name, "--quiet")
     budget = ["--minutes", asked.minutes, "--workers", 1, "--seed", asked.seed, "--validations", 6]
-    learned = ["--preset", "base", *size, "--vocab", out / first, *budget, "--quiet"]
+    learned = ["--preset", "base", *size, "--vocab", out / "counts", *budget, "--quiet"]
     working = []
     for name, more in (("forward", []), ("backward", ["--reverse"])):
         if not (out / name).exists():
