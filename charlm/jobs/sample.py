@@ -56,7 +56,7 @@ def telling(run: Run, asked: PoemConfig, note: Note = nobody) -> tuple[LanguageM
     known = Annotation()
     if form is not None:
         tune = form.name if form.genre == "词" else ""
-        known = Annotation(form.name, tune, (asked.rhyme or "").removesuffix("韵"))
+        known = Annotation(form.name, tune, _rhyme_told(run, form, asked, note))
     found = prefix(vocab, known, asked.theme or "")
     if OPENS in found.unmet:
         if form is None:
@@ -70,6 +70,18 @@ def telling(run: Run, asked: PoemConfig, note: Note = nobody) -> tuple[LanguageM
     if not asked.theme or asked.theme_strength == 1 or OPENS in found.unmet:
         return run.model, found.ids
     return Guided(run.model, found.ids, prefix(vocab, known).ids, asked.theme_strength), ()
+
+
+def _rhyme_told(run: Run, form: Form, asked: PoemConfig, note: Note) -> str:
+    """The group that the run is told: it was trained with those of the form's own book, and of no other."""
+    if asked.rhyme is None:
+        return ""
+    if asked.rhyme_book not in (None, form.rhyme_book):
+        if any(name.startswith("<rhyme:") for name in run.codec.vocab.control_names):
+            note(f"{run.path} knows rhymes by {form.rhyme_book}: those of another book are kept by the masks alone")
+        return ""
+    book = rhyme_book(form.rhyme_book)
+    return named_group(asked.rhyme, book.groups, book.title)
 
 
 def _backward(asked: PoemConfig) -> Callable[[Sequence[str]], Sequence[float]] | None:

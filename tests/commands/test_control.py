@@ -97,6 +97,18 @@ def test_a_form_a_rhyme_and_a_theme_are_asked_for_together_with_what_is_fixed(ch
     assert not ended.err
 
 
+def test_a_rhyme_of_another_book_is_not_told_as_if_it_were_of_the_forms_own(told_run):
+    """Groups of two books may have one name, and a run knows those of the form's book alone."""
+    run, told = load(told_run), {}
+    for book in (None, "pingshui", "cilin"):
+        notes = []
+        _, ids = telling(run, PoemConfig(form="五绝", rhyme="先", rhyme_book=book), notes.append)
+        told[book] = [run.codec.vocab.tokens[number] for number in ids]
+        assert bool(notes) == (book == "cilin")
+    assert "<rhyme:先>" in told[None] and told[None] == told["pingshui"]
+    assert told["cilin"] == [name for name in told[None] if name != "<rhyme:先>"]
+
+
 def test_a_theme_is_told_in_words_and_said(charlm, echo_run):
     run = load(echo_run)
     for theme in THEMES[:3]:
