@@ -80,7 +80,7 @@ def _spoken(line: str) -> str:
 
 def written(asked: argparse.Namespace) -> Path:
     """The text that everything of the language learns from, in an order drawn with the seed."""
-    path: Path = asked.out / f"{asked.language}.txt"
+    path: Path = asked.out / f"{asked.language}-{asked.seed}.txt"
     if not path.exists():
         lines = sorted(line for line in (chinese(asked.seed) if asked.language == "zh" else english()) if line)
         random.Random(asked.seed).shuffle(lines)
@@ -105,7 +105,8 @@ def trained(asked: argparse.Namespace) -> list[Path]:
     budget = ["--minutes", asked.minutes, "--workers", 1, "--seed", asked.seed, "--validations", 6]
     learned = ["--preset", "base", *size, "--vocab", out / "counts", *budget, "--quiet"]
     working = []
-    for name, more in (("forward", []), ("backward", ["--reverse"])):
+    directions = [f"{name}-{asked.seed}" for name in ("forward", "backward")]
+    for name, more in zip(directions, ([], ["--reverse"]), strict=True):
         if not (out / name).exists():
             own = command("train", text, *more, *learned, "--run", out / name)
         elif not json.loads((out / name / "run.json").read_text("utf-8"))["ended"]:
@@ -115,7 +116,7 @@ def trained(asked: argparse.Namespace) -> list[Path]:
         working.append(subprocess.Popen(own, stdout=sys.stderr, env={**os.environ, "OMP_NUM_THREADS": "1"}))
     if any([each.wait() for each in working]):
         sys.exit("a training failed")
-    return [out / name for name in (*counts, "forward", "backward")]
+    return [out / name for name in (*counts, *directions)]
 
 
 def halves(asked: argparse.Namespace, name: str) -> tuple[Path, Path]:

@@ -168,7 +168,7 @@ def train(
 
     more        other text of the kind, "FILE:WEIGHT", read besides at first
     model       cloze and cloze-window give a ClozeRun, all others a Run
-    embeddings  a file of word vectors that the network begins with
+    embeddings  a file of word vectors that the network begins with, or a run of a network
     knobs       as on the command line, with `_` for `-`: `epochs=5`, `min_count=2`, `level="mixed"`
     Raises CharlmError; RunError where `run` exists.
     """

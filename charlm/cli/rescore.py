@@ -39,6 +39,7 @@ from charlm.errors import ConfigError
 from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.judging import Verdict
+from charlm.reranking.listing import names_from_lists
 from charlm.reranking.weighing import Formula
 from charlm.text.files import some
 
@@ -217,7 +218,7 @@ def score(
     if total.utterances:
         talk_about(summary, talk)
         if total.reranked.total > total.first.total:
-            heard = any(formula[name] for name in (findings.used & {*formula}) - {*models, "length"})
+            heard = any(formula[name] for name in (findings.used & {*formula}) - {*models, *names_from_lists()})
             talk.note(why_worse(total, heard, lm_weight, length_weight))
     if report is not None:
         applied = formula.over(findings.used)

@@ -51,7 +51,7 @@ def tune(
         typer.Option("--try", metavar="NAME", help="Take this score if cross-validation is for it; may be repeated."),
     ] = None,
     only_asked: Annotated[
-        bool, typer.Option("--no-trials", help="Try no scores unasked, such as am*length and copies.")
+        bool, typer.Option("--no-trials", help="Try no scores unasked, such as am*length, copies and unigram:RUN.")
     ] = False,
     minus: Annotated[
         list[str] | None,

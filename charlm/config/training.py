@@ -144,7 +144,7 @@ class TrainingConfig:
         wrong = []
         if self.control is not None:
             given = self.control.split(",")
-            unknown = [f"--control {name}: {closest(name, [*CONTROLS, 'all'])}" for name in given
+            unknown = [f"--control {name or repr('')}: {closest(name, [*CONTROLS, 'all'])}" for name in given
                        if name not in CONTROLS and self.control != "all"]  # fmt: skip
             twice = len(set(given)) < len(given)
             wrong += unknown or (["--control names something twice"] if twice else [])

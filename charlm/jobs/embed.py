@@ -13,7 +13,9 @@ from charlm.embedding.vectors import WordVectors, some_of
 from charlm.errors import MissingExtra, RunError
 from charlm.jobs.prepare import encoded, plain_files
 from charlm.text import census, files
+from charlm.text.codec import Codec
 from charlm.text.survey import Survey
+from charlm.text.vocab import SPECIALS
 
 if TYPE_CHECKING:
     from charlm.jobs.watching import Watcher
@@ -74,8 +76,16 @@ def of_run(path: Path) -> WordVectors:
 
 
 def read(path: Path) -> WordVectors:
-    """The vectors of a file, or those by which the network of a run reads; raises as `formats.read` and `of_run` do."""
-    return of_run(path) if storage.is_folder(path) else formats.read(path)
+    """The vectors of a file, or those of the words that the network of a run reads.
+
+    What is no word, such as the end of a line, has a vector in a run, and is left out.
+    Raises as `formats.read` and `of_run` do.
+    """
+    if not storage.is_folder(path):
+        return formats.read(path)
+    every = of_run(path)
+    first = len(SPECIALS) + Codec.load(path).vocab.controls
+    return some_of(every.words, every.matrix, range(first, len(every)))
 
 
 def write(vectors: WordVectors, path: Path) -> None:

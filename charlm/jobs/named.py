@@ -19,8 +19,9 @@ from charlm.jobs.remember import Remembered, fingerprint
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Utterance
 from charlm.reranking.error_rates import Metric
-from charlm.reranking.listing import IMPOSSIBLE, factors, from_list, names_from_lists
-from charlm.text.vocab import EOS, UNK
+from charlm.reranking.listing import IMPOSSIBLE, factors, from_list, names_from_lists, wanting
+from charlm.text.codec import Codec
+from charlm.text.vocab import EOS, SPECIALS, UNK
 
 if TYPE_CHECKING:
     from charlm.runs.cloze import ClozeRun
@@ -43,14 +44,17 @@ def unigram_of(run: str) -> str:
     return UNIGRAM + run
 
 
-def by_frequency(unigram: float, log_prob: float, value: float) -> float:
-    """What frequencies say of a text, with its unknown tokens charged as the model's own score is.
+def has_counts(codec: Codec) -> bool:
+    """Whether a vocabulary says how frequent its tokens are."""
+    return any(codec.vocab.counts[len(SPECIALS) :])
 
-    unigram   by frequencies, unknown tokens only counted
-    log_prob  of the model, unknown tokens only counted
-    value     of the model, as it is asked for
-    """
-    return unigram if math.isinf(log_prob) else unigram + value - log_prob
+
+def uncounted(name: str, path: str | Path) -> ConfigError:
+    """The error about frequencies that nobody counted."""
+    return ConfigError(
+        f"{name}: the vocabulary of {path} has no counts, so it knows no frequencies",
+        hint="take that of another run, or of one that is trained for it: charlm train TEXT --model unigram",
+    )
 
 
 def named_runs(given: Iterable[str]) -> dict[str, Path]:
@@ -106,6 +110,7 @@ class NamedRuns:
     _fingerprints: dict[str, str] = field(default_factory=dict, repr=False)
     _memories: dict[str, Remembered] = field(default_factory=dict, repr=False)
     _begun: set[str] = field(default_factory=set, repr=False)
+    _counted: dict[str, bool] = field(default_factory=dict, repr=False)
     unwritable: bool = False
 
     def __post_init__(self) -> None:
@@ -172,11 +177,12 @@ class NamedRuns:
             unigram = unigram_of(name)
             if {name, unigram} & wanted:
                 records = self._records(name, listed)
-                log_probs, values = records["log_prob"].tolist(), records[_COLUMNS[self._value]].tolist()
                 if name in wanted:
-                    columns[name] = values
+                    columns[name] = records[_COLUMNS[self._value]].tolist()
                 if unigram in wanted:
-                    columns[unigram] = list(map(by_frequency, records["unigram"].tolist(), log_probs, values))
+                    if not self.has_counts(name):
+                        raise uncounted(unigram, self.paths[name])
+                    columns[unigram] = records["unigram"].tolist()
                 rows = [places[text] for text in texts]
                 self.tokens += int(records["tokens"][rows].sum())
                 self.unknown_tokens += int(records["unknown"][rows].sum())
@@ -184,12 +190,19 @@ class NamedRuns:
         found = []
         for utterance in utterances:
             own = [candidate.text for candidate in utterance.hypotheses]
-            brought = from_list(own, metric, wanted)
+            brought = from_list(own, metric, wanting(utterance, wanted))
             for text, row in zip(own, brought, strict=True):
                 for name, column in columns.items():
                     row[name] = max(column[places[text]], lowest)
             found.append(brought)
         return found
+
+    def has_counts(self, name: str) -> bool:
+        """Whether the vocabulary of a run says how frequent its tokens are; that of an imported model may not."""
+        if name not in self._counted:
+            codec = self._runs[name].codec if name in self._runs else Codec.load(self.paths[name])
+            self._counted[name] = has_counts(codec)
+        return self._counted[name]
 
     def readings(self, name: str, texts: Sequence[str]) -> list[list[tuple[str, float]]]:
         """The tokens of texts in the order in which they are written, and the nats that each costs the run.
@@ -231,7 +244,7 @@ class NamedRuns:
             scores = [score for own in run.score_lists(read, alike=True) for score in own]
             found["log_prob"][rows] = [score.counted for score in scores]
             found["charged"][rows] = [score.charged for score in scores]
-            found["unigram"][rows] = [run.unigram(text) for own in read for text in own]
+            found["unigram"][rows] = [run.unigram(score.ids) for score in scores]
             found["tokens"][rows] = [score.tokens for score in scores]
             found["unknown"][rows] = [len(score.unknown) for score in scores]
             if self.remember:

@@ -72,16 +72,15 @@ class Reranker:
             return
         if self.metric is None:
             self.metric, self.metric_from = metric_of(head)
-        if self.weights is None:
-            refuse_absent(self.formula, self.names, head)
-        elif any(utterance.hypotheses for utterance in head):
+        if self.weights is not None and any(utterance.hypotheses for utterance in head):
             self.weights.refuse_other_lists(
                 name for utterance in head for candidate in utterance.hypotheses for name in candidate.scores
             )
         source = sharded(chain(head, source), self.shard)
         formula = self.decision.whole
-        floor = self.weights is not None
+        floor = checked = self.weights is not None
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
+            checked = checked or refuse_absent(self.formula, self.names, chunk)
             before = self.runs.tokens, self.runs.unknown_tokens
             brought = self.runs.brought(chunk, self.metric, formula, floor=floor)
             tokens, unknown = self.runs.tokens - before[0], self.runs.unknown_tokens - before[1]

@@ -10,12 +10,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from charlm.jobs.named import UNKNOWN, by_frequency, unigram_of
+from charlm.jobs.named import UNKNOWN, has_counts, uncounted, unigram_of
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.judging import metric_of
-from charlm.reranking.listing import LENGTH, factors, from_list, refuse_absent
+from charlm.reranking.listing import LENGTH, factors, from_list, refuse_absent, wanting
 from charlm.reranking.syllables import SOUNDS
 from charlm.reranking.weighing import Formula, Ranked, Weighed, weigh
 from charlm.runs.cloze import ClozeRun, TextPseudoScore, load_any
@@ -87,10 +87,14 @@ class Scorer:
 
     @property
     def weighing(self) -> Formula:
-        """The formula as it is applied: of a cloze model with `pll` in the place of `lm`."""
-        if self.run.score_name != PLL:
-            return self.formula
-        return Formula.exactly({PLL: self.formula["lm"], **{n: w for n, w in self.formula.items() if n != "lm"}})
+        """The formula as it is applied: of a cloze model with `pll` in the place of `lm`.
+
+        The run may be called like its folder where its frequencies are meant, as where it is one of several.
+        """
+        name = self.run.score_name
+        own = {unigram_of(known): unigram_of(name) for known in ("lm", Path(self.path).resolve().name)}
+        weights = {own.get(n, n): w for n, w in self.formula.items() if n != "lm" or name != PLL}
+        return Formula.exactly({PLL: self.formula["lm"], **weights} if name == PLL else weights)
 
     def lines(self, texts: Iterable[str]) -> Iterator[tuple[str, TextScore | TextPseudoScore]]:
         """Each text and how likely it is, in order, with bounded memory."""
@@ -108,21 +112,24 @@ class Scorer:
             self.metric, self.metric_from = metric_of(head)
         name, formula = self.run.score_name, self.weighing
         unigram, wanted = unigram_of(name), factors([*formula, LENGTH])
-        refuse_absent(formula, self.names, head)
         source = sharded(chain(head, source), self.shard)
-        is_first = True
+        is_first, checked = True, False
         while chunk := list(islice(source, UTTERANCES_PER_CHUNK)):
+            checked = checked or refuse_absent(formula, self.names, chunk)
             texts = [[candidate.text for candidate in utterance.hypotheses] for utterance in chunk]
             lists = self.treatment.of(self.run, texts, is_first=is_first)
             heard, is_first = list(map(self.treatment.heard, chunk)), False  # first, since a library may be missing
             scores: Sequence[Sequence[TextScore | TextPseudoScore]] = self.run.score_lists(lists, alike=True)
-            for utterance, own, given, found in zip(heard, texts, lists, scores, strict=True):
-                listed = from_list(own, self.metric, wanted)
+            for utterance, own, found in zip(heard, texts, scores, strict=True):
+                listed = from_list(own, self.metric, wanting(utterance, wanted))
                 values = [getattr(score, self._value) for score in found]
                 brought = [{**of_list, name: value} for of_list, value in zip(listed, values, strict=True)]
                 if unigram in wanted:
-                    for row, text, score in zip(brought, given, found, strict=True):
-                        row[unigram] = by_frequency(self.run.unigram(text), score.counted, row[name])
+                    if not has_counts(self.run.codec):
+                        raise uncounted(unigram, self.path)
+                    brought = [
+                        {**row, unigram: self.run.unigram(score.ids)} for row, score in zip(brought, found, strict=True)
+                    ]
                 ranked = weigh(utterance, brought, formula, self.names)
                 tokens, unknown = sum(score.tokens for score in found), sum(len(score.unknown) for score in found)
                 yield utterance, replace(ranked, tokens=tokens, unknown=unknown)

@@ -12,6 +12,7 @@ from charlm import jsonfiles, storage
 from charlm.composing.novelty import NOVELTY_FILE, said_in
 from charlm.config.models import MODELS
 from charlm.config.training import BUDGETS, Precision, TrainingConfig
+from charlm.embedding import formats
 from charlm.embedding.vectors import WordVectors
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
@@ -240,7 +241,7 @@ def _vectors(config: RunConfig, path: Path | None, init_from: Path | None) -> tu
     if FAMILIES[config.model].take_vectors is None:
         able = ", ".join(name for name in FAMILIES if FAMILIES[name].take_vectors is not None)
         raise ConfigError(f"--embeddings is for --model {able}, not for {config.model}", hint="leave it out")
-    return embed.read(path), path
+    return (embed.of_run if storage.is_folder(path) else formats.read)(path), path
 
 
 def read_by(

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from charlm.config.reranking import TuneConfig
 from charlm.errors import CharlmError, ConfigError
-from charlm.jobs.named import NamedRuns
+from charlm.jobs.named import NamedRuns, unigram_of
 from charlm.jobs.weights_file import KnownRun, ListsSeen, WeightsFile
 from charlm.nbest import Utterance
 from charlm.reranking.deciding import MOST_COMPARED, distances
@@ -147,7 +148,7 @@ class Tuning:
     def _names(self, listed: Sequence[Utterance], metric: Metric) -> tuple[list[str], list[str]]:
         """The scores that are tuned for certain, and those that are only tried."""
         own, partial = _own_scores(listed)
-        own = [name for name in own if name not in self.runs.names]
+        own = [name for name in own if name not in {*self.runs.names, *self.runs.unigrams}]
         for name, lists in partial.items():
             self.note(f"{lists:,} lists have scores.{name} for some candidates only; it counts nothing there")
         usual = [*own, *([] if own else [RANK]), *self.runs.names, LENGTH]
@@ -156,7 +157,8 @@ class Tuning:
         if self.wanted.usual:
             tried += [f"{name}*{LENGTH}" for name in own]
             tried += [name for source in FROM_LIST if source.tried(metric) for name in source.names]
-            tried += self.runs.unigrams[:1]
+            given = (name for name in self.runs.names if name not in self.wanted.without)
+            tried += [unigram_of(name) for name in islice(filter(self.runs.has_counts, given), 1)]
         tried = [name for name in dict.fromkeys(tried) if name not in names]
         known = {*own, *self.runs.names, *self.runs.unigrams, *names_from_lists()}
         asked = {*self.wanted.more, *self.wanted.tried, *self.wanted.without, *self.wanted.minus}
@@ -165,6 +167,8 @@ class Tuning:
                 f"no score is called {', '.join(unknown)}",
                 hint=f"there are {', '.join(sorted(known))}, and products such as am*length",
             )
+        if not {*names, *tried} - {*self.wanted.without}:
+            raise ConfigError("--without leaves nothing that could be tuned", hint="leave one of them out")
         # The margin is tuned last, after all that it is held against.
         names, tried = ([n for n in some if n not in self.wanted.without] for some in ([*names, FIRST], tried))
         return names, tried

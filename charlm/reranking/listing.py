@@ -12,7 +12,7 @@ Larger is not always better here: a weight's sign says so. Another such score is
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from charlm.errors import ConfigError
@@ -76,10 +76,17 @@ def factors(names: Collection[str]) -> set[str]:
     return {factor for name in names for factor in name.split("*")}
 
 
-def refuse_absent(weights: Mapping[str, float], models: Collection[str], lists: Iterable[Utterance]) -> None:
+def wanting(utterance: Utterance, names: Collection[str]) -> set[str]:
+    """The scores among these names that a list does not bring itself. The length and the margin are always ours."""
+    own = [set(candidate.scores) for candidate in utterance.hypotheses]
+    return set(names) - (set.intersection(*own) - {LENGTH, FIRST} if own else set())
+
+
+def refuse_absent(weights: Mapping[str, float], models: Collection[str], lists: Sequence[Utterance]) -> bool:
     """Raise ConfigError for a weight of a score that nobody gives: neither these lists, nor models, nor a list as such.
 
-    A weight that is as if nobody had said anything is no claim that there is such a score.
+    A weight that is as if nobody had said anything is no claim that there is such a score. False where the lists
+    have no candidates, and so say nothing.
     """
     candidates = [candidate for utterance in lists for candidate in utterance.hypotheses]
     own = {name for candidate in candidates for name in candidate.scores}
@@ -88,10 +95,13 @@ def refuse_absent(weights: Mapping[str, float], models: Collection[str], lists: 
     absent = [name for name in claimed if name not in known and not factors([name]) <= known]
     if candidates and absent:
         there = f"they have {', '.join(sorted(own))}" if own else "they have no scores"
+        every = ", ".join([*models, *names_from_lists()])
         raise ConfigError(
-            f"no list has a score called {', '.join(absent)}, so its weight would count for nothing; {there}",
-            hint=f"name one that is there, or what every list gives: {', '.join(names_from_lists())}",
+            f"no score is called {', '.join(absent)} in the first {len(lists):,} lists, so its weight would count "
+            f"for nothing; {there}",
+            hint=f"name one that is there, or what models and every list give: {every}",
         )
+    return bool(candidates)
 
 
 def from_list(texts: Sequence[str], metric: Metric, names: Collection[str]) -> list[dict[str, float]]:

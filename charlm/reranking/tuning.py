@@ -189,7 +189,7 @@ class Tuner:
     def _decision(self, problem: Problem, weights: Floats, distances: Distances | None) -> Decision:
         risk = risky(problem, weights, distances or nowhere) if self.way == "mbr" else None
         formula = {name: float(weight) for name, weight in zip(problem.names, weights, strict=True) if name != FIRST}
-        margin = float(weights[-1]) if problem.names[-1] == FIRST else 0.0
+        margin = float(weights[-1]) if problem.names[-1:] == (FIRST,) else 0.0
         return Decision(Formula.exactly(formula), margin, self.way, honest(problem, weights), risk_temperature=risk)
 
 

@@ -1,7 +1,7 @@
 """A trained model of missing words, loaded from its directory: `charlm.load_cloze`. No Run: it has no next word."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,12 +28,14 @@ class TextPseudoScore:
     tokens   how many
     unknown  those that the vocabulary does not have
     charged  pll with 16 bits taken off for each UTF-16 unit of those
+    ids      the text as it was read
     """
 
     pll: float
     tokens: int
     unknown: list[str]
     charged: float
+    ids: Sequence[int] = field(default=(), repr=False)
 
     @property
     def counted(self) -> float:
@@ -71,7 +73,7 @@ class ClozeRun(Viewing):
         found = pseudo_log_probs(self.model, [document.ids for document in encoded])
         scores = [pseudo_score_of(document, log_probs) for document, log_probs in zip(encoded, found, strict=True)]
         return [
-            TextPseudoScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
+            TextPseudoScore(-score.nats, score.tokens, document.unknown, -score.charged_nats, document.ids)
             for score, document in zip(scores, encoded, strict=True)
         ]
 

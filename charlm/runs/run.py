@@ -31,12 +31,14 @@ class TextScore:
     tokens    predicted tokens
     unknown   the tokens of it that the vocabulary does not have
     charged   log_prob with 16 bits taken off for each UTF-16 unit of those: what to compare texts by
+    ids       the text as it was read, without control tokens
     """
 
     log_prob: float
     tokens: int
     unknown: list[str]
     charged: float
+    ids: Sequence[int] = dataclasses.field(default=(), repr=False)
 
     @property
     def counted(self) -> float:
@@ -46,7 +48,8 @@ class TextScore:
 
 def _told(document: Encoded, log_probs: scoring.LogProbArray) -> TextScore:
     score = scoring.score_of(document, log_probs)
-    return TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats)
+    ids = document.ids[document.controls :]
+    return TextScore(-score.nats, score.tokens, document.unknown, -score.charged_nats, ids)
 
 
 @dataclass

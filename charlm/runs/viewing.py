@@ -1,6 +1,7 @@
 """How a run of any kind reads a text that is not its own: as its training text was read, and written."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -48,13 +49,14 @@ class Viewing:
         shares: npt.NDArray[np.float64] = np.log(counts / counts.sum())
         return shares
 
-    def unigram(self, text: str) -> float:
+    def unigram(self, ids: Sequence[int]) -> float:
         """Log-probability of a text (nats) by how frequent its tokens are in the training text, and nothing else.
 
         A model's log-probability without so much of it is what the order of the tokens is worth, rare or common as
-        they may be (SLOR: Pauls & Klein 2012; Kann et al. 2018).
+        they may be (SLOR: Pauls & Klein 2012; Kann et al. 2018). An unknown token is as frequent as all of them
+        together, and nothing is charged for what it hides: what is taken away must not pay that back.
         """
-        return float(self._frequencies[list(self.codec.line(self.reader.line(text)).ids)].sum())
+        return float(self._frequencies[list(ids)].sum())
 
     @property
     def says_numbers(self) -> bool:

@@ -174,9 +174,15 @@ def test_the_vectors_of_a_network_go_out_and_come_in_again(charlm, shared_run):
 
 def test_a_run_is_asked_for_its_vectors_as_a_file_of_them_is(charlm, shared_run):
     charlm("embed", "export", shared_run, "-o", "v.txt", "-q")
+    nearest = [line.split("  ")[1] for line in charlm("embed", "near", shared_run, "老", "-n", 1000).out.splitlines()]
+    assert len(nearest) > 100 and not {"<EOS>", "<UNK>"} & {*nearest}
+    head, *rest = Path("v.txt").read_text("utf-8").splitlines(keepends=True)
+    rest = [line for line in rest if not line.startswith(("<EOS>", "<UNK>"))]
+    Path("v.txt").write_text(f"{len(rest)} {head.split()[1]}\n{''.join(rest)}", "utf-8")
     for asked in (("near", "老", "-n", 4), ("analogy", "老", "师", "我"), ("map", "老", "师")):
         of_file, of_run = (charlm("embed", asked[0], source, *asked[1:]) for source in ("v.txt", shared_run))
         assert of_run.out == of_file.out != "", of_run.err
+    charlm("embed", "export", shared_run, "-o", "v.txt", "-q", "--force")
     begin = ("train", TEXT, *TINY[:-1], "--steps", 1, "--learning-rate", 1e-30)
     for name, source in (("a", "v.txt"), ("b", shared_run)):
         assert charlm(*begin, "--embeddings", source, "--run", name).err.count("100.0%")

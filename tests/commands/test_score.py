@@ -238,9 +238,12 @@ def test_a_weight_of_a_score_that_no_list_has_is_refused_and_not_passed_over(cha
     lists = '{"hyps": [{"text": "做", "scores": {"asr": -3}}, {"text": "坐", "scores": {"asr": -4}}]}\n'
     for wrong in ("acr=1", "asr*lenght=1"):
         ended = charlm("score", *given, "-", "--weight", wrong, stdin=lists)
-        ended.refused("no list has a score called", wrong.partition("=")[0], "they have asr", code=2)
+        ended.refused("no score is called", wrong.partition("=")[0], "they have asr", code=2)
         assert ended.out == ""
-    charlm("score", *given, "-", "--am-weight", 2, stdin=lists).refused("no list has a score called am", code=2)
+    empty = '{"hyps": []}\n' * 300
+    ended = charlm("score", *given, "-", "--weight", "acr=1", stdin=empty + lists)
+    assert ended.code == 2 and "called acr" in ended.err and "做" not in ended.out
+    charlm("score", *given, "-", "--am-weight", 2, stdin=lists).refused("no score is called am", code=2)
     bare = '{"hyps": [{"text": "做"}]}\n'
     charlm("score", *given, "-", "--weight", "asr=1", stdin=bare).refused("they have no scores", code=2)
     for right in ("acr=0", "asr*length=1", "rank=1"):
@@ -256,6 +259,18 @@ def test_a_score_from_the_list_alone_counts_with_one_run_as_with_several(charlm,
         assert found[0] - found[2] == pytest.approx(10 * math.log(3)) and found[0] - found[1] > 3 * math.log(2)
         totals.append(found)
     assert totals[0] == pytest.approx(totals[1])
+
+
+@pytest.mark.parametrize("runs", [("{run}",), ("a={run}",)], ids=["one run", "a run with a name"])
+def test_what_a_list_brings_is_not_computed_anew_under_the_same_name(charlm, shared_run, runs):
+    hyps = [
+        {"text": "做", "scores": {"rank": 1, "sound_agreement": 2}},
+        {"text": "坐", "scores": {"rank": 5, "sound_agreement": 1}},
+    ]
+    of = ("--lm-weight", 0, "--weight", "rank=1", "--weight", "sound_agreement=1", "--json", "-q")
+    given = [one.format(run=shared_run) for one in runs]
+    ended = charlm("score", *given, "-", *of, stdin=json.dumps({"hyps": hyps}, ensure_ascii=False) + "\n")
+    assert [h["total"] for h in json.loads(ended.out)["hyps"]] == [6, 3]
 
 
 def test_lists_that_span_two_files_are_read_from_their_folder(charlm, shared_run, monkeypatch):

@@ -101,8 +101,71 @@ def test_what_is_common_is_taken_away_where_that_helps(charlm):
     assert charlm(*tune, "-q").code == 0
     by_weights = charlm("score", "dev.jsonl", "--weights", "w.toml", "--best", "-q").out.splitlines()
     assert by_weights == rare
-    report = json.loads(charlm("nbest", "report", "dev.jsonl", "--weights", "w.toml", "--json").out)
-    assert report["alone"] is None or report["alone"]["errors"] == report["first"]["errors"]
+
+
+@pytest.fixture
+def rare_and_common(charlm) -> str:
+    """Lists without scores but `am`, which is of no use; weights of a run whose frequencies alone count."""
+    charlm("train", CORPORA / "everyday.zh.txt", "--model", "ngram", "--order", 2, "--run", "kn2", "--quiet")
+    made = [{"id": str(n), "ref": "丐", "hyps": [{"text": text, "scores": {"am": -1 - (text == "丐")}}
+             for text in ("的", "丐")]} for n in range(8)]  # fmt: skip
+    wanted = ("--force", "--without", "kn2", "--without", "am", "--without", "first", "--with", "unigram:kn2")
+    ended = charlm("nbest", "tune", "kn2", write("dev.jsonl", made), "-o", "w.toml", "--overwrite", *wanted)
+    assert ended.code == 0, ended.err
+    return "dev.jsonl"
+
+
+def test_frequencies_alone_can_count_and_are_no_score_of_the_recogniser(charlm, rare_and_common):
+    formula = tomllib.loads(Path("w.toml").read_text("utf-8"))["weights"]
+    assert formula["unigram:kn2"] < 0 and not formula.get("kn2")
+    assert set(charlm("score", rare_and_common, "--weights", "w.toml", "--best", "-q").out.split()) == {"丐"}
+    report = json.loads(charlm("nbest", "report", rare_and_common, "--weights", "w.toml", "--json").out)
+    assert report["reranked"]["errors"] == 0 and report["alone"]["errors"] == report["first"]["errors"] == 8
+    explained = json.loads(charlm("nbest", "explain", rare_and_common, "--weights", "w.toml", "--id", 3, "--json").out)
+    assert {"unigram:kn2"} <= {*explained["hyps"][0]["parts"]} <= {"unigram:kn2", "length"}
+
+
+def test_lists_that_were_scored_before_do_not_bring_frequencies_as_a_score_of_their_own(charlm, rare_and_common):
+    again = charlm("score", "kn2=kn2", rare_and_common, "--weight", "unigram:kn2=-1", "--json", "-q").out
+    Path("again.jsonl").write_text(again, "utf-8")
+    assert "unigram:kn2" in again
+    ended = charlm("nbest", "tune", "kn2", "again.jsonl", "-o", "x.toml", "--force", "--json")
+    assert "unigram:kn2" in json.loads(ended.out)["tried"]
+    left = ("--without", "kn2", "--without", "am")
+    assert (
+        "unigram:kn2"
+        not in json.loads(
+            charlm("nbest", "tune", "kn2", "again.jsonl", "-o", "y.toml", "--force", "--json", *left).out
+        )["tried"]
+    )
+
+
+def test_a_vocabulary_without_counts_has_no_frequencies(charlm, rare_and_common):
+    assert charlm("run", "export", "kn2", "--to", "arpa", "-o", "kn2.arpa").code == 0
+    assert charlm("run", "import", "kn2.arpa", "--run", "theirs").code == 0
+    tune = ("nbest", "tune", "theirs", rare_and_common, "-o", "x.toml", "--force", "--json")
+    assert not [name for name in json.loads(charlm(*tune).out)["tried"] if name.startswith("unigram:")]
+    both = json.loads(
+        charlm("nbest", "tune", "theirs", "kn2", rare_and_common, "-o", "z.toml", "--force", "--json").out
+    )
+    assert "unigram:kn2" in both["tried"]
+    for run, weight in (("theirs", "unigram:lm=-1"), ("theirs", "unigram:theirs=-1"), ("a=theirs", "unigram:a=-1")):
+        charlm("score", run, rare_and_common, "--weight", weight).refused("has no counts", code=2)
+
+
+def test_frequencies_are_no_bounty_on_what_a_run_does_not_know(charlm, shared_run):
+    """Taken away however often, they do not pay back what the run charges for an unknown token."""
+    lists = '{"hyps": [{"text": "今天天气很好"}, {"text": "今天天气很靐"}]}\n'
+    for weight in (-1, -1.5):
+        name = f"unigram:{Path(shared_run).name}"
+        ended = charlm("score", shared_run, "-", "--weight", f"{name}={weight}", "--best", "-q", stdin=lists)
+        assert ended.out == "今天天气很好\n"
+
+
+def test_nothing_left_to_tune_is_refused(charlm, shared_run):
+    dev = write("dev.jsonl", lists(4))
+    every = [word for name in ("am", "length", "first", shared_run.name) for word in ("--without", name)]
+    charlm("nbest", "tune", shared_run, dev, "-o", "w.toml", "--no-trials", *every).refused("nothing", code=2)
 
 
 @pytest.mark.parametrize("unknown", ["charged", "counted"])
@@ -119,7 +182,6 @@ def test_the_unigram_of_a_run_is_what_its_vocabulary_counted(charlm, shared_run,
     for text in texts:
         tokens = [token if token in counts else "<UNK>" for token in text] + ["<EOS>"]
         expected = sum(math.log((counts[token] + 1) / total) for token in tokens)
-        expected -= 16 * math.log(2) * tokens.count("<UNK>") * (unknown == "charged")
         assert found[text]["scores"][f"unigram:{name}"] == pytest.approx(expected)
         assert found[text]["total"] == pytest.approx(-expected)
 
