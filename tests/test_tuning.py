@@ -172,6 +172,36 @@ def test_the_size_of_a_score_does_not_matter():
 # Margin
 
 
+def noisy(lists: int, seed: int) -> Problem:
+    """Lists in which three scores know a little, each as much as the others, and one knows nothing."""
+    random = np.random.default_rng(seed)
+    errors = random.integers(0, 4, 4 * lists)
+    heard = -errors[:, None] * [0.5, 0.5, 0.5, 0] + random.normal(size=(4 * lists, 4))
+    return problem("abcd", heard, errors, [4] * lists)
+
+
+def test_the_mean_of_several_tunings_does_better_on_new_lists_than_the_fewest_errors_on_the_old_ones():
+    new, minimum, mean, tuned = noisy(4000, 1000), 0, 0, Tuner()
+    for seed in range(12):
+        old = noisy(60, seed)
+        keys = [str(number) for number in range(60)]
+        formula = tuned.tune(old, keys).decision.formula
+        mean += int(new.errors_by(np.array([formula[name] for name in "abcd"])).sum())
+        minimum += int(new.errors_by(Search(seed=1).best(old).weights).sum())
+    assert mean < 0.985 * minimum
+
+
+def test_a_weight_that_the_mean_does_not_need_is_zero():
+    lists = planted()
+    best = Search().best(lists).weights
+    apart = [best + np.eye(4)[3] * step for step in (-0.01, 0.012)]
+    middle = Tuner()._middle(lists, apart)
+    assert (
+        np.count_nonzero(middle) == np.count_nonzero(best)
+        and lists.errors_by(middle).sum() == lists.errors_by(best).sum()
+    )
+
+
 def test_the_margin_is_the_weight_of_standing_first():
     lists = Utterance("u", (Hypothesis("a", {"am": 1.0}), Hypothesis("b", {"am": 3.0})))
     for margin, best in ((0.0, "b"), (1.9, "b"), (2.0, "a"), (5.0, "a")):
