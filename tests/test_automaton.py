@@ -67,6 +67,46 @@ def test_whatever_is_drawn_keeps_the_form_by_a_checker_that_shares_no_code(name,
         assert not judgement.faults, (poem, told(judgement))
 
 
+def parts(poem):
+    return poem.replace("。", "，").rstrip("，").split("，")
+
+
+def test_a_tune_says_the_end_of_a_line_again_where_people_do():
+    """Of 122 poems of 忆秦娥 by people 120 do so; without it the tune was written as nobody writes it."""
+    for seed in range(8):
+        lines = parts(written(automaton("忆秦娥"), seed))
+        assert all(len(lines[n]) == 3 and lines[n - 1].endswith(lines[n]) for n in (2, 7)), lines
+
+
+def test_a_variant_that_is_seldom_written_is_taken_where_nothing_else_is_left():
+    heads = acrostic("春江花月夜山水风云雨", 1, find_form("忆秦娥"))
+    cilin = rhyme_book("cilin")
+    machine = Automaton(find_form("忆秦娥"), cilin, CILIN, fixed=heads)
+    assert {way.spot.variant for way in automaton("忆秦娥").start().ways} == {0, 1}
+    assert {way.spot.variant for way in machine.start().ways} <= {2, 3} and machine.start().ways
+    lines = parts(written(machine, 1))
+    assert "".join(line[0] for line in lines) == "春江花月夜山水风云雨"
+
+
+def test_what_one_variant_says_twice_and_another_does_not_is_left_to_the_model():
+    """采桑子 was always written with both short lines alike, as 14 of 162 people do."""
+    machine, found = automaton("采桑子"), set()
+    for seed in range(3):
+        poem, state = written(machine, seed), machine.start()
+        first = parts(poem)[:2]
+        for token in [machine.tokens.index(c) for c in "，".join(first)]:
+            state = machine.advance(state, token)
+        state = machine.advance(state, next(t for t in (2, 3) if machine.allowed(state)[t]))
+        again = machine.inventory.id(first[1][0])
+        assert machine.allowed(state)[again] and int(machine.allowed(state).sum()) > 1
+        for character in first[1]:
+            assert machine.allowed(state)[machine.inventory.id(character)]
+            state = machine.advance(state, machine.inventory.id(character))
+        assert {way.spot.line.repeats for way in state.ways} == {True, False}
+        found.add(parts(poem)[1] == parts(poem)[2])
+    assert False in found
+
+
 @pytest.mark.parametrize("name", ["五绝", "七绝", "五律", "七律"])
 def test_an_acrostic_of_any_characters_that_is_accepted_is_kept_in_every_place(name):
     form, chance = find_form(name), random.Random(3)

@@ -21,7 +21,7 @@ name = "甲"
 note = "short"
 lines = """
 中、平 a
-平·平 a =
+中·平 a =
 """
 '''
 
@@ -60,14 +60,19 @@ def test_a_line_is_its_slots_with_a_rhyme_a_caesura_a_pause_and_a_repetition():
     form = known.parse_form(MINE, "mine.toml")
     first, second = form.variants[0].lines
     assert (first.slots, first.rhyme, first.pauses, first.repeats) == ("中平", "a", (1,), False)
-    assert (second.slots, second.caesura, second.repeats) == ("平平", 1, True)
+    assert (second.slots, second.caesura, second.repeats) == ("中平", 1, True)
     assert (form.name, form.genre, form.aliases, form.parallel) == ("三句", "词", ("小令",), ((1, 2),))
     assert form.rhyme_book == "cilin"  # as every 词; regulated verse has the other
-    assert [str(line) for line in form.variants[0].lines] == ["中、平 a", "平·平 a ="]
+    assert [str(line) for line in form.variants[0].lines] == ["中、平 a", "中·平 a ="]
+
+
+def test_a_line_may_repeat_the_end_of_a_longer_one():
+    form = known.parse_form(MINE.replace("中·平 a =", "平 a ="), "mine.toml")
+    assert form.variants[0].lines[1].repeats and form.variants[0].lengths == (2, 1)
 
 
 def test_an_empty_line_parts_stanzas():
-    form = known.parse_form(MINE.replace("平·平 a =", "\n\n平平 b\n"), "mine.toml")
+    form = known.parse_form(MINE.replace("中·平 a =", "\n\n平平 b\n"), "mine.toml")
     assert [len(stanza) for stanza in form.variants[0].stanzas] == [1, 1]
     assert form.variants[0].scheme == "ab"
 
@@ -143,10 +148,12 @@ def test_an_unknown_form_is_told_with_the_likeliest_one():
     ("before", "after", "told"),
     [
         ("中、平 a", "中、甲 a", r"mine.toml:10: lines: '中、甲 a': '甲' is no slot"),
-        ("平·平 a =", "平·平 A", r"mine.toml:11: lines: '平·平 A': 'A' is no slot"),
-        ("平·平 a =", "平平平 a =", r"mine.toml:11: lines: `=` repeats the line before"),
-        ("平·平 a =", "平平· a", r"mine.toml:11: lines: .*marks only between slots"),
-        ("平·平 a =", "平" * 17, r"mine.toml:11: lines: 17 slots, more than 16"),
+        ("中·平 a =", "平·平 A", r"mine.toml:11: lines: '平·平 A': 'A' is no slot"),
+        ("中·平 a =", "平平平 a =", r"mine.toml:11: lines: `=` repeats the end of the line before"),
+        ("中·平 a =", "平平 a =", r"mine.toml:11: lines: `=` repeats .* the same slots"),
+        ('note = "short"', 'seldom = "yes"', r"mine.toml:8: seldom: is 'yes', not true or false"),
+        ("中·平 a =", "平平· a", r"mine.toml:11: lines: .*marks only between slots"),
+        ("中·平 a =", "平" * 17, r"mine.toml:11: lines: 17 slots, more than 16"),
         ('genre = "词"', 'genre = "诗"', r"mine.toml:2: genre: no genre is called '诗'"),
         ('genre = "词"\n', "", r"mine.toml:1: genre: is missing"),
         ('name = "三句"', "name = 3", r"mine.toml:1: name: is 3, not a text in quotes"),
@@ -158,8 +165,8 @@ def test_an_unknown_form_is_told_with_the_likeliest_one():
         ),
         ('aliases = ["小令"]', "aliases = [1]", r"mine.toml:3: aliases: 1 is no name"),
         ('note = "short"', "nota = 1", r"mine.toml:8: nota: there is no such field"),
-        ("中、平 a\n平·平 a =\n", "\n", r"mine.toml:9: lines: has no line"),
-        ("中、平 a\n平·平 a =\n", "中平\n", r"mine.toml:10: lines: no line rhymes"),
+        ("中、平 a\n中·平 a =\n", "\n", r"mine.toml:9: lines: has no line"),
+        ("中、平 a\n中·平 a =\n", "中平\n", r"mine.toml:10: lines: no line rhymes"),
         ('genre = "词"', "genre = 词", r"mine.toml:2: is not TOML"),
         ('"""\n', "", r"mine.toml:\d+: is not TOML"),
     ],

@@ -15,7 +15,7 @@ from charlm.poems.form import find_form, forms
 from charlm.poems.parsing import Poem, poem_of
 
 TUNES = [form.name for form in forms() if form.genre == "词"]
-AT_MOST = 60  # poems of a tune that are judged: enough to tell a majority
+AT_MOST = 120  # poems of a tune that are judged: enough to tell a majority
 
 
 def quatrains(name: str) -> list[str]:

@@ -80,6 +80,7 @@ def _record(form: "Form") -> dict[str, Any]:
         {
             "name": variant.name,
             "note": variant.note,
+            "seldom": variant.seldom,
             "characters": sum(variant.lengths),
             "stanzas": [[str(line) for line in stanza] for stanza in variant.stanzas],
         }

@@ -6,7 +6,7 @@ known of a set of ways is kept.
 """
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -39,7 +39,7 @@ class Written:
     """The state of one poem.
 
     line   the characters of the line that is being written
-    said   the characters of the line before, where this one repeats it
+    said   what the line before ends with, where this one may say it again: in some of the ways, or in all of them
     ends   the characters that have rhymed, with the letter of their rhyme
     """
 
@@ -97,16 +97,26 @@ class Automaton:
 
     def allowed(self, state: Written) -> Tensor:
         """(V,): the characters, the mark or the end that may come next."""
-        if len(state.line) < len(state.said):
-            return self.inventory.only(self.inventory.id(state.said[len(state.line)]))
-        choice = self._choices.get(state.ways)
+        if len(state.line) >= len(state.said):
+            return self._chosen(state, state.ways)
+        again = self.inventory.only(self.inventory.id(state.said[len(state.line)]))
+        free = self._free(state.ways)
+        return self._chosen(state, free) | again if free else again
+
+    def _chosen(self, state: Written, ways: Tracks) -> Tensor:
+        """What may come next in some of the ways, as if none had to repeat a line."""
+        choice = self._choices.get(ways)
         if choice is None:
-            choice = _room(self._choices)[state.ways] = self._choice(state.ways)
+            choice = _room(self._choices)[ways] = self._choice(ways)
         mask = choice.mask
         if choice.letters:
             rhymed = {character for letter, character in state.ends if letter in choice.letters}
             mask = self.inventory.without(mask, choice.given | rhymed)
         return self._without_quotes(mask, state.line, choice.tails) if choice.tails else mask
+
+    def _free(self, ways: Tracks) -> Tracks:
+        """Those that do not repeat the line before."""
+        return frozenset(way for way in ways if not way.spot.line.repeats)
 
     def advance(self, state: Written, token: int) -> Written:
         """After a token that was allowed."""
@@ -121,6 +131,8 @@ class Automaton:
         character = self.tokens[token]
         if token == UNK:  # which stands for a character that was given, here or in the line that is repeated
             character = self.fixed.get(place) or state.said[place[1]]
+        if len(state.line) < len(state.said) and character != state.said[len(state.line)]:
+            state = replace(state, ways=self._free(state.ways), said="")
         # What the book says of a character is all that counts, unless a certain one is asked for.
         kind: Hashable = character if place in self.fixed else self.inventory.readings[character]
         known = self._after.get((state.ways, kind))
@@ -141,9 +153,9 @@ class Automaton:
             coming = frozenset(line.rhyme for way in ways for line in way.spot.lines[way.spot.number :])
             known = _room(self._after)[state.ways, token] = ways, coming
         ways, coming = known
-        repeats = any(way.spot.line.repeats for way in ways)
+        again = max((len(way.spot.line) for way in ways if way.spot.line.repeats), default=0)
         ends = frozenset(pair for pair in state.ends if pair[0] in coming)
-        return Written(ways, said=state.line if repeats else "", ends=ends)
+        return Written(ways, said=state.line[len(state.line) - again :] if again else "", ends=ends)
 
     # ── masks ───────────────────────────────────────────────────────────────────────────────────
 

@@ -132,21 +132,24 @@ class Ways:
 
     @functools.cached_property
     def beginnings(self) -> frozenset[Track]:
-        """A way for every variant that the fixed characters leave."""
-        return frozenset(
-            Track(spot)
+        """A way for every variant that the fixed characters leave; seldom ones only where they leave no other."""
+        found = [
+            (variant.seldom, Track(spot))
             for number, variant in enumerate(self.form.variants)
             if all(self.kinds(number, letter) for letter in letters(variant))
             and self._fits(variant)
             and (spot := self.spot(number, 0, "", False)).lives
-        )
+        ]
+        least = min((seldom for seldom, _ in found), default=False)
+        return frozenset(track for seldom, track in found if seldom == least)
 
     def _fits(self, variant: Variant) -> bool:
         """Whether every fixed character has a place in the variant, and repeated lines say the same."""
         lines = variant.lines
         inside = all(line < len(lines) and column < len(lines[line]) for line, column in self.fixed)
         return inside and not any(
-            lines[line].repeats and self.fixed.get((line - 1, column)) != character
+            lines[line].repeats
+            and self.fixed.get((line - 1, column + len(lines[line - 1]) - len(lines[line]))) != character
             for (line, column), character in self.fixed.items()
         )
 

@@ -6,7 +6,8 @@ A form has one or several variants, a variant has stanzas, a stanza has lines, a
 
 平 and 仄 are the level and the oblique tone, 中 is either; `·` is the caesura and `、` a pause that may be written as
 such (both take no character); a letter after the slots is the rhyme of the line, lines of one letter rhyme, and `=`
-says that the line repeats the one before. An empty line parts two stanzas. docs/verse.md has every field.
+says that the line repeats the one before, or the end of a longer one. An empty line parts two stanzas. docs/verse.md
+has every field.
 """
 
 import functools
@@ -26,7 +27,7 @@ Genre = Literal["近体", "古体", "词"]
 FOLDER = Path(__file__).resolve().parent / "forms"
 LINE = re.compile(r"(?P<slots>[平仄中、·]+)(?:\s+(?P<rhyme>[a-z])\s*(?P<repeats>=)?)?")
 FIELDS = {"name": str, "genre": str, "rhyme_book": str, "aliases": list, "parallel": list, "variants": list}
-VARIANT_FIELDS = {"name": str, "note": str, "lines": str}
+VARIANT_FIELDS = {"name": str, "note": str, "lines": str, "seldom": bool}
 LONGEST_LINE = 16  # characters: no form has more, and a checker may try every reading of every one
 MOST_LINES = 64
 
@@ -39,7 +40,7 @@ class Line:
     rhyme    the letter of its rhyme; empty where it does not rhyme
     caesura  characters before the caesura; 0 where there is none
     pauses   after how many characters a 、 may be written
-    repeats  whether it says the line before once more
+    repeats  whether it says the line before once more, or the end of a longer one
     """
 
     slots: str
@@ -60,11 +61,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Variant:
-    """One shape of a form: a pattern of regulated verse, or one that a manual gives for a tune (又一体)."""
+    """One shape of a form: a pattern of regulated verse, or one that a manual gives for a tune (又一体).
+
+    seldom  whether people seldom write it, so that it is written only where what is given leaves no other
+    """
 
     name: str
     stanzas: tuple[tuple[Line, ...], ...]
     note: str = ""
+    seldom: bool = False
 
     @functools.cached_property
     def lines(self) -> tuple[Line, ...]:
@@ -185,7 +190,8 @@ class _Reading:
             if name not in fields:
                 raise self.refuse(line, name, "there is no such field", closest(name, list(fields)))
             if not isinstance(value, fields[name]):
-                kind = "a list in [ ]" if fields[name] is list else "a text in quotes"
+                kinds: dict[type, str] = {list: "a list in [ ]", bool: "true or false"}
+                kind = kinds.get(fields[name], "a text in quotes")
                 raise self.refuse(line, name, f"is {value!r:.40}, not {kind}")
         for name in needed.split():
             if not table.get(name):
@@ -257,7 +263,7 @@ class _Reading:
             raise self.refuse(
                 start, "lines", "no line rhymes", "set a letter after the slots of those that do: 仄平平 a"
             )
-        return Variant(table.get("name") or str(number + 1), kept, table.get("note", ""))
+        return Variant(table.get("name") or str(number + 1), kept, table.get("note", ""), table.get("seldom", False))
 
     def line(self, written: str, place: int, before: list[Line]) -> Line:
         """One line of a variant."""
@@ -281,6 +287,6 @@ class _Reading:
         if len(slots) > LONGEST_LINE:
             raise self.refuse(place, "lines", f"{len(slots)} slots, more than {LONGEST_LINE}")
         repeats = found["repeats"] is not None
-        if repeats and not (before and len(before[-1]) == len(slots)):
-            raise self.refuse(place, "lines", "`=` repeats the line before, which must be as long")
+        if repeats and not (before and before[-1].slots.endswith(slots)):
+            raise self.refuse(place, "lines", "`=` repeats the end of the line before, which must have the same slots")
         return Line(slots, found["rhyme"] or "", caesuras[0] if caesuras else 0, tuple(pauses), repeats)
