@@ -234,7 +234,7 @@ def test_files_of_other_programs_are_read(tmp_path):
         (b"2 3\na 1 2\nb 3 4\n", [":2:", "2 numbers", "3 are expected"]),
         (b"2 2\na 1 2\nb c 3 4\n", [":3:", "3 numbers", "2 are expected"]),
         (b"a 1 2\nb 3\n", [":2:", "1 numbers"]),
-        (b"2 2\na 1 x\nb 3 4\n", [":2:", "b'x'", "no number"]),
+        (b"2 2\na 1 x\nb 3 4\n", [":2:", "'x' is no number", "no number"]),
         (b"2 2\na 1 nan\nb 3 4\n", [":2:", "not finite"]),
         (b"2 2\na 1 1e39\nb 3 4\n", [":2:", "not finite"]),
         (b"2 2\na 1 2\na 3 4\n", [":3:", "'a'", "second time"]),

@@ -39,7 +39,6 @@ from charlm.errors import ConfigError
 from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.error_rates import METRICS, Metric
 from charlm.reranking.judging import Verdict
-from charlm.reranking.listing import names_from_lists
 from charlm.reranking.weighing import Formula
 from charlm.text.files import some
 
@@ -125,6 +124,7 @@ def score(
     from charlm.jobs.rerank import Reranker
     from charlm.jobs.rescore import Scorer
     from charlm.jobs.treatment import Treatment
+    from charlm.reranking.listing import names_from_lists
 
     if report is not None:
         if report == Path("-"):
