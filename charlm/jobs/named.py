@@ -21,7 +21,7 @@ from charlm.nbest import Utterance
 from charlm.reranking.error_rates import Metric
 from charlm.reranking.listing import IMPOSSIBLE, factors, from_list, names_from_lists, wanting
 from charlm.text.codec import Codec
-from charlm.text.vocab import EOS, SPECIALS, UNK
+from charlm.text.vocab import EOS, UNK
 
 if TYPE_CHECKING:
     from charlm.runs.cloze import ClozeRun
@@ -42,11 +42,6 @@ def unigram_of(run: str) -> str:
     'unigram:fwd'
     """
     return UNIGRAM + run
-
-
-def has_counts(codec: Codec) -> bool:
-    """Whether a vocabulary says how frequent its tokens are."""
-    return any(codec.vocab.counts[len(SPECIALS) :])
 
 
 def uncounted(name: str, path: str | Path) -> ConfigError:
@@ -201,7 +196,7 @@ class NamedRuns:
         """Whether the vocabulary of a run says how frequent its tokens are; that of an imported model may not."""
         if name not in self._counted:
             codec = self._runs[name].codec if name in self._runs else Codec.load(self.paths[name])
-            self._counted[name] = has_counts(codec)
+            self._counted[name] = codec.vocab.has_counts
         return self._counted[name]
 
     def readings(self, name: str, texts: Sequence[str]) -> list[list[tuple[str, float]]]:

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from charlm.jobs.named import UNKNOWN, has_counts, uncounted, unigram_of
+from charlm.jobs.named import UNKNOWN, uncounted, unigram_of
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Hypothesis, Utterance
 from charlm.reranking.error_rates import Metric
@@ -125,7 +125,7 @@ class Scorer:
                 values = [getattr(score, self._value) for score in found]
                 brought = [{**of_list, name: value} for of_list, value in zip(listed, values, strict=True)]
                 if unigram in wanted:
-                    if not has_counts(self.run.codec):
+                    if not self.run.codec.vocab.has_counts:
                         raise uncounted(unigram, self.path)
                     brought = [
                         {**row, unigram: self.run.unigram(score.ids)} for row, score in zip(brought, found, strict=True)

@@ -53,7 +53,7 @@ def refuse_mismatch(codec: Codec, texts: Iterable[str], allow: str) -> None:
 
 def _refuse_script(codec: Codec, texts: Sequence[str], known: str, allow: str) -> None:
     """Refuse lists in a script of whose signs the training text has next to none, though the vocabulary knows them."""
-    if not any(codec.vocab.counts[2:]):  # of an imported model
+    if not codec.vocab.has_counts:
         return
     theirs, ours = _scripts(Counter(chain.from_iterable(texts))), _scripts(_counted(codec))
     most = max(theirs, key=lambda name: theirs[name], default="")

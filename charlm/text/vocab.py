@@ -104,6 +104,11 @@ class Vocab:
         """The control tokens."""
         return self.tokens[self.control_ids.start : self.control_ids.stop]
 
+    @property
+    def has_counts(self) -> bool:
+        """Whether it says how frequent its tokens are; that of an imported model does not."""
+        return any(self.counts[len(SPECIALS) :])
+
     def __len__(self) -> int:
         return len(self.tokens)
 
