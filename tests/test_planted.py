@@ -119,6 +119,8 @@ def test_a_cell_learns_short_lags_and_the_same_again_from_the_same_seed():
 def test_the_reach_is_the_last_lag_before_the_first_that_was_not_learned():
     for final, reach in (([0.95, 0.5, 0.99], 1), ([0.5, 0.99, 0.99], 0), ([0.9, 0.9, 0.9], 5)):
         assert planted.Learned("gru", 1, (1, 2, 5), [1], [final], 0.0).reach == reach
+    curves = [[0.1, 0.1], [0.95, 0.1], [0.95, 0.9]]
+    assert planted.Learned("gru", 1, (1, 2), [1, 2, 3], curves, 0.0).reaches == [0, 1, 2]
 
 
 def test_unknown_tasks_and_cells_are_refused_by_name():
@@ -126,3 +128,12 @@ def test_unknown_tasks_and_cells_are_refused_by_name():
         planted.learn("cpy", "gru", longest=5, steps=1)
     with pytest.raises(ConfigError, match="'grv'"):
         planted.learn("copy", "grv", longest=5, steps=1)
+
+
+def test_a_cell_is_measured_where_its_curve_has_points_and_not_after_every_step(monkeypatch):
+    measured, accuracies = [], planted.accuracies
+    monkeypatch.setattr(planted, "accuracies", lambda *a: measured.append(1) or accuracies(*a))
+    found = planted.learn("copy", "lstm", longest=2, steps=10, hidden=4, measurements=2)
+    assert (found.steps, len(found.curves), len(measured)) == ([5, 10], 2, 2)
+    few = planted.learn("copy", "lstm", longest=2, steps=1, hidden=4, measurements=2)
+    assert (few.steps, len(few.curves), len(measured)) == ([1, 1], 2, 3)

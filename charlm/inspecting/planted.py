@@ -11,6 +11,7 @@ Every step of a training has a lag of its own, drawn evenly by its logarithm: ne
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -75,12 +76,13 @@ class Learned:
     @property
     def reach(self) -> int:
         """The largest lag up to which every measured one has an accuracy of 0.9 in the end; 0 where none has."""
-        reached = 0
-        for lag, accuracy in zip(self.lags, self.curves[-1], strict=True):
-            if accuracy < PASSED:
-                break
-            reached = lag
-        return reached
+        return self.reaches[-1]
+
+    @property
+    def reaches(self) -> list[int]:
+        """The same after each of `steps`."""
+        learned = (len([*takewhile(lambda accuracy: accuracy >= PASSED, curve)]) for curve in self.curves)
+        return [self.lags[count - 1] if count else 0 for count in learned]
 
     def to_json(self) -> dict[str, Any]:
         """Stable keys."""
@@ -133,7 +135,8 @@ def learn(
         optimizer.step()
         if report is not None:
             report(1)
-        curves += [accuracies(network, planted, lags, seed)] * ends.count(step)
+        if step in ends:  # of few steps several ends may be one
+            curves += [accuracies(network, planted, lags, seed)] * ends.count(step)
     return Learned(cell, seed, lags, ends, curves, clipped / steps)
 
 
