@@ -49,7 +49,7 @@ STEPS = {
     "embedding": "vectors formats frequencies compiled batched skipgram neighbours plane",
     "inspecting": "positions bands stepping gradients spectra radius planted memory gates features probes neurons"
     " pictures pages",
-    "reranking": "error_rates weighing syllables listing deciding findings judging problem lines searching tempering"
+    "reranking": "error_rates weighing syllables listing deciding findings judging problem lines searching likelihood tempering"
     " validating tuning comparing reporting",
     "poems": "sounds form parsing judgement aligning rhyming regulated checking mending",
     "appraising": "verses keeping quality distinguishing",

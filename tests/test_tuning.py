@@ -17,7 +17,7 @@ from charlm.reranking.problem import Problem, edits, problem_of
 from charlm.reranking.reporting import Reported, calibration
 from charlm.reranking.searching import Search
 from charlm.reranking.tempering import honest, nowhere, risky, risky_choices
-from charlm.reranking.tuning import Tuner
+from charlm.reranking.tuning import AIMS, Tuner
 from charlm.reranking.validating import folds_of, interval
 from charlm.reranking.weighing import Formula, score_named, weigh
 
@@ -225,10 +225,19 @@ def test_where_nothing_is_gained_the_decision_abstains_and_force_overrides():
     random = np.random.default_rng(1)
     lists = problem(["am", "first"], random.normal(size=(200, 2)), random.integers(0, 3, 200), [2] * 100)
     keys = [str(number) for number in range(100)]
-    found = Tuner(fixed_sign={"first"}).tune(lists, keys)
+    found = Tuner(fixed_sign={"first"}, aims=("errors",)).tune(lists, keys)
     assert found.gain.low <= 0 and found.decision.abstains and "includes none" in found.abstains_because
-    forced = Tuner(fixed_sign={"first"}, force=True).tune(lists, keys)
-    assert not forced.decision.abstains and forced.abstains_because
+    for aims in (("errors",), AIMS):
+        forced = Tuner(fixed_sign={"first"}, aims=aims, force=True).tune(lists, keys)
+        assert not forced.decision.abstains and forced.abstains_because and any(forced.decision.formula.values())
+
+
+def test_where_no_score_tells_anything_likely_weights_are_none():
+    random = np.random.default_rng(1)
+    lists = problem(["am", "first"], random.normal(size=(200, 2)), random.integers(0, 3, 200), [2] * 100)
+    found = Tuner(fixed_sign={"first"}).tune(lists, [str(number) for number in range(100)])
+    assert found.decision.abstains and found.abstains_because == "no score helps to choose"
+    assert found.crossed == found.first and not any(found.decision.formula.values())
 
 
 def test_a_score_that_is_tried_is_taken_only_where_cross_validation_is_for_it():

@@ -140,6 +140,7 @@ def _rows(weights: "WeightsFile", outcome: "TuningResult", output: Path) -> list
         ("tuned", f"{rate(outcome.tuned)} on the same lists, which flatters"),
         ("cross-validated", f"{rate(outcome.crossed)}, {outcome.crossed:,} errors; folds won {folds} of theirs"),
         ("gain", f"{gain.value:.2%}, between {gain.low:.2%} and {gain.high:.2%} (95 %)"),
+        ("aim", _aim(outcome)),
         ("formula", str(weights.decision.formula)),
     ]
     if weights.decision.margin:
@@ -151,6 +152,13 @@ def _rows(weights: "WeightsFile", outcome: "TuningResult", output: Path) -> list
         rows.append((f"tried {name}", f"{errors:,} errors in cross-validation, {base:,} without: {verdict}"))
         base = errors if name in outcome.taken else base
     return [*rows, ("weights", str(output))]
+
+
+def _aim(outcome: "TuningResult") -> str:
+    """What the weights were tuned for, beside what was not taken."""
+    words = {"errors": "the fewest errors", "likelihood": "the likeliest best candidates"}
+    others = [f"{errors:,} by {words[aim]}" for aim, errors in outcome.aims.items() if aim != outcome.aim]
+    return "; ".join([words[outcome.aim], *others])
 
 
 def _record(weights: "WeightsFile", outcome: "TuningResult", output: Path) -> dict[str, Any]:

@@ -16,6 +16,12 @@ class TuneConfig:
     decision: Literal["best", "mbr"] = knob(
         "best", "Choose the highest sum, best, or the least expected error over the list, mbr.", panel=PANEL
     )
+    aim: Literal["auto", "errors", "likelihood"] = knob(
+        "auto",
+        "Weights with the fewest errors, or by which the best candidates are likeliest; auto: the latter, unless the"
+        " former make clearly fewer errors in cross-validation.",
+        panel=PANEL,
+    )
     folds: int = knob(5, "Parts of the cross-validation.", panel=PANEL)
     group: str | None = knob(
         None, "Field of the lists that keeps what belongs together in one part, such as speaker.", panel=PANEL

@@ -15,7 +15,7 @@ from charlm.reranking.error_rates import Metric
 from charlm.reranking.judging import metric_of
 from charlm.reranking.listing import FIRST, FROM_LIST, LENGTH, RANK, factors, names_from_lists
 from charlm.reranking.problem import Floats, Ints, problem_of
-from charlm.reranking.tuning import OnStage, Tuner, TuningResult
+from charlm.reranking.tuning import AIMS, OnStage, Tuner, TuningResult
 from charlm.text.decoding import Note, nobody
 
 AT_ONCE = 256  # lists
@@ -75,6 +75,7 @@ class Tuning:
         unsigned = {*names_from_lists(), *self.runs.unigrams}
         tuner = Tuner(
             way=self.config.decision,
+            aims=AIMS if self.config.aim == "auto" else (self.config.aim,),
             folds=self.config.folds,
             starts=self.config.starts,
             directions=self.config.directions,
@@ -184,6 +185,8 @@ class Tuning:
             "oracle": outcome.oracle / rate,
             "tuned": outcome.tuned / rate,
             "cross_validated": outcome.crossed / rate,
+            "aim": outcome.aim,
+            "aims": outcome.aims,
             "gain": outcome.gain.value,
             "gain_low": outcome.gain.low,
             "gain_high": outcome.gain.high,

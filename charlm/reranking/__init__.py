@@ -9,6 +9,7 @@
     problem.py     many lists as columns of scores and errors
     lines.py       the least errors along a line of weights, exactly
     searching.py   the weights with the fewest errors
+    likelihood.py  the weights by which the best candidates are likeliest
     tempering.py   the temperature of posteriors
     validating.py  folds, and intervals by bootstrap
     tuning.py      weights, margin and temperature, and whether they can be trusted

@@ -1,17 +1,21 @@
 """Weights, margin and temperature from lists with references, and whether they can be trusted.
 
 What is reported as reached is measured on folds that the weights were not tuned on. Scores that are only tried are
-taken where they lower those errors by more than CERTAIN standard errors. Where the interval of the gain includes none,
+taken where they lower those errors by more than CERTAIN standard errors, and weights are those with the fewest errors
+instead of the likeliest ones where that lowers them by more than LIKELY. Where the interval of the gain includes none,
 the decision abstains: every list stays as it is.
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
 from charlm.errors import CharlmError
 from charlm.reranking.deciding import Choosing, Decision
+from charlm.reranking.likelihood import likeliest
 from charlm.reranking.listing import FIRST
 from charlm.reranking.problem import Floats, Ints, Problem, margin_last
 from charlm.reranking.searching import Search, spread
@@ -20,9 +24,12 @@ from charlm.reranking.validating import Interval, folds_of, interval, numbered_g
 from charlm.reranking.weighing import Formula
 from charlm.text.decoding import nobody
 
+Aim = Literal["errors", "likelihood"]
+AIMS: tuple[Aim, ...] = ("likelihood", "errors")
 OnStage = Callable[[str], None]
 STARTS_IN_FOLDS = 2
 CERTAIN = 2.0  # standard errors of a difference of errors, beyond which a score is worth its place
+LIKELY = 1.0  # beyond which the aim that hangs on single lists is (the rule of one standard error, Breiman et al. 1984)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class TuningResult:
     folds             one by one
     tried             name of a score that was tried -> errors on lists not tuned on, with it; `without_tried` without
     taken             those of them that were taken
+    aim, aims         what the weights were tuned for, and the errors in cross-validation by each aim that was tried
     """
 
     decision: Decision
@@ -63,6 +71,21 @@ class TuningResult:
     without_tried: int
     tried: dict[str, int] = field(default_factory=dict)
     taken: tuple[str, ...] = ()
+    aim: Aim = "errors"
+    aims: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One aim: the names that count, weights of each fold and their errors (U,); those without what was tried."""
+
+    aim: Aim
+    names: Sequence[str]
+    weights: list[Floats]
+    crossed: Ints
+    without: int
+    tried: dict[str, int]
+    taken: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,6 +93,7 @@ class Tuner:
     """How weights are tuned.
 
     way         the decision that they are tuned for
+    aims        what they are tuned for: the first, unless cross-validation is clearly for another
     folds       parts of the cross-validation
     starts, directions, seed   of the search
     fixed_sign  names of scores whose weights must not be below zero
@@ -78,6 +102,7 @@ class Tuner:
     """
 
     way: Choosing = "best"
+    aims: Sequence[Aim] = AIMS
     folds: int = 5
     starts: int = 4
     directions: int = 4
@@ -108,22 +133,11 @@ class Tuner:
                 f"{len(keys):,} lists in {len(set(keys))} group are too few to tune on and to measure",
                 hint="give lists with references that differ in --group, or leave --group out",
             )
-        names = margin_last([name for name in problem.names if name not in tried])
-        report("cross-validation")
-        weights, crossed = self._crossed(problem.having(names), parts, distances)
-        without, shown, taken = int(crossed.sum()), dict[str, int](), list[str]()
-        for name in tried:
-            report(f"trying {name}")
-            wider = margin_last([*names, name])
-            begin = [_widened(one, names, wider) for one in weights]
-            more, errors = self._crossed(problem.having(wider), parts, distances, begin)
-            shown[name] = int(errors.sum())
-            if (crossed - errors).sum() > CERTAIN * _standard_error(crossed - errors):
-                names, weights, crossed = wider, more, errors
-                taken.append(name)
+        plans = [self._plan(aim, problem, parts, tried, distances, report) for aim in self.aims]
+        plan = self._preferred(plans)
         report("tuning on all")
-        chosen = problem.having(names)
-        final = self._middle(chosen, [*weights, self._fit(chosen, self.starts, [*self._mean(weights)])])
+        chosen, crossed = problem.having(plan.names), plan.crossed
+        final = self._final(chosen, plan)
         decision = self._decision(chosen, final, distances)
         groups = numbered_groups(keys)
         first = problem.first
@@ -145,24 +159,69 @@ class Tuner:
                 Fold(int((parts == part).sum()), int(first[parts == part].sum()), int(crossed[parts == part].sum()))
                 for part in range(int(parts.max()) + 1)
             ),
-            without_tried=without,
-            tried=shown,
-            taken=tuple(taken),
+            without_tried=plan.without,
+            tried=plan.tried,
+            taken=plan.taken,
+            aim=plan.aim,
+            aims={one.aim: int(one.crossed.sum()) for one in plans},
         )
 
-    def _fit(self, problem: Problem, starts: int, begin: Sequence[Floats] = ()) -> Floats:
+    def _plan(
+        self,
+        aim: Aim,
+        problem: Problem,
+        parts: Ints,
+        tried: Sequence[str],
+        distances: Distances | None,
+        report: OnStage,
+    ) -> _Plan:
+        """Which scores count by this aim, and what cross-validation says of them."""
+        names = margin_last([name for name in problem.names if name not in tried])
+        report(f"cross-validation, by {aim}")
+        weights, crossed = self._crossed(aim, problem.having(names), parts, distances)
+        without, shown, taken = int(crossed.sum()), dict[str, int](), list[str]()
+        for name in tried:
+            report(f"trying {name}, by {aim}")
+            wider = margin_last([*names, name])
+            begin = [_widened(one, names, wider) for one in weights]
+            more, errors = self._crossed(aim, problem.having(wider), parts, distances, begin)
+            shown[name] = int(errors.sum())
+            if _lower(errors, crossed) > CERTAIN:
+                names, weights, crossed = wider, more, errors
+                taken.append(name)
+        return _Plan(aim, names, weights, crossed, without, shown, tuple(taken))
+
+    def _preferred(self, plans: Sequence[_Plan]) -> _Plan:
+        """The first, or one that is clearly better; where weights are wanted at all costs, one that has some."""
+        if self.force:
+            plans = [one for one in plans if any(weights.any() for weights in one.weights)] or plans
+        plan = plans[0]
+        for other in plans[1:]:
+            plan = other if _lower(other.crossed, plan.crossed) > LIKELY else plan
+        return plan
+
+    def _final(self, problem: Problem, plan: _Plan) -> Floats:
+        """Weights from all lists."""
+        if plan.aim == "likelihood":
+            return self._fit(plan.aim, problem, 0)
+        alone = self._fit(plan.aim, problem, self.starts, [*self._mean(plan.weights)])
+        return self._middle(problem, [*plan.weights, alone])
+
+    def _fit(self, aim: Aim, problem: Problem, starts: int, begin: Sequence[Floats] = ()) -> Floats:
+        if aim == "likelihood":
+            return self._scaled(problem.names, likeliest(problem, self.fixed_sign))
         search = Search(starts, self.directions, self.fixed_sign, self.seed)
         return self._scaled(problem.names, search.best(problem, begin).weights)
 
     def _crossed(
-        self, problem: Problem, parts: Ints, distances: Distances | None, begin: Sequence[Floats] = ()
+        self, aim: Aim, problem: Problem, parts: Ints, distances: Distances | None, begin: Sequence[Floats] = ()
     ) -> tuple[list[Floats], Ints]:
         """The weights of each fold, tuned on the others, and (U,) the errors that they make of it."""
         errors, found = np.zeros(len(problem.starts), dtype=np.int64), []
         for part in range(int(parts.max()) + 1):
             mine = parts == part
             rest = problem.only(~mine)
-            weights = self._fit(rest, 1 if begin else STARTS_IN_FOLDS, begin[part : part + 1])
+            weights = self._fit(aim, rest, 1 if begin else STARTS_IN_FOLDS, begin[part : part + 1])
             temperature = risky(rest, weights, distances or nowhere) if self.way == "mbr" else 1.0
             errors[mine] = self._errors(problem.only(mine), weights, temperature, distances)
             found.append(weights)
@@ -215,6 +274,8 @@ def _widened(weights: Floats, names: Sequence[str], wider: Sequence[str]) -> Flo
     return np.array([weights[list(names).index(name)] if name in names else 0.0 for name in wider])
 
 
-def _standard_error(differences: Ints) -> float:
-    """Of the sum of differences."""
-    return float(np.sqrt(len(differences) * differences.var()))
+def _lower(errors: Ints, others: Ints) -> float:
+    """By how many standard errors of their difference the errors (U,) of some lists are fewer than others."""
+    fewer = others - errors
+    total, error = float(fewer.sum()), float(np.sqrt(len(fewer) * fewer.var()))
+    return total / error if error else math.copysign(math.inf, total) if total else 0.0
