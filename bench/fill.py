@@ -9,7 +9,9 @@ one size are trained one after the other, each for the same minutes or steps: fr
 asked for the same tokens, drawn with the seed from the whole validation text. With --whole, the forward network also
 scores whole sentences for so many tokens. Runs stand in OUT and are kept, so a call that was cut off goes on.
 
-A network of two directions has twice the cells of one. `wide` is a forward network with as many weights as that.
+`both` has two directions of two thirds of --hidden, and so as many weights as `forward` within a few hundredths, and
+its speed. `double` has two directions as wide as `forward`, and `wide` is a forward network with as many weights as
+that.
 """
 
 import argparse
@@ -43,13 +45,15 @@ def kinds(asked: argparse.Namespace) -> dict[str, list[object]]:
     learned = [*size, *budget, "--batch-size", asked.batch_size, "--seed", asked.seed]
     if not asked.steps:
         learned += ["--sampled", 0.15]
-    wide = [*learned]
+    narrow, wide = [*learned], [*learned]
+    narrow[1] = asked.hidden * 2 // 3 // 8 * 8
     wide[1] = round(asked.hidden * 2**0.5)
     found = {
-        "both": ["--model", "cloze", *learned],
+        "both": ["--model", "cloze", "--longest-blank", 1, *narrow],
         "forward": ["--model", "recurrent", *learned],
+        "double": ["--model", "cloze", "--longest-blank", 1, *learned],
         "wide": ["--model", "recurrent", *wide],
-        "around": ["--model", "cloze-window", *learned],
+        "around": ["--model", "cloze-window", "--longest-blank", 1, *learned],
         "window": ["--model", "window", *learned],
         "counts": ["--model", "ngram", "--order", 5],
     }

@@ -96,7 +96,9 @@ def test_the_end_of_a_blank_counts_with_its_last_token(monkeypatch):
     """With one blank after the other of one token, each token costs its own nats and those of the blank's end."""
     monkeypatch.setattr(cloze, "OPEN", 1.0)
     monkeypatch.setattr(cloze, "THINNED", 0.0)
-    model = tiny_cloze(7, longest_blank=1).train()
+    model = tiny_cloze(7, longest_blank=2).train()
+    draw = model._draw
+    monkeypatch.setattr(model, "_draw", lambda *given: setattr(model, "longest_blank", 1) or draw(*given))
     targets = torch.tensor([[2, 3, 4, 0]])
     inputs = torch.tensor([[0, 2, 3, 4]])
     found, _ = model(inputs, targets, model.initial_state(1))
@@ -105,6 +107,16 @@ def test_the_end_of_a_blank_counts_with_its_last_token(monkeypatch):
     first = model.likelihood(left[:, :3], right[:, 1:4], kinds[0], targets[:, :3])
     over = model.likelihood(left[:, 1:4], right[:, 1:4], kinds[1], torch.zeros(1, 3, dtype=torch.int64))
     torch.testing.assert_close(found[:, :3], first + over)
+
+
+def test_where_blanks_are_single_tokens_every_row_teaches_them():
+    targets = torch.randint(2, 12, (50, 6), generator=torch.Generator().manual_seed(1))
+    inputs = torch.cat([torch.zeros_like(targets[:, :1]), targets[:, :-1]], 1)
+    for longest, alike in ((1, True), (2, False)):
+        model = TINY_CLOZE["cloze"](12, dropout=0.0, longest_blank=longest)
+        learned, _ = model.train()(inputs, targets, model.initial_state(50))
+        asked, _ = model.eval()(inputs, targets, model.initial_state(50))
+        assert torch.allclose(learned, asked) is alike
 
 
 # ── measuring ───────────────────────────────────────────────────────────────────────────────────

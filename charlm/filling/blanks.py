@@ -9,7 +9,7 @@ What is between blanks is cut into tokens by itself, so that a blank is also whe
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charlm.errors import ConfigError, TextError
 from charlm.text.codec import Codec
@@ -45,6 +45,10 @@ class BlankedText:
     def lengths(self) -> tuple[int | None, ...]:
         """The lengths of the blanks in the order of reading."""
         return self.blanks[::-1] if self.turned else self.blanks
+
+    def of_single_tokens(self) -> "BlankedText":
+        """The same text, in which every blank of any length is one token."""
+        return replace(self, blanks=tuple(length or 1 for length in self.blanks))
 
     def filled(self, fills: Sequence[str]) -> str:
         """The whole text with its blanks filled, in the order of writing."""

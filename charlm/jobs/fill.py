@@ -72,6 +72,7 @@ class Filler:
     judge    makes who says what may stand in the blanks of a sentence
     width    guesses that a search keeps
     longest  tokens of a blank of any length, at most
+    single   the run learned blanks of one token alone, so that one of any length is one token
     """
 
     codec: Codec
@@ -81,15 +82,21 @@ class Filler:
     config: FillConfig
     width: int
     longest: int
+    single: bool = False
 
     @classmethod
     def at(cls, path: Path, config: FillConfig, device: str = "cpu") -> "Filler":
         """The run at `path`, of either kind."""
         if is_cloze(path):
             run = load_cloze(path, device)
-            longest = config.longest or int(run.config.family.longest_blank)
-            width = max(WIDTH, 4 * config.top)
-            return cls(run.codec, run.reader, lambda s: BothSides(run.model, s), "both sides", config, width, longest)
+            learned, width = int(run.config.family.longest_blank), max(WIDTH, 4 * config.top)
+            if learned == 1 and (config.longest or 1) > 1:
+                raise ConfigError(
+                    f"--longest {config.longest}: {path} learned blanks of one token alone (--longest-blank 1)",
+                    hint="leave it out, or take a run that learned longer ones",
+                )
+            both = ("both sides", config, width, config.longest or learned, learned == 1)
+            return cls(run.codec, run.reader, lambda s: BothSides(run.model, s), *both)
         causal = load(path, device)
         every = len(causal.codec.vocab)
         width = max(config.top, min(config.candidates or every, every))
@@ -110,6 +117,8 @@ class Filler:
         Raises ConfigError or TextError where it has none, is too long, or the candidates do not fit.
         """
         sentence = blanked(text, self.codec, self.reader)
+        if self.single:
+            sentence = sentence.of_single_tokens()
         among = candidates_of(self.config.chosen, sentence, self.codec)
         width = self.width
         if among:

@@ -128,13 +128,13 @@ class ClozeNetwork(TokenNetwork, ABC):
 
         inputs, targets (B, T), the targets one token later  ->  log_probs (B, T), nats, and the state after `inputs`
 
-        While it learns, some rows are read with pieces missing on the right, and some as blanks of any length; of those
-        the last token of each blank has the end of the blank besides. A document that goes on behind the window is one
-        whose end was not read.
+        While it learns, some rows are read with pieces missing on the right, and some as blanks of any length, unless
+        blanks are single tokens; of the latter the last token of each blank has the end of the blank besides. A
+        document that goes on behind the window is one whose end was not read.
         """
         left, after = self.look_left(self.embed(inputs), state)
         lengths = lengths_of(targets)
-        drawn = self._draw(targets, lengths) if self.training else None
+        drawn = self._draw(targets, lengths) if self.training and self.longest_blank > 1 else None
         right = self.behind(targets, lengths, drawn.missing if drawn else None)
         place = torch.full_like(targets, ALONE) if drawn is None else drawn.place
         behind = torch.arange(1, targets.shape[1] + 1, device=targets.device).expand_as(targets)

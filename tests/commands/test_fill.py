@@ -108,6 +108,15 @@ def test_a_blank_of_any_length_takes_words_of_any_length(charlm, cloze_run):
     assert full_width["candidates"] == alone["candidates"]
 
 
+def test_a_run_of_single_tokens_takes_a_blank_of_any_length_for_one(charlm):
+    charlm("train", TEXT, *KINDS["cloze"], *SMALL, "--epochs", 1, "--longest-blank", 1, "--run", "single")
+    open_blank, known = (json.loads(charlm("fill", "single", f"我想{blank}。", "--json").out) for blank in ("__", "_"))
+    assert open_blank["candidates"] == known["candidates"]
+    assert {len(each["fills"][0]) for each in known["candidates"]} == {1}
+    charlm("fill", "single", "我想__。", "--longest", 3).refused("learned blanks of one token alone", code=2)
+    charlm("fill", "single", "我想__。", "--among", "我,他们").refused("'他们' has 2 tokens, and 1 are missing", code=2)
+
+
 @pytest.mark.parametrize("among", ["我,他们,老师", "我，他们、老师", " 我, 他们 ,老师"])
 def test_candidates_of_any_lengths_are_chosen_among(charlm, cloze_run, among):
     told = json.loads(charlm("fill", cloze_run, "老师批评了__。", "--among", among, "--json").out)

@@ -90,7 +90,9 @@ def test_of_two_aims_the_figures_are_told_and_one_can_be_chosen(charlm, counts):
         assert told["aim"] == aim and list(told["aims"]) == [aim] and others not in told["aims"]
         assert told["cross_validated_errors"] == told["aims"][aim] < told["first_errors"]
         assert tomllib.loads(Path("w.toml").read_text("utf-8"))["tuned"]["aim"] == aim
-    charlm("nbest", "tune", counts, "dev.jsonl", "-o", "x.toml", "--aim", "likely").refused("aim = 'likely'", "likelihood", code=2)
+    charlm("nbest", "tune", counts, "dev.jsonl", "-o", "x.toml", "--aim", "likely").refused(
+        "aim = 'likely'", "likelihood", code=2
+    )
     assert not Path("x.toml").exists()
 
 
