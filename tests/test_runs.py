@@ -24,8 +24,9 @@ from charlm.config.training import TrainingConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TrainingError, VocabError
 from charlm.families import FAMILIES, WEIGHTS_FILE
 from charlm.families.network import Undrawn
+from charlm.jobs.beginning import start_from
 from charlm.jobs.describe import describe
-from charlm.jobs.train import Watcher, resume, start_from
+from charlm.jobs.train import Watcher, resume
 from charlm.jobs.train import train as train_run
 from charlm.jobs.trial import estimate
 from charlm.models.recurrent import Recurrent

@@ -4,7 +4,7 @@ watching  who is told
 prepare   texts to codec and corpora
 annotate  poems to what is told of them
 settle    options to every knob of a run
-train     texts to a run; trial: what that would take; record: what it took
+train     texts to a run; beginning: its first weights; trial: what it would take; record: what it took
 vocab     texts to a vocabulary
 count     texts to n-gram counts
 evaluate  runs against a text; adapt: while they learn from it

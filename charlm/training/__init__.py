@@ -14,6 +14,7 @@ crew       several threads that take a step together
 optimizers what moves the weights, and what follows them
 averages   averages of the weights
 learner    a model, its optimizer and its random numbers
+keeping    what of a training is kept, and taken up again
 gradient   the loop
 trial      a few steps, extrapolated
 searching  the lowest place of a function

@@ -15,7 +15,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from charlm import jsonfiles
 from charlm.config.training import TrainingConfig
 from charlm.errors import TrainingError
 from charlm.models.base import detach
@@ -23,10 +22,11 @@ from charlm.shapes import State
 from charlm.training.batches import Batch
 from charlm.training.crew import Crew
 from charlm.training.devices import Machine, autocast, loss_scale
-from charlm.training.journal import Checkpoint, Journal, Measured, Notice, OnEvent, Progress
-from charlm.training.learner import FIRST_KINDS, Beginning, Learner, Surprise, broken, own_tensors
+from charlm.training.journal import Journal, Measured, Notice, OnEvent, Progress
+from charlm.training.keeping import Keeper, NotFiniteError, first_line
+from charlm.training.learner import Beginning, Learner, Surprise
 from charlm.training.schedules import Budget, Place, learning_rate
-from charlm.training.standing import FACTS, Standing
+from charlm.training.standing import Standing
 from charlm.training.texts import Texts
 
 SKIPS, ROLLBACKS = 3, 3  # steps left out in a row, and returns to the last good state, before giving up
@@ -48,10 +48,6 @@ class Outcome:
     tokens_per_second: float | None = None
 
 
-class _NotFinite(Exception):
-    """Weights, loss or gradient that are no numbers any more; carries the cause."""
-
-
 def fit(
     model: nn.Module,
     texts: Texts,
@@ -71,22 +67,18 @@ def fit(
     try:
         with training.crew:
             return training.run()
-    except _NotFinite as error:
+    except NotFiniteError as error:
         raise TrainingError(str(error), hint="the starting weights are damaged; begin anew") from error
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise TrainingError(
-            f"out of memory at step {training.now.place.step}: {_first_line(error)}", hint=NEEDS_LESS
+            f"out of memory at step {training.now.place.step}: {first_line(error)}", hint=NEEDS_LESS
         ) from error
     except RuntimeError as error:
         if "allocate memory" not in str(error):
             raise
         raise TrainingError(
-            f"out of memory at step {training.now.place.step}: {_first_line(error)}", hint=NEEDS_LESS
+            f"out of memory at step {training.now.place.step}: {first_line(error)}", hint=NEEDS_LESS
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 class _Training:
@@ -112,17 +104,17 @@ class _Training:
         surprises = [ranks.wrap(Surprise(replica), partly=partly) for replica in self.learner.replicas]
         self.crew = Crew(surprises, [each for each in self.model.parameters() if each.requires_grad], self.read)
         self.feed = texts.feed(config, machine)
-        # What decides which batch comes next: a checkpoint's place means nothing without it.
-        self.order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
+        order = {"batch_size": config.batch_size, "window": config.window, "seed": config.seed}
         if config.partial_shuffle:
-            self.order["partial_shuffle"] = 1
+            order["partial_shuffle"] = 1
         self.budget = Budget.of(config)
         self.now = Standing()
+        self.keeper = Keeper(self.learner, self.feed, self.now, order, ranks, journal, report)
 
     # ── the course of a training ────────────────────────────────────────────────────────────────
 
     def run(self) -> Outcome:
-        if not self.restore():
+        if not self.keeper.restore():
             self.save()  # from now on there is something to return to
         self.begun = time.monotonic() - self.now.place.seconds
         self.saved_at = self.now.place.seconds
@@ -133,10 +125,10 @@ class _Training:
                     self.validate()
                 else:
                     signal = self.epoch()
-            except _NotFinite as cause:
+            except NotFiniteError as cause:
                 self.roll_back(str(cause))
         if self.now.best is None:  # stopped before the first validation: what there is can be used all the same
-            self.keep(self.now.measured)
+            self.keeper.keep(self.now.measured)
         speed = self.now.all_tokens / self.now.all_seconds if self.now.all_seconds else None
         return Outcome(self.now.place, self.now.best, signal, speed)
 
@@ -199,7 +191,7 @@ class _Training:
             self.learner.state = detach(begin(len(batch.inputs)) if before is None else before)
             cause = f"{'loss' if not math.isfinite(loss) else 'gradient'} is not finite at step {now.place.step + 1}"
             if now.skips > SKIPS:
-                raise _NotFinite(cause)
+                raise NotFiniteError(cause)
             self.report(Notice(f"{cause}: step left out ({now.skips} of at most {SKIPS} in a row)"))
         taken = time.monotonic() - started
         now.went_on(tokens, taken, self.seconds(), done=batch.done if of_text else None)
@@ -248,13 +240,13 @@ class _Training:
             self.now.reserve = self.seconds() - started
             nats = score.nats / score.tokens
             if not math.isfinite(nats):
-                raise _NotFinite(f"the validation loss is not finite at step {self.now.place.step}")
+                raise NotFiniteError(f"the validation loss is not finite at step {self.now.place.step}")
             better = self.now.is_better(nats)
             measured = replace(measured, valid_nats=nats, valid_bits_per_char=score.bits_per_char, is_best=better)
         else:
             measured = replace(measured, is_best=True)
         if measured.is_best:
-            self.keep(measured)
+            self.keeper.keep(measured)
         self.now.was_measured(measured, self.seconds())
         self.journal.record(measured)
         self.save()
@@ -273,58 +265,9 @@ class _Training:
 
     # ── keeping and going back ──────────────────────────────────────────────────────────────────
 
-    def keep(self, measured: Measured) -> None:
-        with self.learner.averaged():
-            self.journal.keep(self.weights(), measured)
-        self.now.best = measured
-
-    def weights(self) -> dict[str, Tensor]:
-        """The weights on the CPU; raises _NotFinite rather than give broken ones."""
-        weights = self.learner.weights()
-        if (name := broken(weights)) is not None:
-            raise _NotFinite(f"the weights {name} are not finite at step {self.now.place.step}")
-        return weights
-
     def save(self) -> None:
-        """Hand the journal everything that `restore` needs."""
-        self.weights()
-        facts: dict[str, Any] = {
-            **self.now.facts(),
-            "order": self.order,
-            "feed": self.feed.where(),
-            "parts": self.learner.kinds(),
-        }
-        mine = self.learner.tensors()
-        others = self.ranks.gather({name: mine[name] for name in self.learner.own(mine)})[1:]
-        own = {f"ranks/{rank}/{name}": held for rank, each in enumerate(others, 1) for name, held in each.items()}
-        self.journal.save(Checkpoint(mine | own, facts))
+        self.keeper.save()
         self.saved_at = self.now.place.seconds
-
-    def restore(self) -> bool:
-        """Take up the journal's checkpoint; False where there is none, TrainingError where it does not fit."""
-        checkpoint = self.ranks.of_first(self.journal.restore)
-        if checkpoint is None:
-            return False
-        try:
-            self.take_up(checkpoint)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise TrainingError(
-                f"the checkpoint does not fit this training: {_first_line(error)}",
-                hint="was its configuration edited? restore it, or begin anew from the weights: --init-from",
-            ) from error
-        return True
-
-    def take_up(self, checkpoint: Checkpoint) -> None:
-        if wrong := jsonfiles.misfit(FACTS, checkpoint.facts):
-            raise ValueError(wrong)
-        if checkpoint.facts["order"] != self.order:
-            raise ValueError(f"it reads the text by {checkpoint.facts['order']}, not by {self.order}")
-        tensors = own_tensors(checkpoint.tensors, self.ranks)
-        if not self.learner.take_up(tensors, checkpoint.facts.get("parts", FIRST_KINDS)):
-            self.report(Notice("another kind of device than before: dropout draws new random numbers"))
-        facts = checkpoint.facts
-        self.feed.go_to(facts.get("feed", []))
-        self.now.take_up(facts)
 
     def roll_back(self, cause: str) -> None:
         """Return to the last checkpoint with half the learning rate, a few times; then give up."""
@@ -334,7 +277,7 @@ class _Training:
                 f"{cause}, and {ROLLBACKS} returns to the last good state with half the learning rate did not help",
                 hint="try a lower --learning-rate or --clip, or --precision float32; the best weights so far are kept",
             )
-        self.restore()
+        self.keeper.restore()
         self.now.rollbacks, self.now.skips = rollbacks, 0
         self.now.place = replace(self.now.place, seconds=seconds)
         self.report(Notice(f"{cause}: back to step {self.now.place.step} with half the learning rate"))
