@@ -95,8 +95,17 @@ class Filler:
                     f"--longest {config.longest}: {path} learned blanks of one token alone (--longest-blank 1)",
                     hint="leave it out, or take a run that learned longer ones",
                 )
-            both = ("both sides", config, width, config.longest or learned, learned == 1)
-            return cls(run.codec, run.reader, lambda s: BothSides(run.model, s), *both)
+            longest = config.longest or learned
+            return cls(
+                run.codec,
+                run.reader,
+                lambda s: BothSides(run.model, s),
+                "both sides",
+                config,
+                width,
+                longest,
+                learned == 1,
+            )
         causal = load(path, device)
         every = len(causal.codec.vocab)
         width = max(config.top, min(config.candidates or every, every))
