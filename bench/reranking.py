@@ -4,7 +4,9 @@
 
 Models are trained on the texts of $CHARLM_DATA for the language: counts in seconds, and a forward and a backward
 network side by side for --minutes, one thread each. Chinese: `zh/*.train.txt`, of whose lines one half is cut at
-punctuation, as speech has none. English: Penn Treebank, WikiText-2 and Shakespeare in small letters, no punctuation.
+punctuation, as speech has none; each network is then mixed with the counts of its direction, of the whole lines and of
+those, by EM on `zh/*.valid.txt`. English: Penn Treebank, WikiText-2 and Shakespeare in small letters, no punctuation;
+the lists are of another kind of text, for which such a mixture would not be weighed.
 
 Lists are `nbest/{zh,en}_*_dev.jsonl`. Each file is cut in two by the SHA-256 of the ids, and each half is told of by
 weights that were tuned on the other, beside each model alone (with the recogniser's scores and the weight of all).
@@ -31,6 +33,7 @@ SETS = {
     "zh": ("zh_synthetic", *PAIRS),
     "en": ("en_atis", "en_wsj", "en_cv", "en_ls_clean", "en_ls_other"),
 }
+ZH = ("dialog", "wiki", "speech")
 PUNCTUATION = re.compile(r'[，。！？、；：“”‘’（）《》…—,.!?;:"()\[\]\-·~ ]+')
 COUNTED = ("errors", "reference_units", "wrong_sentences", "sentences")
 SHORTEST = 4  # characters of a part of a line, or words of a line of English
@@ -89,10 +92,10 @@ def written(asked: argparse.Namespace) -> Path:
 
 
 def trained(asked: argparse.Namespace) -> list[Path]:
-    """The runs: counts first, then the two networks side by side."""
+    """The runs: counts first, then the two networks side by side, and mixtures of both for Chinese."""
     text, out = written(asked), asked.out
     if asked.language == "zh":
-        whole = [DATA / "zh" / f"{name}.train.txt" for name in ("dialog", "wiki", "speech")]
+        whole = [DATA / "zh" / f"{name}.train.txt" for name in ZH]
         counts: dict[str, list[object]] = {"counts": [*whole, "--order", 5, "--min-count", 2]}
         size: list[object] = ["--hidden", 384, "--embedding", 256]
     else:
@@ -116,7 +119,26 @@ def trained(asked: argparse.Namespace) -> list[Path]:
         working.append(subprocess.Popen(own, stdout=sys.stderr, env={**os.environ, "OMP_NUM_THREADS": "1"}))
     if any([each.wait() for each in working]):
         sys.exit("a training failed")
-    return [out / name for name in (*counts, *directions)]
+    networks = [out / name for name in directions]
+    return [*(out / name for name in counts), *(mixed(asked, networks, text) if asked.language == "zh" else networks)]
+
+
+def mixed(asked: argparse.Namespace, networks: list[Path], text: Path) -> list[Path]:
+    """Each network with the counts of its direction, of whole lines and of what it has read."""
+    held_out, runs = asked.out / "held-out.txt", []
+    held_out.write_text("".join((DATA / "zh" / f"{name}.valid.txt").read_text("utf-8") for name in ZH), "utf-8")
+    whole = [DATA / "zh" / f"{name}.train.txt" for name in ZH]
+    for network, more in zip(networks, ([], ["--reverse"]), strict=True):
+        members = [network]
+        for name, texts in {"counts": whole, "parts": [text]}.items():
+            members.append(asked.out / f"{name}{''.join(more)}")
+            options = ["--model", "ngram", "--order", 5, "--vocab", asked.out / "counts", *more, "--quiet"]
+            if not members[-1].exists():
+                charlm("train", *texts, *options, "--run", members[-1])
+        runs.append(asked.out / f"{network.name}-mixed")
+        if not runs[-1].exists():
+            charlm("run", "mix", *members, "--tune", held_out, "--run", runs[-1], "--quiet")
+    return runs
 
 
 def halves(asked: argparse.Namespace, name: str) -> tuple[Path, Path]:
