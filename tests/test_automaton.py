@@ -211,6 +211,19 @@ def test_lines_of_a_book_are_not_said_again_even_where_their_last_character_is_g
             assert not barred & {line[-3:] for line in written(machine, seed).replace("。", "，").split("，")}
 
 
+def test_the_end_of_a_line_that_is_said_again_was_a_line_of_the_book_now_and_then():
+    """忆秦娥 says the last three characters of a line again as a line of their own, and then nothing else was left."""
+
+    class Known:
+        def endings(self, beginning, codes, tail):
+            return np.array([beginning + chr(code) + tail in barred for code in codes])
+
+    barred = {parts(written(automaton("忆秦娥"), seed))[n] for seed in range(12) for n in (2, 7)}
+    machine = Automaton(find_form("忆秦娥"), rhyme_book("cilin"), CILIN, quotes=Known())
+    for seed in range(12):
+        assert not barred & {*parts(written(machine, seed))}
+
+
 def test_a_vocabulary_without_marks_is_refused():
     with pytest.raises(ConfigError, match="does not know ，"):
         Automaton(find_form("五绝"), BOOK, [*SPECIALS, "春", "山"])

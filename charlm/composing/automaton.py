@@ -55,13 +55,14 @@ class _Choice:
 
     letters  of the rhymes that a character may be chosen for here
     given    characters that are fixed to rhyme with it later
-    tails    what is fixed after this place, where it is the last free one of its line
+    tails    what is fixed after this place, where it is the last free one of its line, and how much of the line's end
+             is said again
     """
 
     mask: Tensor
     letters: frozenset[str]
     given: frozenset[str]
-    tails: tuple[str, ...]
+    tails: tuple[tuple[str, int], ...]
 
 
 @dataclass(eq=False)
@@ -175,8 +176,9 @@ class Automaton:
                 alike = [(number, line) for number, line in enumerate(way.spot.lines) if line.rhyme == letter]
                 letters.add(letter)
                 given |= {self.fixed.get((number, len(line) - 1), "") for number, line in alike}
-        tails = {way.spot.tail for way in ways} if self.quotes is not None else set()
-        return _Choice(mask, frozenset(letters), frozenset(given), tuple(sorted(t for t in tails if t is not None)))
+        spots = (way.spot for way in ways if self.quotes is not None)
+        tails = {(spot.tail, spot.echoed) for spot in spots if spot.tail is not None}
+        return _Choice(mask, frozenset(letters), frozenset(given), tuple(sorted(tails)))
 
     def _asks(self, way: Track) -> Iterator[int | Asked]:
         """What a way asks of the next token: one token, or tones, with those of no tone or with rhymes."""
@@ -200,13 +202,16 @@ class Automaton:
             self.inventory.with_tones(tones, rest) if isinstance(rest, bool) else self.inventory.with_kinds(tones, rest)
         )
 
-    def _without_quotes(self, mask: Tensor, line: str, tails: Sequence[str]) -> Tensor:
-        """Without what would make a line of `quotes`, unless nothing else is left."""
+    def _without_quotes(self, mask: Tensor, line: str, tails: Sequence[tuple[str, int]]) -> Tensor:
+        """Without what would make a line of `quotes`, this one or the end of it said again, unless nothing is left."""
         assert self.quotes is not None
         ids = mask.nonzero()[:, 0].numpy()
         known = np.zeros(len(ids), np.bool_)
-        for given in tails:
+        for given, echoed in tails:
             known |= self.quotes.endings(line, self.inventory.codes[ids], given)
+            if echoed > len(given):
+                before = line[len(line) - (echoed - 1 - len(given)) :]
+                known |= self.quotes.endings(before, self.inventory.codes[ids], given)
         if not known.any() or known.all():
             return mask
         mask = mask.clone()

@@ -62,6 +62,13 @@ class Spot:
         return None if None in rest else "".join(map(str, rest))
 
     @functools.cached_property
+    def echoed(self) -> int:
+        """How many characters at the end of this line are said again as the next one; 0 where none are, or all."""
+        following = self.lines[self.number + 1 : self.number + 2]
+        again = max((len(line) for line in following if line.repeats), default=0)
+        return again if again < len(self.line) else 0
+
+    @functools.cached_property
     def opened(self) -> "Spot":
         """The beginning of the next line, once this one is full."""
         owes = tones_of(self.line, self.ways.form.genre, self.ways.strictness, self.owed)[self.tones]
