@@ -97,8 +97,7 @@ def test_the_end_of_a_blank_counts_with_its_last_token(monkeypatch):
     monkeypatch.setattr(cloze, "OPEN", 1.0)
     monkeypatch.setattr(cloze, "THINNED", 0.0)
     model = tiny_cloze(7, longest_blank=2).train()
-    draw = model._draw
-    monkeypatch.setattr(model, "_draw", lambda *given: setattr(model, "longest_blank", 1) or draw(*given))
+    monkeypatch.setattr(torch, "randint", lambda _low, _high, size, **_: torch.ones(size, dtype=torch.int64))
     targets = torch.tensor([[2, 3, 4, 0]])
     inputs = torch.tensor([[0, 2, 3, 4]])
     found, _ = model(inputs, targets, model.initial_state(1))
@@ -117,6 +116,10 @@ def test_where_blanks_are_single_tokens_every_row_teaches_them():
         learned, _ = model.train()(inputs, targets, model.initial_state(50))
         asked, _ = model.eval()(inputs, targets, model.initial_state(50))
         assert torch.allclose(learned, asked) is alike
+        # What never takes part would keep several processes waiting for its gradient.
+        learned.sum().backward()
+        assert all(each.grad is not None for each in model.parameters() if each.requires_grad) or not alike
+        assert model.missing.requires_grad is not alike
 
 
 # ── measuring ───────────────────────────────────────────────────────────────────────────────────

@@ -232,7 +232,7 @@ class BlanksConfig(SampledConfig):
     longest_blank: int = knob(
         4,
         "Tokens of the longest blanks that a cloze model learns to fill; longer ones it can only guess. With 1, every"
-        " row teaches single tokens, and `__` is one.",
+        " row teaches one missing token alone, and `__` is one.",
         panel="Network",
     )
 

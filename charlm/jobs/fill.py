@@ -126,9 +126,9 @@ class Filler:
         Raises ConfigError or TextError where it has none, is too long, or the candidates do not fit.
         """
         sentence = blanked(text, self.codec, self.reader)
-        if self.single:
-            sentence = sentence.of_single_tokens()
         among = candidates_of(self.config.chosen, sentence, self.codec)
+        if self.single:
+            sentence = single_token(sentence, among)
         width = self.width
         if among:
             width = len(among) ** len(sentence.blanks)
@@ -156,6 +156,22 @@ class Filler:
             fills = sentence.spelled(guess.fills, self.codec)
             told.append(Filling(fills, sentence.filled(fills), guess.log_prob, share))
         return Filled(sentence.text, self.way, tuple(told), sentence.unknown)
+
+
+def single_token(sentence: BlankedText, among: Sequence[Sequence[int]]) -> BlankedText:
+    """The text as a run reads it that learned one missing token at a time; raises ConfigError for more."""
+    learned = "the run learned one missing token at a time (--longest-blank 1)"
+    other = "or take a run that learned longer blanks"
+    if (missing := sum(length or 1 for length in sentence.blanks)) > 1:
+        raise ConfigError(
+            f"{missing} tokens are missing in {sentence.text!r}, and {learned}",
+            hint=f"leave one blank in a text, {other}",
+        )
+    if longer := [ids for ids in among if len(ids) > 1]:
+        raise ConfigError(
+            f"a candidate has {len(longer[0])} tokens, and {learned}", hint=f"name candidates of one token, {other}"
+        )
+    return sentence.of_single_tokens()
 
 
 def per_step(guesses: Sequence[Guess]) -> tuple[list[Guess], list[float]]:

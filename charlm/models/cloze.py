@@ -70,7 +70,8 @@ class ClozeNetwork(TokenNetwork, ABC):
     def __init__(self, config: BlanksConfig, vocab_size: int) -> None:
         super().__init__(config, vocab_size)
         self.longest_blank = config.longest_blank
-        self.missing = nn.Parameter(torch.zeros(config.embedding))
+        # Where blanks are single tokens, none is ever missing beside another.
+        self.missing = nn.Parameter(torch.zeros(config.embedding), requires_grad=config.longest_blank > 1)
 
     def finish(self, config: NetworkConfig, width: int) -> None:
         """The layers above both sides; those over the vocabulary last."""
@@ -128,9 +129,9 @@ class ClozeNetwork(TokenNetwork, ABC):
 
         inputs, targets (B, T), the targets one token later  ->  log_probs (B, T), nats, and the state after `inputs`
 
-        While it learns, some rows are read with pieces missing on the right, and some as blanks of any length, unless
-        blanks are single tokens; of the latter the last token of each blank has the end of the blank besides. A
-        document that goes on behind the window is one whose end was not read.
+        While it learns, some rows are read with pieces missing on the right, and some as blanks of any length, the last
+        token of each with the end of the blank besides; unless blanks are single tokens. A document that goes on behind
+        the window is one whose end was not read.
         """
         left, after = self.look_left(self.embed(inputs), state)
         lengths = lengths_of(targets)

@@ -114,7 +114,10 @@ def test_a_run_of_single_tokens_takes_a_blank_of_any_length_for_one(charlm):
     assert open_blank["candidates"] == known["candidates"]
     assert {len(each["fills"][0]) for each in known["candidates"]} == {1}
     charlm("fill", "single", "我想__。", "--longest", 3).refused("learned blanks of one token alone", code=2)
-    charlm("fill", "single", "我想__。", "--among", "我,他们").refused("'他们' has 2 tokens, and 1 are missing", code=2)
+    charlm("fill", "single", "我想__。", "--among", "我,他们").refused(
+        "a candidate has 2 tokens", "name candidates of one", code=2
+    )
+    charlm("fill", "single", "我_□。").refused("2 tokens are missing", "one missing token at a time", code=2)
 
 
 @pytest.mark.parametrize("among", ["我,他们,老师", "我，他们、老师", " 我, 他们 ,老师"])
