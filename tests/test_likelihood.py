@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from charlm.reranking import likelihood
 from charlm.reranking.likelihood import RIDGE, likeliest
 from charlm.reranking.listing import IMPOSSIBLE
 from charlm.reranking.problem import Problem
 from charlm.reranking.searching import Search, spread
-from charlm.reranking.tuning import Tuner
+from charlm.reranking.tuning import Plan, Tuner, preferred
 
 
 def problem(names, rows, errors, height: int) -> Problem:
@@ -77,12 +78,51 @@ def test_the_size_of_a_score_does_not_matter():
     assert likeliest(scaled) * [1.0, 50.0, 1e-3] == pytest.approx(likeliest(lists))
 
 
-def test_what_is_impossible_or_the_same_everywhere_does_no_harm():
+def test_one_impossible_candidate_made_a_score_worthless():
     lists = noisy(100, 6)
-    rows = np.column_stack([lists.scores, np.full(400, 7.0)])
-    rows[::40, 1] = IMPOSSIBLE
-    found = likeliest(problem("abcd", rows, lists.errors, 4))
+    whole, rows = likeliest(lists), lists.scores.copy()
+    worst = np.flatnonzero(lists.errors == 3)[:8]
+    rows[worst, 1] = IMPOSSIBLE
+    found = likeliest(problem("abc", rows, lists.errors, 4))
+    assert whole.all() and found == pytest.approx(whole, rel=0.15)
+
+
+def test_a_score_that_is_the_same_or_impossible_in_all_candidates_of_a_list_says_nothing():
+    lists = noisy(100, 6)
+    rows = np.column_stack([lists.scores, np.full(400, 7.0), lists.scores[:, 0]])
+    rows[:200, 4] = IMPOSSIBLE
+    found = likeliest(problem("abcde", rows, lists.errors, 4))
     assert np.isfinite(found).all() and found[3] == 0 and found[0] > 0
+
+
+def test_every_score_that_is_kept_is_worth_a_parameter():
+    """Also where several candidates are the best ones."""
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        lists = problem("abcd", random.normal(size=(480, 4)), random.integers(0, 2, 480), 6)
+        weights = likeliest(lists)
+        for number in np.flatnonzero(weights):
+            others = [name for place, name in enumerate("abcd") if weights[place] and place != number]
+            assert height(lists, weights) - height(lists, all_of(lists, others)) >= 1 - 1e-3
+
+
+def height(lists: Problem, weights) -> float:
+    matters = lists.undecided()
+    scores = (matters.scores * weights).sum(1).reshape(len(matters.starts), -1)
+    best = matters.errors.reshape(scores.shape) == matters.oracle[:, None]
+    aim = np.log((np.exp(scores) * best).sum(1)) - np.log(np.exp(scores).sum(1))
+    return float(aim.sum() - RIDGE * len(scores) * (weights * spread(matters) @ (weights * spread(matters))))
+
+
+def all_of(lists: Problem, names) -> np.ndarray:
+    """The top with these scores alone, none of them left out."""
+    free = likelihood.WORTH
+    likelihood.WORTH = -1.0
+    try:
+        found = likeliest(lists.having(names)) if names else np.zeros(0)
+    finally:
+        likelihood.WORTH = free
+    return np.array([found[names.index(name)] if name in names else 0.0 for name in lists.names])
 
 
 def test_where_all_candidates_are_as_good_nothing_counts():
@@ -97,17 +137,26 @@ def test_weights_stay_finite_where_a_score_tells_all():
     assert 0 < found[0] < 1e3
 
 
-def test_the_fewest_errors_are_the_aim_only_where_cross_validation_is_clearly_for_them():
+def test_the_aim_that_is_tuned_for_is_told_beside_the_other():
     keys = [str(number) for number in range(80)]
-    aims = set()
-    for seed in range(8):
-        lists = noisy(80, seed, (0.5, 0.5, 0.5, 0.0))
-        alone = {aim: Tuner(aims=(aim,)).tune(lists, keys).crossed for aim in ("errors", "likelihood")}
-        found = Tuner().tune(lists, keys)
-        assert found.aims == alone and found.crossed == alone[found.aim]
-        assert found.aim == "likelihood" or alone["errors"] < alone["likelihood"]
-        aims.add(found.aim)
-    assert "likelihood" in aims
+    lists = noisy(80, 1, (0.5, 0.5, 0.5, 0.0))
+    alone = {aim: Tuner(aims=(aim,)).tune(lists, keys).crossed for aim in ("likelihood", "errors")}
+    found = Tuner().tune(lists, keys)
+    assert found.aims == alone and found.crossed == alone[found.aim]
+
+
+def test_the_fewest_errors_are_the_aim_only_where_they_are_fewer_by_more_than_a_standard_error():
+    def plan(aim, crossed) -> Plan:
+        return Plan(aim, (), [], np.array(crossed), 0, {}, ())
+
+    each = np.arange(40)
+    likely = plan("likelihood", [1] * 40)
+    for errors, aim in (([1] * 40, "likelihood"), ([0, 2] * 19 + [0, 1], "likelihood"), ([0] * 5 + [1] * 35, "errors")):
+        assert preferred([likely, plan("errors", errors)], each).aim == aim
+    # What belongs together is one observation, not many: seven better in one of four, three worse in another.
+    mixed = plan("errors", [0] * 7 + [1] * 3 + [2] * 3 + [1] * 7 + [0] + [1] * 19)
+    assert preferred([likely, mixed], each).aim == "errors"
+    assert preferred([likely, mixed], each // 10).aim == "likelihood"
 
 
 def test_the_fewest_errors_are_the_aim_where_the_likelihood_is_far_from_them():

@@ -17,19 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from charlm.reranking.listing import IMPOSSIBLE
 from charlm.reranking.problem import Floats, Ints, Problem
-from charlm.reranking.searching import spread
 
 Bools = npt.NDArray[np.bool_]
 
 RIDGE = 1e-3
 WORTH = 1.0  # nats by which a score must raise the aim, after Akaike
-DOUBTFUL = (
-    2.0  # (w / its standard error)², the same by a parabola at the top; where it says so, the hill is climbed again
-)
+BELOW = 3.0  # standard deviations below the lowest possible candidate of its list at which an impossible one counts
 CLOSE = 1e-8  # nats a list by which the last step of a climb still rises
 MOST_STEPS = 100
-FARTHEST = 50.0  # standard deviations from the middle of a list that a score counts; what is impossible lies beyond
+TINY = 1e-12  # a deviation that comes of rounding
 
 
 def likeliest(problem: Problem, fixed_sign: Collection[str] = ()) -> Floats:
@@ -41,10 +39,7 @@ def likeliest(problem: Problem, fixed_sign: Collection[str] = ()) -> Floats:
     weights = np.zeros(len(problem.names))
     if not len(matters.starts):
         return weights
-    scale = spread(matters)
-    inside = matters.scores / scale
-    inside -= np.repeat(np.add.reduceat(inside, matters.starts, axis=0) / matters.sizes[:, None], matters.sizes, axis=0)
-    inside = np.clip(inside, -FARTHEST, FARTHEST)
+    inside, scale = _standardised(matters)
     positive = np.array([name in fixed_sign for name in problem.names], dtype=bool)
     hill = _Hill(inside, matters)
     # A score that is the same in all candidates has nothing to say.
@@ -57,12 +52,29 @@ def likeliest(problem: Problem, fixed_sign: Collection[str] = ()) -> Floats:
     return weights
 
 
+def _standardised(problem: Problem) -> tuple[Floats, Floats]:
+    """The scores (N, S) around the middle of their lists, in standard deviations, and the size of these (S,).
+
+    Middle and deviation are those of what is possible, for one impossible candidate would outweigh a thousand others.
+    """
+    known = problem.scores > IMPOSSIBLE
+    of_list = np.repeat(np.arange(len(problem.starts)), problem.sizes)
+    counts = np.add.reduceat(known, problem.starts, axis=0, dtype=np.int64)
+    sums = np.add.reduceat(np.where(known, problem.scores, 0.0), problem.starts, axis=0)
+    inside = np.where(known, problem.scores - (sums / np.maximum(counts, 1))[of_list], 0.0)
+    scale = np.sqrt((inside**2).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+    scale = np.where(scale > TINY, scale, 1.0)
+    inside /= scale
+    lowest = np.minimum.reduceat(inside, problem.starts, axis=0)[of_list]
+    return np.where(known | (counts == 0)[of_list], inside, lowest - BELOW), scale
+
+
 def _without_one(hill: "_Hill", top: "_Top", positive: Bools) -> "_Top | None":
     """The top without a score whose weight has a wrong sign, or is worth too little; None where all are in order."""
     wrong = np.where(positive[top.kept], top.weights, 0.0)
     is_wrong = wrong.min(initial=0.0) < 0
-    doubtful = [int(np.argmin(wrong))] if is_wrong else np.flatnonzero(top.worth < DOUBTFUL).tolist()
-    tops = [hill.climb(np.delete(top.kept, number), np.delete(top.weights, number)) for number in doubtful]
+    ways = [int(np.argmin(wrong))] if is_wrong else range(len(top.kept))
+    tops = [hill.climb(np.delete(top.kept, number), np.delete(top.weights, number)) for number in ways]
     best = max(tops, key=lambda one: one.height, default=None)
     if best is None or (not is_wrong and top.height - best.height >= WORTH):
         return None
@@ -71,15 +83,11 @@ def _without_one(hill: "_Hill", top: "_Top", positive: Bools) -> "_Top | None":
 
 @dataclass(frozen=True)
 class _Top:
-    """Where a climb ended: which scores it went by, the aim there in nats, their weights (K,), and what each is worth.
-
-    worth  (K,) (weight / its standard error)²
-    """
+    """Where a climb ended: which scores it went by, the aim there in nats, and their weights (K,)."""
 
     kept: Ints
     height: float
     weights: Floats
-    worth: Floats
 
 
 class _Hill:
@@ -107,7 +115,7 @@ class _Hill:
             weights, (height, shares, of_best) = weights + step, there
             if risen < CLOSE * self.lists:
                 break
-        return _Top(kept, height, weights, weights**2 / np.diag(np.linalg.inv(self._bend(scores, shares))))
+        return _Top(kept, height, weights)
 
     def _shares(self, scores: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
         """The height, and the shares (N,) of all candidates and of the best ones among themselves."""

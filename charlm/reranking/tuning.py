@@ -50,7 +50,8 @@ class TuningResult:
     lists, said       lists with references, and units of these
     first, oracle     errors of the first and of the best candidates
     tuned             errors of the tuned weights on what they were tuned on: flattering
-    crossed           errors of the weights of each fold on lists that they were not tuned on
+    crossed           errors of the weights of each fold on lists that they were not tuned on; which scores were taken
+                      and which aim was chosen by them, so they flatter a little
     gain              first - crossed, per unit said
     folds             one by one
     tried             name of a score that was tried -> errors on lists not tuned on, with it; `without_tried` without
@@ -76,7 +77,7 @@ class TuningResult:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """One aim: the names that count, weights of each fold and their errors (U,); those without what was tried."""
 
     aim: Aim
@@ -133,13 +134,16 @@ class Tuner:
                 f"{len(keys):,} lists in {len(set(keys))} group are too few to tune on and to measure",
                 hint="give lists with references that differ in --group, or leave --group out",
             )
-        plans = [self._plan(aim, problem, parts, tried, distances, report) for aim in self.aims]
-        plan = self._preferred(plans)
-        report("tuning on all")
-        chosen, crossed = problem.having(plan.names), plan.crossed
-        final = self._final(chosen, plan)
-        decision = self._decision(chosen, final, distances)
         groups = numbered_groups(keys)
+        plans = [self._plan(aim, problem, parts, tried, distances, groups, report) for aim in self.aims]
+        report("tuning on all")
+        best = preferred(plans, groups)
+        for plan in (best, *(other for other in plans if other is not best)):
+            chosen, crossed = problem.having(plan.names), plan.crossed
+            final = self._final(chosen, plan)
+            if final.any() or not self.force:  # where weights are wanted at all costs, the other aim may have some
+                break
+        decision = self._decision(chosen, final, distances)
         first = problem.first
         gain = interval(first - crossed, problem.said, groups, seed=self.seed)
         because = "" if gain.low > 0 else "the interval of the gain includes none"
@@ -173,8 +177,9 @@ class Tuner:
         parts: Ints,
         tried: Sequence[str],
         distances: Distances | None,
+        groups: Ints,
         report: OnStage,
-    ) -> _Plan:
+    ) -> Plan:
         """Which scores count by this aim, and what cross-validation says of them."""
         names = margin_last([name for name in problem.names if name not in tried])
         report(f"cross-validation, by {aim}")
@@ -186,21 +191,12 @@ class Tuner:
             begin = [_widened(one, names, wider) for one in weights]
             more, errors = self._crossed(aim, problem.having(wider), parts, distances, begin)
             shown[name] = int(errors.sum())
-            if _lower(errors, crossed) > CERTAIN:
+            if _lower(errors, crossed, groups) > CERTAIN:
                 names, weights, crossed = wider, more, errors
                 taken.append(name)
-        return _Plan(aim, names, weights, crossed, without, shown, tuple(taken))
+        return Plan(aim, names, weights, crossed, without, shown, tuple(taken))
 
-    def _preferred(self, plans: Sequence[_Plan]) -> _Plan:
-        """The first, or one that is clearly better; where weights are wanted at all costs, one that has some."""
-        if self.force:
-            plans = [one for one in plans if any(weights.any() for weights in one.weights)] or plans
-        plan = plans[0]
-        for other in plans[1:]:
-            plan = other if _lower(other.crossed, plan.crossed) > LIKELY else plan
-        return plan
-
-    def _final(self, problem: Problem, plan: _Plan) -> Floats:
+    def _final(self, problem: Problem, plan: Plan) -> Floats:
         """Weights from all lists."""
         if plan.aim == "likelihood":
             return self._fit(plan.aim, problem, 0)
@@ -274,8 +270,19 @@ def _widened(weights: Floats, names: Sequence[str], wider: Sequence[str]) -> Flo
     return np.array([weights[list(names).index(name)] if name in names else 0.0 for name in wider])
 
 
-def _lower(errors: Ints, others: Ints) -> float:
-    """By how many standard errors of their difference the errors (U,) of some lists are fewer than others."""
-    fewer = others - errors
+def preferred(plans: Sequence[Plan], groups: Ints) -> Plan:
+    """The first of them, or one whose errors in cross-validation are clearly fewer."""
+    plan = plans[0]
+    for other in plans[1:]:
+        plan = other if _lower(other.crossed, plan.crossed, groups) > LIKELY else plan
+    return plan
+
+
+def _lower(errors: Ints, others: Ints, groups: Ints) -> float:
+    """By how many standard errors of their difference the errors (U,) of some lists are fewer than others.
+
+    groups  (U,) numbers of what belongs together
+    """
+    fewer = np.bincount(groups, weights=others - errors)
     total, error = float(fewer.sum()), float(np.sqrt(len(fewer) * fewer.var()))
     return total / error if error else math.copysign(math.inf, total) if total else 0.0
