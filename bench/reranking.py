@@ -4,9 +4,9 @@
 
 Models are trained on the texts of $CHARLM_DATA for the language: counts in seconds, and a forward and a backward
 network side by side for --minutes, one thread each. Chinese: `zh/*.train.txt`, of whose lines one half is cut at
-punctuation, as speech has none; each network is then mixed with the counts of its direction, of the whole lines and of
-those, by EM on `zh/*.valid.txt`. English: Penn Treebank, WikiText-2 and Shakespeare in small letters, no punctuation;
-the lists are of another kind of text, for which such a mixture would not be weighed.
+punctuation, as speech has none; each network is then mixed with the counts of its direction, of whole lines and of
+lines so cut, by EM on `zh/*.valid.txt`. English: Penn Treebank, WikiText-2 and Shakespeare in small letters, no
+punctuation; the lists are of another kind of text, for which such a mixture would not be weighed.
 
 Lists are `nbest/{zh,en}_*_dev.jsonl`. Each file is cut in two by the SHA-256 of the ids, and each half is told of by
 weights that were tuned on the other, beside each model alone (with the recogniser's scores and the weight of all).
@@ -131,7 +131,7 @@ def mixed(asked: argparse.Namespace, networks: list[Path], text: Path) -> list[P
     for network, more in zip(networks, ([], ["--reverse"]), strict=True):
         members = [network]
         for name, texts in {"counts": whole, "parts": [text]}.items():
-            members.append(asked.out / f"{name}{''.join(more)}")
+            members.append(asked.out / name + "-back" * bool(more))
             options = ["--model", "ngram", "--order", 5, "--vocab", asked.out / "counts", *more, "--quiet"]
             if not members[-1].exists():
                 charlm("train", *texts, *options, "--run", members[-1])
