@@ -131,7 +131,7 @@ def mixed(asked: argparse.Namespace, networks: list[Path], text: Path) -> list[P
     for network, more in zip(networks, ([], ["--reverse"]), strict=True):
         members = [network]
         for name, texts in {"counts": whole, "parts": [text]}.items():
-            members.append(asked.out / name + "-back" * bool(more))
+            members.append(asked.out / (name + "-back" * bool(more)))
             options = ["--model", "ngram", "--order", 5, "--vocab", asked.out / "counts", *more, "--quiet"]
             if not members[-1].exists():
                 charlm("train", *texts, *options, "--run", members[-1])
