@@ -46,7 +46,7 @@ def kinds(asked: argparse.Namespace) -> dict[str, list[object]]:
     if not asked.steps:
         learned += ["--sampled", 0.15]
     narrow, wide = [*learned], [*learned]
-    narrow[1] = asked.hidden * 2 // 3 // 8 * 8
+    narrow[1] = max(8, asked.hidden * 2 // 3 // 8 * 8)
     wide[1] = round(asked.hidden * 2**0.5)
     found = {
         "both": ["--model", "cloze", "--longest-blank", 1, *narrow],

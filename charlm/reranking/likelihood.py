@@ -58,15 +58,14 @@ def _standardised(problem: Problem) -> tuple[Floats, Floats]:
     Middle and deviation are those of what is possible, for one impossible candidate would outweigh a thousand others.
     """
     known = problem.scores > IMPOSSIBLE
-    of_list = np.repeat(np.arange(len(problem.starts)), problem.sizes)
     counts = np.add.reduceat(known, problem.starts, axis=0, dtype=np.int64)
     sums = np.add.reduceat(np.where(known, problem.scores, 0.0), problem.starts, axis=0)
-    inside = np.where(known, problem.scores - (sums / np.maximum(counts, 1))[of_list], 0.0)
+    inside = np.where(known, problem.scores - (sums / np.maximum(counts, 1))[problem.of_list], 0.0)
     scale = np.sqrt((inside**2).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
     scale = np.where(scale > TINY, scale, 1.0)
     inside /= scale
-    lowest = np.minimum.reduceat(inside, problem.starts, axis=0)[of_list]
-    return np.where(known | (counts == 0)[of_list], inside, lowest - BELOW), scale
+    lowest = np.minimum.reduceat(inside, problem.starts, axis=0)[problem.of_list]
+    return np.where(known | (counts == 0)[problem.of_list], inside, lowest - BELOW), scale
 
 
 def _without_one(hill: "_Hill", top: "_Top", positive: Bools) -> "_Top | None":
@@ -95,8 +94,7 @@ class _Hill:
 
     def __init__(self, scores: Floats, problem: Problem) -> None:
         self.scores, self.starts, self.lists = scores, problem.starts, len(problem.starts)
-        self.of_list: Ints = np.repeat(np.arange(self.lists), problem.sizes)
-        self.best = problem.errors == problem.oracle[self.of_list]
+        self.of_list, self.best = problem.of_list, problem.is_best
 
     def climb(self, kept: Ints, weights: Floats) -> _Top:
         """Newton's steps by some of the scores (K,) from some weights (K,), halved while they go too far."""

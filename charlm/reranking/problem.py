@@ -46,6 +46,11 @@ class Problem:
         return np.diff(np.append(self.starts, len(self.errors)))
 
     @cached_property
+    def of_list(self) -> Ints:
+        """(N,) the number of the list that each candidate stands in."""
+        return np.repeat(np.arange(len(self.starts)), self.sizes)
+
+    @cached_property
     def blocks(self) -> tuple[tuple[Ints, Ints], ...]:
         """Lists of like size side by side: their numbers (B,), and their candidates (H, B), one list a column.
 
@@ -71,6 +76,11 @@ class Problem:
     def oracle(self) -> Ints:
         """(U,) errors of the best candidates."""
         return np.minimum.reduceat(self.errors, self.starts) if len(self.starts) else self.errors
+
+    @property
+    def is_best(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether no candidate of its list has fewer errors."""
+        return np.asarray(self.errors == self.oracle[self.of_list])
 
     def chosen(self, weights: Floats) -> Ints:
         """(U,) the candidate with the highest sum in each list; of equal ones the first. weights (S,)"""

@@ -35,15 +35,13 @@ def honest(problem: Problem, weights: Floats) -> float:
     if not len(matters.starts):
         return 1.0
     totals = matters.scores @ weights
-    best = matters.errors == np.repeat(matters.oracle, matters.sizes)
-    lists = np.repeat(np.arange(len(matters.starts)), matters.sizes)
-    shifted = totals - np.maximum.reduceat(totals, matters.starts)[lists]
+    shifted = totals - np.maximum.reduceat(totals, matters.starts)[matters.of_list]
     grid = _GRID * _apart(matters, totals)
     costs = []
     for temperature in grid:
         powers = np.exp(shifted / temperature)
         whole = np.add.reduceat(powers, matters.starts)
-        right = np.add.reduceat(np.where(best, powers, 0.0), matters.starts)
+        right = np.add.reduceat(np.where(matters.is_best, powers, 0.0), matters.starts)
         costs.append(-np.log(np.maximum(right / whole, 1e-12)).sum())
     return float(grid[int(np.argmin(costs))])
 
