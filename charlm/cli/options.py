@@ -266,8 +266,11 @@ def takes(*pages: Iterable[tuple[str, type]]) -> Callable[[Callable[..., None]],
     return decorate
 
 
-def refuse_overwriting(output: Path, option: str, force: bool) -> None:
-    """Raise StorageError where a file would be lost that nobody said may be; pipes and devices hold nothing to lose."""
+def refuse_overwriting(output: Path, option: str, force: bool, flag: str = "--force") -> None:
+    """Raise StorageError where a file would be lost that nobody said may be; pipes and devices hold nothing to lose.
+
+    flag  how the command calls `force`
+    """
     if str(output) == "-":
         raise ConfigError(f"{option} - names no file, and stdout is for the data", hint="give it a name of its own")
     if storage.is_folder(output):
@@ -275,7 +278,7 @@ def refuse_overwriting(output: Path, option: str, force: bool) -> None:
     if not force and storage.exists(output) and not storage.is_stream(output):
         raise StorageError(
             f"{option} {output} exists already; nothing was changed",
-            hint="choose another name, or give --force to overwrite it",
+            hint=f"choose another name, or give {flag} to overwrite it",
         )
 
 

@@ -82,7 +82,7 @@ def tune(
     from charlm.jobs.treatment import Treatment
     from charlm.jobs.tune import Tuning, Wanted
 
-    refuse_overwriting(output, "-o", overwrite)
+    refuse_overwriting(output, "-o", overwrite, "--overwrite")
     config = build(TuneConfig, asked, command="nbest tune")
     given, source = runs_and_lists(inputs)
     if metric is not None:

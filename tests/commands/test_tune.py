@@ -96,6 +96,15 @@ def test_of_two_aims_the_figures_are_told_and_one_can_be_chosen(charlm, counts):
     assert not Path("x.toml").exists()
 
 
+def test_who_wanted_to_overwrite_weights_was_told_to_force_them_upon_the_lists(charlm, counts):
+    tuned(charlm, counts)
+    before = Path("w.toml").read_bytes()
+    again = charlm("nbest", "tune", counts, "dev.jsonl", "-o", "w.toml")
+    again.refused("exists already", "give --overwrite to overwrite it")
+    charlm("nbest", "tune", counts, "dev.jsonl", "-o", "w.toml", "--force").refused("give --overwrite")
+    assert Path("w.toml").read_bytes() == before
+
+
 def test_what_is_common_is_taken_away_where_that_helps(charlm):
     """The right candidates are of rare characters in a known order, the wrong ones of common ones in none."""
     common = [a + b for a in "的一是不" for b in "的一是不"] * 40
