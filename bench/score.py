@@ -1,13 +1,15 @@
-"""Hypotheses per second of one core: one by one, in buckets of like length, and as a trie, turn by turn.
+"""Hypotheses per second: one by one, in buckets of like length, and as a trie, turn by turn.
 
-    python bench/score.py [LISTS.jsonl ...] [--lists 1000] [--rounds 5] [--size 10] [--ngram TEXT] [--check]
+    python bench/score.py [LISTS.jsonl ...] [--lists 1000] [--rounds 5] [--size 10] [--threads 1] [--precision float32]
+                          [--ngram TEXT] [--check]
 
 A network of two LSTM layers of 512 units over 6,000 characters with random weights scores lists of ten candidates of
 15 characters, each the first one with one to three characters replaced by one of two others, and then every file that
 is named, its texts by their most frequent 6,000 characters. In each round every way takes its turn on the same lists;
 `one by one` is too slow for all of them and takes the first tenth. Rates are medians over the rounds, ratios medians of
-each round's ratio, so that what else the machine does counts for little; seconds are those in which the process had its
-core.
+each round's ratio, so that what else the machine does counts for little; with one thread seconds are those in which
+the process had its core. --precision bf16 or auto makes products in bf16, and says how far scores are from those in
+float32.
 
 --size 1000 makes lists of 1,000 candidates; --ngram TEXT trains a 5-gram of a text and lets it score the lists as ids
 and, the tokens included, through `Run.score_lists`; --check compares the scores of the ways.
@@ -33,6 +35,7 @@ from charlm.models.base import LanguageModel
 from charlm.models.recurrent import Recurrent
 from charlm.scoring import FEWEST_ROWS, distinct, log_probs_of_lines, log_probs_of_prefixes
 from charlm.text.vocab import EOS, UNK
+from charlm.training.devices import lowered
 
 VOCAB = 6000
 Lists = list[list[list[int]]]
@@ -88,14 +91,15 @@ def trie(model: LanguageModel, lists: Lists) -> list[float]:
 
 
 def rate(way: Callable[[LanguageModel, Lists], object], model: LanguageModel, lists: Lists) -> float:
-    """Hypotheses per second."""
-    start = time.process_time()
+    """Hypotheses per second, of a process that may have one core for itself, or of the clock where it has several."""
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    start = clock()
     way(model, lists)
-    return sum(map(len, lists)) / (time.process_time() - start)
+    return sum(map(len, lists)) / (clock() - start)
 
 
-def compare(name: str, model: LanguageModel, lists: Lists, rounds: int, check: bool) -> None:
-    """Print the rates of the three ways on some lists, and what the trie gains."""
+def compare(name: str, model: LanguageModel, lists: Lists, rounds: int, check: bool, exact: LanguageModel) -> None:
+    """Print the rates of the three ways on some lists, and what the trie gains; `exact` is the model in float32."""
     tokens = sum(len(document) for documents in lists for document in documents)
     share = tokens / sum(map(distinct, lists))
     few = max(1, len(lists) // 10)
@@ -115,6 +119,13 @@ def compare(name: str, model: LanguageModel, lists: Lists, rounds: int, check: b
         ways = buckets(model, lists[:few]), trie(model, lists[:few]), one_by_one(model, lists[:few])
         apart = max(float(np.abs(np.array(ways[0]) - np.array(other)).max()) for other in ways[1:])
         print(f"    sums of a hypothesis differ by at most {apart:.1e} nats", flush=True)
+    if exact is not model:
+        off = [
+            (rounded - true) / len(document)
+            for rounded, true, document in zip(trie(model, lists), trie(exact, lists), chain(*lists), strict=True)
+        ]
+        print(f"    from float32, a hypothesis: {np.abs(off).mean():.1e} nats a token in the mean, at most "
+              f"{np.abs(off).max():.1e}", flush=True)  # fmt: skip
 
 
 def ngram(text: str, files: list[Path], rounds: int) -> None:
@@ -147,18 +158,21 @@ def main() -> None:
     """Read the arguments, and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path)
-    for name, default in (("lists", 1000), ("rounds", 5), ("size", 10)):
+    for name, default in (("lists", 1000), ("rounds", 5), ("size", 10), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--precision", choices=("float32", "bf16", "auto"), default="float32")
     parser.add_argument("--ngram")
     parser.add_argument("--check", action="store_true")
     asked = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(asked.threads)
     torch.manual_seed(1)
-    model = Recurrent(RecurrentConfig(layers=2, hidden=512, embedding=512), VOCAB).eval()
+    exact = Recurrent(RecurrentConfig(layers=2, hidden=512, embedding=512), VOCAB).eval()
+    model = lowered(exact, asked.precision, torch.device("cpu"))
     if asked.lists:
-        compare(f"made, {asked.size} × 15", model, made(asked.lists, asked.size), asked.rounds, asked.check)
-        for file in asked.files:
-            compare(file.name, model, as_ids(texts_of(file))[: asked.lists], asked.rounds, asked.check)
+        named = {f"made, {asked.size} × 15": made(asked.lists, asked.size)}
+        named |= {file.name: as_ids(texts_of(file))[: asked.lists] for file in asked.files}
+        for name, lists in named.items():
+            compare(name, model, lists, asked.rounds, asked.check, exact)
     if asked.ngram:
         ngram(asked.ngram, asked.files, asked.rounds)
 

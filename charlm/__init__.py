@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from charlm.errors import CharlmError, ConfigError
 
 if TYPE_CHECKING:
+    from charlm.config.training import Precision
     from charlm.jobs.fill import Filled
     from charlm.runs.cloze import ClozeRun
     from charlm.runs.run import Run
@@ -90,15 +91,16 @@ def _names(paths: PathOrStr | Iterable[PathOrStr]) -> list[str]:
     return [fspath(paths)] if isinstance(paths, str | PathLike) else [fspath(path) for path in paths]
 
 
-def load(path: PathOrStr, device: str = "auto") -> "Run":
+def load(path: PathOrStr, device: str = "auto", precision: "Precision" = "float32") -> "Run":
     """Load a run directory; its `.model`, `.codec`, `.score(texts)` and `.sample(prompt)` are ready to use.
 
-    device  cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU, as in training
+    device     cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU, as in training
+    precision  of the model's products: float32, bf16, or auto: bf16 where the device has units for it
     Raises CharlmError (RunError, VocabError) where it cannot be used; ConfigError for one that fills blanks.
     """
     from charlm.runs.run import load as load_run
 
-    return load_run(Path(path), device)
+    return load_run(Path(path), device, precision)
 
 
 def load_cloze(path: PathOrStr, device: str = "auto") -> "ClozeRun":

@@ -137,6 +137,7 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
         "options",
         "grid",
         "inputs",
+        "precision",
         "verdicts",
         "htmlpage",
         "charts",

@@ -8,6 +8,7 @@ import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure, table
 from charlm.cli.options import AsJson, Device, Quiet, ShardOption, given, knob, page, runs_and_texts_at, shard_of, takes
+from charlm.cli.precision import ReadingPrecision, settled
 from charlm.config.evaluation import PANEL, DynamicConfig
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig
@@ -45,6 +46,7 @@ def evaluate(
     encoding: Annotated[str | None, knob(TextConfig, "encoding")] = None,
     field: Annotated[str | None, knob(TextConfig, "field")] = None,
     device: Device = "cpu",
+    precision: ReadingPrecision = "float32",
     as_json: AsJson = False,
     quiet: Quiet = False,
     **asked: Any,
@@ -73,6 +75,12 @@ def evaluate(
     if tune_part is not None and tune is None:
         raise ConfigError("--tune-part is a part of the text of --tune, which was not given", hint="give both")
     with Talk(quiet) as talk:
+        products = settled(precision, device, talk)
+        if products != "float32" and dynamic.dynamic is not None:
+            raise ConfigError(
+                f"--precision {precision} is for models that only read, and --dynamic lets them learn",
+                hint="leave one of them out",
+            )
         adaptation = None
         if dynamic.dynamic is not None:
             tuning = Evaluation(tune, texts, part=tune_part, context=context, note=talk.note) if tune else None
@@ -82,13 +90,15 @@ def evaluate(
         job = Evaluation(source, texts, part=part, context=context, shard=mine, note=talk.note)
         if per_token:
             for path in paths:
-                records = job.tokens(path, device) if adaptation is None else adaptation.tokens(path, job, device)
+                records = (
+                    job.tokens(path, device, products) if adaptation is None else adaptation.tokens(path, job, device)
+                )
                 for record in records:
                     emit_json(record)
             return
         results = []
         for path in paths:
-            result = job.measure(path, device, report=talk.counter("scoring"))
+            result = job.measure(path, device, products, report=talk.counter("scoring"))
             if adaptation is not None:
                 moved = adaptation.measure(path, job, device, report=talk.counter("scoring and learning"))
                 result = replace(result, dynamic=moved)

@@ -12,6 +12,7 @@ from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.weighing import Formula
 
 if TYPE_CHECKING:
+    from charlm.config.training import Precision
     from charlm.jobs.rerank import Reranker
     from charlm.jobs.treatment import Treatment
 
@@ -83,6 +84,7 @@ def reranker_of(
     more: dict[str, float] | None = None,
     unknown: str = "charged",
     device: str = "cpu",
+    precision: "Precision" = "float32",
     shard: tuple[int, int] = (1, 1),
 ) -> "Reranker":
     """What orders lists by several runs, or by a file of weights.
@@ -98,8 +100,10 @@ def reranker_of(
     paths = named_runs(given)
     if weights is not None:
         file = WeightsFile.read(weights)
-        return Reranker.of(file, NamedRuns(file.paths(paths), file.unknown, device, treatment=treatment), shard)
+        runs = NamedRuns(file.paths(paths), file.unknown, device, treatment=treatment, precision=precision)
+        return Reranker.of(file, runs, shard)
     shares = {name: lm_weight / len(paths) for name in paths}
     shown = dict.fromkeys(SOUNDS, 0.0) if treatment.sound else {}
     formula = Formula.exactly({"am": am_weight, **shares, "length": length_weight, **shown, **(more or {})})
-    return Reranker(NamedRuns(paths, unknown, device, treatment=treatment), Decision(formula), shard=shard)
+    runs = NamedRuns(paths, unknown, device, treatment=treatment, precision=precision)
+    return Reranker(runs, Decision(formula), shard=shard)

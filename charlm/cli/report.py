@@ -21,6 +21,7 @@ from charlm.cli.options import (
     References,
     refuse_overwriting,
 )
+from charlm.cli.precision import ReadingPrecision, settled
 from charlm.cli.verdicts import tell_rounding
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
@@ -51,6 +52,7 @@ def report(
     encoding: Annotated[str | None, typer.Option(help="Encoding of the input.")] = None,
     force: Force = False,
     device: Device = "cpu",
+    precision: ReadingPrecision = "float32",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -69,7 +71,8 @@ def report(
         refuse_overwriting(html, "--html", force)
     talk = Talk(quiet)
     given, source = runs_and_lists(inputs)
-    reranker = reranker_of(given, weights, treatment=Treatment(allow_unknown=allow_unknown), device=device)
+    products, treatment = settled(precision, device, talk), Treatment(allow_unknown=allow_unknown)
+    reranker = reranker_of(given, weights, treatment=treatment, device=device, precision=products)
     if metric is not None:
         METRICS[metric]
         if weights is not None and metric != reranker.metric:

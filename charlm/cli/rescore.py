@@ -23,6 +23,7 @@ from charlm.cli.options import (
     refuse_overwriting,
     shard_of,
 )
+from charlm.cli.precision import ReadingPrecision, settled
 from charlm.cli.verdicts import (
     ListsTold,
     made_by,
@@ -107,6 +108,7 @@ def score(
     encoding: Annotated[str | None, typer.Option(help="Encoding of the input.")] = None,
     force: Force = False,
     device: Device = "cpu",
+    precision: ReadingPrecision = "float32",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -150,17 +152,17 @@ def score(
         raise ConfigError(f"{weights} says what {', '.join(idle)} would", hint="leave them out, or edit the file")
     if weights is None and not given:
         raise ConfigError("a run and lists are wanted, or lists and --weights", hint="charlm score RUN nbest.jsonl")
-    own, mine = weights_named(weight or []), shard_of(shard)
+    own, mine, products = weights_named(weight or []), shard_of(shard), settled(precision, device, talk)
     treatment = Treatment(as_written, numerals, allow_unknown, sound, talk.note)
     scorer: Scorer | Reranker
     if weights is None and len(given) == 1 and ("=" not in given[0] or storage.is_folder(Path(given[0]))):
         formula = Formula(own, am=am_weight, lm=lm_weight, length=length_weight)
         scorer = Scorer(given[0], formula, unknown, cast(Metric | None, metric), device, shard=mine)
-        scorer.treatment = treatment
+        scorer.treatment, scorer.precision = treatment, products
     else:
         scorer = reranker_of(
             given, weights, treatment=treatment, lm_weight=lm_weight, am_weight=am_weight,
-            length_weight=length_weight, more=own, unknown=unknown, device=device, shard=mine,
+            length_weight=length_weight, more=own, unknown=unknown, device=device, precision=products, shard=mine,
         )  # fmt: skip
         scorer.metric = scorer.metric or cast(Metric | None, metric)
     formula, models = scorer.weighing if isinstance(scorer, Scorer) else scorer.formula, scorer.names

@@ -18,6 +18,7 @@ from charlm.cli.options import (
     refuse_overwriting,
     takes,
 )
+from charlm.cli.precision import ReadingPrecision, settled
 from charlm.config.knobs import build
 from charlm.config.reranking import TuneConfig
 from charlm.config.text import TextConfig
@@ -67,6 +68,7 @@ def tune(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite a FILE that exists.")] = False,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the input.")] = None,
     device: Device = "cpu",
+    precision: ReadingPrecision = "float32",
     as_json: AsJson = False,
     quiet: Quiet = False,
     **asked: Any,
@@ -92,7 +94,8 @@ def tune(
         found = lists_at(source, format, TextConfig(encoding=encoding), refusals, beam=beam, note=talk.note)
         if found.format == "text":
             raise ConfigError(f"{source} holds lines of text, and lists are wanted", hint="say what they are: --format")
-        runs = NamedRuns(named_runs(given), unknown, device, treatment=Treatment(allow_unknown=allow_unknown))
+        products, treatment = settled(precision, device, talk), Treatment(allow_unknown=allow_unknown)
+        runs = NamedRuns(named_runs(given), unknown, device, treatment=treatment, precision=products)
         for name in runs.names:
             runs.fingerprint(name)  # what is no run is told before the lists are read
         tuning = Tuning(

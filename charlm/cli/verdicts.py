@@ -109,7 +109,7 @@ def tell_reranker(reranker: "Reranker", talk: Talk) -> None:
 
 def made_by(scorer: "Scorer | Reranker", given: list[str], unknown: str) -> dict[str, Any]:
     """What a report says of what made it."""
-    exact = {"exact": not scorer.roundings}
+    exact: dict[str, Any] = {"exact": not scorer.roundings, "precision": scorer.precision}
     from charlm.jobs.rescore import Scorer as Plain
 
     if isinstance(scorer, Plain):

@@ -152,7 +152,8 @@ def _pieces(model: ClozeModel, ids: Numbers) -> Iterator[LogProbArray]:
 
 def device_of_cloze(model: ClozeModel) -> torch.device:
     """Where a model's input belongs."""
-    parameter = next(iter(model.parameters()), None) if isinstance(model, torch.nn.Module) else None
+    parameters = getattr(model, "parameters", None)
+    parameter = None if parameters is None else next(iter(parameters()), None)
     return device_of(() if parameter is None else (parameter,))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 from charlm import scoring
 from charlm.config.evaluation import DynamicConfig
 from charlm.config.text import TextConfig
+from charlm.config.training import Precision
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel
 from charlm.runs.run import Run
@@ -61,6 +62,7 @@ class Result:
     members  the Scores of a mixture's members, each alone, by name
     dynamic  the figures of dynamic evaluation, if it was asked for; all others are static
     exact    whether the probabilities add to one; rounded ones do so only nearly
+    precision  of the run's products
     """
 
     run: str
@@ -71,6 +73,7 @@ class Result:
     members: tuple[tuple[str, Score], ...] = ()
     dynamic: Dynamic | None = None
     exact: bool = True
+    precision: Precision = "float32"
 
     @property
     def gain(self) -> float | None:
@@ -100,6 +103,7 @@ class Result:
             "context": self.context,
             "reading": self.reading,
             "exact": self.exact,
+            "precision": self.precision,
             **self._members_json(),
             **({"dynamic": self.dynamic.to_json()} if self.dynamic is not None else {}),
         }
@@ -191,9 +195,11 @@ class Evaluation:
             )
         return self.context == "carried"
 
-    def measure(self, path: Path, device: str, *, report: OnTokens | None = None) -> Result:
-        """The Score of the text under the run at `path`."""
-        run = load_run(path, device)
+    def measure(
+        self, path: Path, device: str, precision: Precision = "float32", *, report: OnTokens | None = None
+    ) -> Result:
+        """The Score of the text under the run at `path`, whose products are of this precision."""
+        run = load_run(path, device, precision)
         carried = self.carried(run)
         score = scoring.evaluate(run.model, run.codec, self.documents(run), carried=carried, report=report)
         members = tuple(
@@ -204,11 +210,14 @@ class Evaluation:
         if run.rounding is not None:
             self._tell(f"{path}: figures are not exact: {run.rounding}, so probabilities add to one only nearly")
         exact = run.rounding is None
-        return Result(str(path), score, context, run.codec.reading, run.codec.fingerprint(), members, exact=exact)
+        return Result(
+            str(path), score, context, run.codec.reading, run.codec.fingerprint(), members,
+            exact=exact, precision=precision,
+        )  # fmt: skip
 
-    def tokens(self, path: Path, device: str) -> Iterator[dict[str, Any]]:
+    def tokens(self, path: Path, device: str, precision: Precision = "float32") -> Iterator[dict[str, Any]]:
         """A record for each token: document, place, token, log_prob (nats)."""
-        run = load_run(path, device)
+        run = load_run(path, device, precision)
         yield from self.records(run, run.model, "log_prob")
 
     def records(self, run: Run, model: LanguageModel, name: str, *, in_order: bool = False) -> Iterator[dict[str, Any]]:

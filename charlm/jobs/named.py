@@ -14,6 +14,7 @@ import numpy as np
 
 from charlm import storage
 from charlm.choices import Choices
+from charlm.config.training import Precision
 from charlm.errors import ConfigError, RunError
 from charlm.jobs.remember import Remembered, fingerprint
 from charlm.jobs.treatment import AS_TRAINED, Treatment
@@ -90,6 +91,7 @@ class NamedRuns:
     unknown   charged or counted: whether unknown tokens are spelled out
     remember  whether scores are kept from call to call, in the cache folder
     treatment what of a candidate's text is scored
+    precision of the runs' products, float32 or bf16
     """
 
     paths: Mapping[str, Path]
@@ -97,6 +99,7 @@ class NamedRuns:
     device: str = "cpu"
     remember: bool = True
     treatment: Treatment = AS_TRAINED
+    precision: Precision = "float32"
     computed: int = 0
     recalled: int = 0
     tokens: int = 0
@@ -134,7 +137,7 @@ class NamedRuns:
         if name not in self._runs:
             from charlm.runs.cloze import load_any
 
-            self._runs[name] = load_any(self.paths[name], self.device)
+            self._runs[name] = load_any(self.paths[name], self.device, self.precision)
         return self._runs[name]
 
     def fingerprint(self, name: str) -> str:
@@ -222,8 +225,9 @@ class NamedRuns:
         """What a run says of different texts, remembered or computed; each with the number of its list, ascending."""
         texts, lists = list(listed), np.fromiter(listed.values(), np.int64, len(listed))
         if name not in self._memories:
-            identity = f"{self.fingerprint(name)[:36]}-{self.treatment.mark}" if self.remember else ""
-            self._memories[name] = Remembered(identity)
+            rounded = "" if self.precision == "float32" else "h"  # scores of other products are other scores
+            identity = f"{self.fingerprint(name)[: 36 - len(rounded)]}-{self.treatment.mark}{rounded}"
+            self._memories[name] = Remembered(identity if self.remember else "")
         memory = self._memories[name]
         found, known = memory.look_up(texts)
         missing = np.flatnonzero(~known)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
+from charlm.config.training import Precision
 from charlm.jobs.named import NamedRuns
 from charlm.jobs.weights_file import ListsSeen, WeightsFile
 from charlm.nbest import Utterance
@@ -51,6 +52,11 @@ class Reranker:
     def names(self) -> tuple[str, ...]:
         """The names of all scores that runs can give."""
         return (*self.runs.names, *self.runs.unigrams)
+
+    @property
+    def precision(self) -> Precision:
+        """Of the runs' products."""
+        return self.runs.precision
 
     @property
     def roundings(self) -> list[str]:

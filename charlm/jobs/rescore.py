@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from charlm.config.training import Precision
 from charlm.jobs.named import UNKNOWN, uncounted, unigram_of
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Hypothesis, Utterance
@@ -42,6 +43,7 @@ class Scorer:
     metric   the unit of length and of errors; None chooses it by the script of the first UTTERANCES_PER_CHUNK lists
     shard    (K, N): every N-th list or line, from the K-th; the metric is chosen by those of the whole
     treatment  what the run reads of candidates, and whether their sound counts
+    precision  of its products: float32, bf16, or auto
 
     `metric_from` says afterwards what chose it: references, candidates, or --metric.
     """
@@ -54,6 +56,7 @@ class Scorer:
     metric_from: str = "--metric"
     shard: Shard = WHOLE
     treatment: Treatment = AS_TRAINED
+    precision: Precision = "float32"
     _run: Run | ClozeRun | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +69,7 @@ class Scorer:
     def run(self) -> Run | ClozeRun:
         """The run, loaded when it is first asked for."""
         if self._run is None:
-            self._run = load_any(self.path, self.device)
+            self._run = load_any(self.path, self.device, self.precision)
         return self._run
 
     @property

@@ -1,7 +1,7 @@
 """A trained model of missing words, loaded from its directory: `charlm.load_cloze`. No Run: it has no next word."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from charlm import scoring
+from charlm.config.training import Precision
 from charlm.families import cloze_family
 from charlm.filling.likelihood import pseudo_log_probs, pseudo_score_of
 from charlm.models.cloze import ClozeModel
@@ -17,7 +18,7 @@ from charlm.runs.run import Run, is_cloze, load, opened
 from charlm.runs.viewing import Viewing
 from charlm.text.codec import Codec, Encoded
 from charlm.text.reader import several
-from charlm.training.devices import choose_device
+from charlm.training.devices import choose_device, lowered
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,20 @@ class ClozeRun(Viewing):
         return self
 
 
-def load_cloze(path: str | Path, device: str = "cpu") -> ClozeRun:
+def load_cloze(path: str | Path, device: str = "cpu", precision: Precision = "float32") -> ClozeRun:
     """Load a run of a model of missing words: `charlm.load_cloze("checkpoints/cloze")`.
 
-    device  where its weights go: cpu, cuda, mps, or auto
+    device, precision  as for `load`
     Raises RunError or VocabError as `load` does; ConfigError where it is a language model.
     """
     path = Path(path)
     found = opened(path)
     model = cloze_family(found.config.model).load(found.config.family, len(found.codec.vocab), path)
-    return ClozeRun(path, found.codec, model, found.config, found.facts, found.best).to(choose_device(device))
+    where = choose_device(device)
+    run = ClozeRun(path, found.codec, model, found.config, found.facts, found.best).to(where)
+    return replace(run, model=lowered(run.model, precision, where))
 
 
-def load_any(path: str | Path, device: str = "cpu") -> Run | ClozeRun:
+def load_any(path: str | Path, device: str = "cpu", precision: Precision = "float32") -> Run | ClozeRun:
     """Load a run of either kind, for whoever tells of it, fills blanks with it, or takes over its weights."""
-    return load_cloze(path, device) if is_cloze(Path(path)) else load(path, device)
+    return load_cloze(path, device, precision) if is_cloze(Path(path)) else load(path, device, precision)

@@ -13,6 +13,7 @@ from charlm.composing.telling import theme_ids
 from charlm.config.knobs import build
 from charlm.config.models import MODELS
 from charlm.config.sampling import SamplingConfig
+from charlm.config.training import Precision
 from charlm.errors import ConfigError, RunError
 from charlm.families import WEIGHTS_FILE, causal_family
 from charlm.models.base import LanguageModel, rounding_of, to_device
@@ -20,7 +21,7 @@ from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.runs.viewing import Viewing
 from charlm.text.codec import Codec, Controlled, Document, Encoded
 from charlm.text.reader import several
-from charlm.training.devices import choose_device
+from charlm.training.devices import choose_device, lowered
 
 
 @dataclass(frozen=True)
@@ -169,12 +170,13 @@ class Opened(NamedTuple):
     best: dict[str, Any]
 
 
-def load(path: str | Path, device: str = "cpu") -> Run:
+def load(path: str | Path, device: str = "cpu", precision: Precision = "float32") -> Run:
     """Load a run of a language model: `charlm.load("checkpoints/tang")`.
 
-    device  where its weights go: cpu, cuda, mps, or auto
+    device     where its weights go: cpu, cuda, mps, or auto
+    precision  of its products: float32, bf16, or auto: bf16 where the device has units for it
     Raises RunError or VocabError where a file is missing, damaged, edited, foreign or of a newer format; ConfigError
-    where its model fills blanks, and is none of language.
+    where its model fills blanks, and is none of language, and where the device or the precision cannot be had.
     """
     path = Path(path)
     if is_cloze(path):
@@ -184,7 +186,9 @@ def load(path: str | Path, device: str = "cpu") -> Run:
         )
     found = opened(path)
     model = causal_family(found.config.model).load(found.config.family, len(found.codec.vocab), path)
-    return Run(path, found.codec, model, found.config, found.facts, found.best).to(choose_device(device))
+    where = choose_device(device)
+    run = Run(path, found.codec, model, found.config, found.facts, found.best).to(where)
+    return dataclasses.replace(run, model=lowered(run.model, precision, where))
 
 
 def is_cloze(path: Path) -> bool:

@@ -1,9 +1,11 @@
 """What a training or an evaluation runs on: the device, the precision, the threads."""
 
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from charlm.config.training import Precision
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel
 from charlm.models.dropout import without_dropout
+from charlm.models.lowered import Lowered
 from charlm.models.recurrent import Recurrent
 from charlm.text.decoding import Note, nobody
 from charlm.training.ranks import ALONE, Ranks
@@ -135,5 +138,64 @@ def loss_scale(precision: Precision, device: torch.device) -> float:
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
-    """The context in which a model computes with this precision."""
+    """The context in which a model learns with this precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def choose_reading(wanted: Precision, device: torch.device) -> Precision:
+    """float32 or bf16, for a model that only reads; `auto` is bf16 where the device has units for it.
+
+    Raises ConfigError where bf16 is asked for and this machine makes no products in it.
+    """
+    if wanted == "float32":
+        return wanted
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return "bf16"
+    if device.type == "cpu" and _multiplies_within():
+        return "bf16"
+    if wanted == "bf16":
+        raise ConfigError(
+            f"--precision bf16 cannot be used: this {device.type} has no units that multiply in it",
+            hint="leave it out, or take auto",
+        )
+    return "float32"
+
+
+@contextmanager
+def reading(precision: Precision, device: torch.device) -> Iterator[None]:
+    """The context in which a model is read with this precision.
+
+    A processor rounds what it multiplies and adds up in float32, and what comes out is float32: rounding logits as
+    well, as training does, would move a log-probability by some hundredths of a nat.
+    """
+    if precision == "float32":
+        yield
+    elif device.type != "cpu":
+        with autocast(precision, device):
+            yield
+    else:
+        products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        before = products.fp32_precision
+        products.fp32_precision = "bf16"
+        try:
+            yield
+        finally:
+            products.fp32_precision = before
+
+
+def lowered(model: Any, wanted: Precision, device: torch.device) -> Any:
+    """The model, to be read with this precision; itself in float32. Raises ConfigError as `choose_reading`."""
+    precision = choose_reading(wanted, device)
+    return model if precision == "float32" else Lowered(model, partial(reading, precision, device))
+
+
+def _multiplies_within() -> bool:
+    """Whether products of float32 matrices are computed in bf16 where that is allowed: then they come out otherwise.
+
+    Products of few rows are not, so one of a usual size is tried.
+    """
+    left = torch.linspace(0.1, 1.7, 320 * 512).reshape(320, 512)
+    right = torch.linspace(-1.3, 0.9, 512 * 2048).reshape(512, 2048)
+    with reading("bf16", torch.device("cpu")):
+        rounded = torch.mm(left, right)
+    return not torch.equal(rounded, torch.mm(left, right))

@@ -39,6 +39,7 @@ def test_json_keys_are_stable(charlm, shared_run):
         "context",
         "reading",
         "exact",
+        "precision",
     }
 
 
