@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 BUSY = "while True: pass"
@@ -110,13 +111,12 @@ def loop(shape: Shape, tuned: bool, on: str) -> list[float]:
 def charlm(shape: Shape, on: str) -> list[float]:
     """The loop of `charlm train`, on a text without sense."""
     import numpy as np
-    import torch
 
     from charlm.config.networks import RecurrentConfig
     from charlm.config.training import TrainingConfig
+    from charlm.jobs.train import machine_for
     from charlm.models.recurrent import Recurrent
     from charlm.text.corpus import Corpus, Facts
-    from charlm.training.devices import Machine, choose_precision, choose_workers
     from charlm.training.gradient import fit
     from charlm.training.journal import Event, MemoryJournal, Progress
     from charlm.training.texts import Texts
@@ -124,8 +124,6 @@ def charlm(shape: Shape, on: str) -> list[float]:
     tokens = 1_000_000
     ids = np.random.default_rng(1).integers(2, shape.vocab, tokens).astype(np.uint16)
     corpus = Corpus(ids, np.array([0, tokens]), Facts(1, tokens, tokens, 0, 0, tokens), "")
-    device = torch.device(on)
-    machine = Machine(device, choose_precision("auto", device), choose_workers(shape.rows, device))
     network = RecurrentConfig(layers=shape.layers, hidden=shape.hidden, embedding=shape.embedding, dropout=0.0)
     ends: list[float] = []
 
@@ -138,12 +136,11 @@ def charlm(shape: Shape, on: str) -> list[float]:
             if len(ends) >= WARM + 3 and ends[-1] - ends[WARM - 1] >= SECONDS:
                 raise Enough
 
-    settings = TrainingConfig(batch_size=shape.rows, window=shape.window, steps=100_000, validations=1)
-    try:
-        model = Recurrent(network, shape.vocab)
+    settings = TrainingConfig(batch_size=shape.rows, window=shape.window, steps=100_000, validations=1, device=on)
+    model = Recurrent(network, shape.vocab)
+    machine = machine_for(settings, model)
+    with suppress(Enough):
         fit(model, Texts(corpus, None, True), settings, machine=machine, journal=MemoryJournal(), report=listen)
-    except Enough:
-        pass
     return [after - before for before, after in zip(ends[WARM - 1 :], ends[WARM:], strict=False)]
 
 

@@ -91,8 +91,9 @@ class TrainingConfig:
     device: str = knob("auto", "cpu, cuda, cuda:1, mps, or auto.", panel="Machine")
     workers: int | None = knob(
         None,
-        "Threads of a processor that share the rows of a step. 1 lets torch share every operation instead: faster with"
-        " few rows and AMX, many times slower beside other programs. [default: one for each core that has 8 rows]",
+        "Threads of a processor that share the rows of a step. 1 lets torch share every operation instead: faster where"
+        " the processor is idle and has AMX, many times slower beside other programs. [default: one for each core that"
+        " has 8 rows; a large network tries both ways, and takes the faster one]",
         panel="Machine",
     )
 

@@ -21,6 +21,7 @@ from charlm.jobs.prepare import Prepared, prepare
 from charlm.jobs.record import Usage
 from charlm.jobs.settle import NOT_TRAINED, absolute
 from charlm.jobs.watching import UNWATCHED, Watcher
+from charlm.models.base import Product
 from charlm.runs.journal import RunJournal
 from charlm.runs.layout import CHECKPOINT_FILE, RUN_FILE, RunConfig, check_vocab, problem, read_config, read_facts
 from charlm.runs.run import load as load_run
@@ -31,6 +32,8 @@ from charlm.training.devices import Machine, bf16_fault, choose_device, choose_p
 from charlm.training.gradient import Outcome
 from charlm.training.journal import Journal, Listening, OnEvent
 from charlm.training.ranks import ALONE, Ranks, joined
+
+LARGE = 10**9  # multiplications of a step's way forward, from which both ways to take it are tried: `pacing.py`
 
 
 def train(
@@ -84,6 +87,7 @@ def _train(
         "device": str(machine.device),
         "precision": machine.precision,
         "workers": machine.workers,
+        "paced": machine.paced,
         "ranks": ranks.ranks,
         "parameters": parameters(model),
         **prepared.facts,
@@ -161,7 +165,7 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)
     if changes and ranks.is_first:
         jsonfiles.write(path / CONFIG_FILE, config.to_json())
-    machine = Machine(device, precision, facts.get("workers", 1), ranks)
+    machine = Machine(device, precision, facts.get("workers", 1), ranks, facts.get("paced", False))
     outcome = _fit(model, config, prepared, journal, machine, watcher)
     if outcome.signal is None and outcome.place.step == before:
         watcher.note(f"nothing was left to do: the budget is used up at step {outcome.place.step:,}; give a larger one")
@@ -247,4 +251,11 @@ def machine_for(config: TrainingConfig, model: Any, ranks: Ranks = ALONE, note: 
             hint="leave it out: a GPU takes all rows at once, and processes share them already",
         )
     workers = (config.workers or choose_workers(config.batch_size, device)) if alone else 1
-    return Machine(device, precision, workers, ranks)
+    paced = config.workers is None and workers > 1 and _is_large(model, config)
+    return Machine(device, precision, workers, ranks, paced)
+
+
+def _is_large(model: Any, config: TrainingConfig) -> bool:
+    """Whether a step lasts so long that it pays to find out how it is best taken."""
+    products: list[Product] = model.products(config.batch_size, config.window) if hasattr(model, "products") else []
+    return sum(each.rows * each.inner * each.columns * each.times for each in products) >= LARGE

@@ -48,6 +48,7 @@ FACTS = {
     "device": str,
     "precision": str,
     "workers?": int,
+    "paced?": bool,
     "parameters": int,
     "corpus": {"key": str, **_TEXT},
     "valid": ({"from": str, **_TEXT}, type(None)),

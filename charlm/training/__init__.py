@@ -11,6 +11,7 @@ devices    where and how precisely it computes
 texts      what is learned and what is measured
 ceiling    how fast a step could be at best
 crew       several threads that take a step together
+pacing     whether they take it, or one with torch's threads
 optimizers what moves the weights, and what follows them
 averages   averages of the weights
 learner    a model, its optimizer and its random numbers

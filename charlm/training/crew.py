@@ -35,29 +35,39 @@ class Crew:
 
     def __enter__(self) -> "Crew":
         memory.keep_freed()
-        if self.pool is not None:
-            self.threads = torch.get_num_threads()
-            torch.set_num_threads(max(1, self.threads // len(self.surprises)))
+        self.threads = torch.get_num_threads()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.pool is not None:
             self.pool.shutdown()
-            torch.set_num_threads(self.threads)
+            self._give_torch(self.threads)
 
     def map(self, task: Callable[[int], Any], numbers: Iterable[int]) -> Iterable[Any]:
         """`map`, side by side."""
-        return map(task, numbers) if self.pool is None else self.pool.map(task, numbers)
+        if self.pool is None:
+            return map(task, numbers)
+        self._give_torch(self.threads // len(self.surprises))
+        return self.pool.map(task, numbers)
 
-    def learn(self, batch: Batch, state: State | None, scale: float) -> tuple[Tensor, State]:
+    def _give_torch(self, threads: int) -> None:
+        """Let torch share an operation among so many threads."""
+        if torch.get_num_threads() != max(1, threads):
+            torch.set_num_threads(max(1, threads))
+
+    def learn(self, batch: Batch, state: State | None, scale: float, *, alone: bool = False) -> tuple[Tensor, State]:
         """Read a batch and leave the gradient of `scale` times its nats in the parameters.
+
+        alone  by one thread, with torch's own for each operation
 
         Returns the nats (), and the state after the batch.
         """
-        if self.pool is None:
+        if self.pool is None or alone:
+            self._give_torch(self.threads)
             nats, after = self.read(self.surprises[0], batch, state)
             (nats * scale).backward()  # type: ignore[no-untyped-call]
             return nats.detach(), after
+        self._give_torch(self.threads // len(self.surprises))
         rows = len(batch.inputs)
         cuts = [rows * number // len(self.surprises) for number in range(len(self.surprises) + 1)]
         shares = [slice(first, last) for first, last in pairwise(cuts) if first < last]

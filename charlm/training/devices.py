@@ -28,12 +28,14 @@ class Machine:
     """What a training runs on.
 
     workers  threads that share the rows of a step (`crew.py`)
+    paced    whether one thread may take all rows instead, where that is faster (`pacing.py`)
     """
 
     device: torch.device
     precision: Precision
     workers: int = 1
     ranks: Ranks = ALONE
+    paced: bool = False
 
 
 def choose_workers(batch_size: int, device: torch.device) -> int:

@@ -25,6 +25,7 @@ from charlm.training.devices import Machine, autocast, loss_scale
 from charlm.training.journal import Journal, Measured, Notice, OnEvent, Progress
 from charlm.training.keeping import Keeper, NotFiniteError, first_line
 from charlm.training.learner import Beginning, Learner, Surprise
+from charlm.training.pacing import Pacing
 from charlm.training.schedules import Budget, Place, learning_rate
 from charlm.training.standing import Standing
 from charlm.training.texts import Texts
@@ -109,6 +110,7 @@ class _Training:
             order["partial_shuffle"] = 1
         self.budget = Budget.of(config)
         self.now = Standing()
+        self.pacing = Pacing(self.now, machine.paced)
         self.keeper = Keeper(self.learner, self.feed, self.now, order, ranks, journal, report)
 
     # ── the course of a training ────────────────────────────────────────────────────────────────
@@ -174,7 +176,8 @@ class _Training:
         tokens = round(self.ranks.total(batch.tokens))
         share = max(tokens, 1)  # a window of control tokens alone has no target that counts
         # Wrappers average the gradient over the ranks; what is meant is the sum, for each token of all.
-        nats, after = self.crew.learn(batch, before, self.ranks.ranks / share * self.loss_scale)
+        scale = self.ranks.ranks / share * self.loss_scale
+        nats, after = self.crew.learn(batch, before, scale, alone=self.pacing.alone)
         if self.loss_scale != 1:
             scaled = [each.grad for each in self.model.parameters() if each.grad is not None]
             torch._foreach_mul_(scaled, 1 / self.loss_scale)
@@ -194,6 +197,7 @@ class _Training:
                 raise NotFiniteError(cause)
             self.report(Notice(f"{cause}: step left out ({now.skips} of at most {SKIPS} in a row)"))
         taken = time.monotonic() - started
+        self.pacing.took(tokens, taken)
         now.went_on(tokens, taken, self.seconds(), done=batch.done if of_text else None)
         self.tell(loss)
 

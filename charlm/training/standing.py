@@ -24,6 +24,8 @@ FACTS = {
     "parts?": {"*": str},
     "best": (ENTRY, type(None)),
     "clipped?": int,
+    "alone?": (bool, type(None)),
+    "paces?": [float],
     **dict.fromkeys(COUNTS, int),
     **dict.fromkeys(NUMBERS, float),
 }
@@ -44,6 +46,8 @@ class Standing:
     all_tokens, all_seconds   of the steps since it was begun or resumed
     norm, rate   gradient and learning rate of the last step
     reserve      seconds that the last validation took
+    alone        whether one thread takes all rows of a step; None while that is tried
+    paces        tokens/s of the steps of the trial so far
     """
 
     place: Place = field(default_factory=Place)
@@ -61,6 +65,8 @@ class Standing:
     norm: float = math.nan
     rate: float = 0.0
     reserve: float = 0.0
+    alone: bool | None = None
+    paces: list[float] = field(default_factory=list)
 
     def learned(self, nats: float, tokens: int, *, clipped: bool) -> None:
         """The weights were moved by a step."""
@@ -122,6 +128,8 @@ class Standing:
             "measured_at": asdict(self.measured_at),
             "best": asdict(self.best) if self.best else None,
             "clipped": self.clipped,
+            "alone": self.alone,
+            "paces": list(self.paces),
             **{name: getattr(self, name) for name in COUNTS + NUMBERS},
         }
 
@@ -131,4 +139,6 @@ class Standing:
         self.best = Measured(**facts["best"]) if facts["best"] else None
         for name in COUNTS + NUMBERS:
             setattr(self, name, facts[name])
-        self.clipped = facts.get("clipped", 0)  # which checkpoints of older versions do not have
+        # Which checkpoints of older versions do not have.
+        self.clipped = facts.get("clipped", 0)
+        self.alone, self.paces = facts.get("alone"), list(facts.get("paces", []))

@@ -7,7 +7,7 @@ from torch import nn
 
 from charlm import memory
 from charlm.config.training import TrainingConfig
-from charlm.training import gradient
+from charlm.training import gradient, pacing
 from charlm.training.devices import Machine
 from charlm.training.journal import Event, MemoryJournal, Progress
 from charlm.training.schedules import Budget
@@ -34,8 +34,9 @@ class Estimate:
 
 @dataclass
 class _Speed:
-    """Listens to a trial; the first steps warm the machine up and do not count."""
+    """Listens to a trial; the first steps, `cold` of them, warm the machine up and do not count."""
 
+    cold: int = 2
     events: list[Progress] = field(default_factory=list)
 
     def __call__(self, event: Event) -> None:
@@ -44,8 +45,8 @@ class _Speed:
 
     @property
     def step_seconds(self) -> float:
-        warm = self.events[2:] or self.events
-        first = self.events[1] if len(self.events) > 2 else None
+        warm = self.events[self.cold :] or self.events
+        first = self.events[self.cold - 1] if len(self.events) > self.cold else None
         before = first.place.seconds if first else 0.0
         return (warm[-1].place.seconds - before) / len(warm)
 
@@ -54,11 +55,11 @@ def estimate(model: nn.Module, texts: Texts, config: TrainingConfig, machine: Ma
     """Train `model` for a few seconds without keeping anything, and extrapolate."""
     parameters = sum(p.numel() for p in model.parameters())
     before = memory.peak()
-    speed = _Speed()
+    speed = _Speed(pacing.STEPS + 1 if machine.paced else 2)
     gradient.fit(
         model,
         replace(texts, valid=None),
-        replace(config, epochs=None, steps=TRIAL_STEPS, minutes=None),
+        replace(config, epochs=None, steps=speed.cold + TRIAL_STEPS - 2, minutes=None),
         machine=machine,
         journal=MemoryJournal(),
         report=speed,
