@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 import charlm
-from charlm import jsonfiles
+from charlm import jsonfiles, memory
 from charlm.config.networks import RecurrentConfig
 from charlm.models.base import LanguageModel
 from charlm.models.recurrent import Recurrent
@@ -165,6 +165,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
+    memory.keep_freed()
     torch.manual_seed(1)
     exact = Recurrent(RecurrentConfig(layers=2, hidden=512, embedding=512), VOCAB).eval()
     model = lowered(exact, asked.precision, torch.device("cpu"))

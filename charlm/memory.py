@@ -34,7 +34,7 @@ def keep_freed() -> None:
     """Let the allocator keep what was freed, where it is glibc's.
 
     Otherwise it gives large blocks back at once, and a step of training, which frees and asks for the same ones again,
-    spends a fifth of its time on pages that the system has to clear.
+    spends a fifth of its time on pages that the system has to clear; reading lists of candidates, a twentieth.
     """
     try:
         allocator = ctypes.CDLL(None).mallopt

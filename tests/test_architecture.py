@@ -44,8 +44,8 @@ STEPS = {
     " learning arpa",
     "ngrams/arpa": "layout flaws lines section reading writing words",
     "scoring": "score reading prefixes evaluating",
-    "training": "batches feeding ahead schedules journal standing ranks devices texts ceiling crew pacing optimizers averages"
-    " learner keeping gradient trial searching em",
+    "training": "batches feeding ahead schedules journal standing ranks devices texts ceiling crew pacing optimizers"
+    " averages learner keeping gradient trial searching em",
     "embedding": "vectors formats frequencies compiled batched skipgram neighbours plane",
     "inspecting": "positions bands stepping gradients spectra radius planted memory gates features probes neurons"
     " pictures pages",

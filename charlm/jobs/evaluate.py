@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from charlm import scoring
+from charlm import memory, scoring
 from charlm.config.evaluation import DynamicConfig
 from charlm.config.text import TextConfig
 from charlm.config.training import Precision
@@ -199,6 +199,7 @@ class Evaluation:
         self, path: Path, device: str, precision: Precision = "float32", *, report: OnTokens | None = None
     ) -> Result:
         """The Score of the text under the run at `path`, whose products are of this precision."""
+        memory.keep_freed()
         run = load_run(path, device, precision)
         carried = self.carried(run)
         score = scoring.evaluate(run.model, run.codec, self.documents(run), carried=carried, report=report)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charlm import storage
+from charlm import memory, storage
 from charlm.choices import Choices
 from charlm.config.training import Precision
 from charlm.errors import ConfigError, RunError
@@ -137,6 +137,7 @@ class NamedRuns:
         if name not in self._runs:
             from charlm.runs.cloze import load_any
 
+            memory.keep_freed()
             self._runs[name] = load_any(self.paths[name], self.device, self.precision)
         return self._runs[name]
 

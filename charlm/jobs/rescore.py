@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from charlm import memory
 from charlm.config.training import Precision
 from charlm.jobs.named import UNKNOWN, uncounted, unigram_of
 from charlm.jobs.treatment import AS_TRAINED, Treatment
@@ -69,6 +70,7 @@ class Scorer:
     def run(self) -> Run | ClozeRun:
         """The run, loaded when it is first asked for."""
         if self._run is None:
+            memory.keep_freed()
             self._run = load_any(self.path, self.device, self.precision)
         return self._run
 

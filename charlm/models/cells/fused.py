@@ -86,9 +86,9 @@ class FusedLSTM(FusedCell):
         hidden, memory = (leaf.to(x.dtype) for leaf in state)
         read = few_by_matrix(x[:, 0], *(_weights(self.core, name) for name in NAMES[::2]))
         remembered = few_by_matrix(hidden, *(_weights(self.core, name) for name in NAMES[1::2]))
-        into, forget, candidate, output = (read + remembered).chunk(4, dim=-1)
-        memory = forget.sigmoid() * memory + into.sigmoid() * candidate.tanh()
-        hidden = output.sigmoid() * memory.tanh()
+        into, forget, candidate, output = read.add_(remembered).chunk(4, dim=-1)
+        memory = forget.sigmoid_().mul_(memory).add_(into.sigmoid_().mul_(candidate.tanh_()))
+        hidden = output.sigmoid_().mul_(memory.tanh())
         return hidden[:, None], (hidden, memory)
 
     def begin_to_forget(self, bias: float) -> None:
