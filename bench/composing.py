@@ -1,6 +1,6 @@
 """Verse written under a form: does it keep it, what does that cost, and how long does it take?
 
-    python bench/composing.py RUN [--count 123] [--valid poems.valid.txt]
+    python bench/composing.py RUN [--count 123] [--valid poems.valid.txt] [--precision fp16]
 
 Poems of all forms in all strictnesses, half of them acrostics of random characters, one candidate each, are judged by
 the checker, which shares only forms and rhyme books with what wrote them. The cost is minus the logarithm of the
@@ -17,6 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import torch
+
 from charlm.appraising.quality import distinct, quoted
 from charlm.composing.automaton import Automaton
 from charlm.composing.demands import acrostic
@@ -28,11 +30,12 @@ from charlm.poems.checking import check
 from charlm.poems.form import Form, forms
 from charlm.poems.sounds import rhyme_book
 from charlm.runs.run import Run, load
+from charlm.training.devices import choose_drawing
 
 STRICTNESSES: tuple[Strictness, ...] = ("strict", "common", "free")
 SHAPES = ("五绝", "七绝", "五律", "七律")
 TOLD = 20  # poems between two lines
-TIMED, PLAIN = 3, 64  # poems of a shape that are timed with 16 candidates, and whose cost is told
+TIMED, PLAIN = 12, 64  # poems of a shape that are timed with 16 candidates, and whose cost is told
 
 
 def asked(run: Run, form: Form, strictness: str, chance: random.Random, quotes: Novelty | None) -> Automaton:
@@ -99,8 +102,9 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--count", type=int, default=len(forms()) * len(STRICTNESSES))
     parser.add_argument("--valid", type=Path)
+    parser.add_argument("--precision", choices=("float32", "fp16", "bf16", "auto"))
     given = parser.parse_args()
-    run = load(given.run)
+    run = load(given.run, precision=given.precision or choose_drawing(torch.device("cpu")))
     quotes = Novelty.load(given.run / NOVELTY_FILE) if (given.run / NOVELTY_FILE).exists() else None
     for form in forms():
         if form.name in SHAPES:

@@ -8,7 +8,7 @@ A network of two LSTM layers of 512 units over 6,000 characters with random weig
 is named, its texts by their most frequent 6,000 characters. In each round every way takes its turn on the same lists;
 `one by one` is too slow for all of them and takes the first tenth. Rates are medians over the rounds, ratios medians of
 each round's ratio, so that what else the machine does counts for little; with one thread seconds are those in which
-the process had its core. --precision bf16 or auto makes products in bf16, and says how far scores are from those in
+the process had its core. --precision fp16, bf16 or auto rounds products, and says how far scores are from those in
 float32.
 
 --size 1000 makes lists of 1,000 candidates; --ngram TEXT trains a 5-gram of a text and lets it score the lists as ids
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path)
     for name, default in (("lists", 1000), ("rounds", 5), ("size", 10), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--precision", choices=("float32", "bf16", "auto"), default="float32")
+    parser.add_argument("--precision", choices=("float32", "fp16", "bf16", "auto"), default="float32")
     parser.add_argument("--ngram")
     parser.add_argument("--check", action="store_true")
     asked = parser.parse_args()

@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from charlm.errors import CharlmError, ConfigError
 
 if TYPE_CHECKING:
-    from charlm.config.training import Precision
+    from charlm.config.training import ReadPrecision
     from charlm.jobs.fill import Filled
     from charlm.runs.cloze import ClozeRun
     from charlm.runs.run import Run
@@ -91,7 +91,7 @@ def _names(paths: PathOrStr | Iterable[PathOrStr]) -> list[str]:
     return [fspath(paths)] if isinstance(paths, str | PathLike) else [fspath(path) for path in paths]
 
 
-def load(path: PathOrStr, device: str = "auto", precision: "Precision" = "float32") -> "Run":
+def load(path: PathOrStr, device: str = "auto", precision: "ReadPrecision" = "float32") -> "Run":
     """Load a run directory; its `.model`, `.codec`, `.score(texts)` and `.sample(prompt)` are ready to use.
 
     device     cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU, as in training

@@ -23,6 +23,7 @@ Filter: TypeAlias = Callable[[LogProbs, Ids], LogProbs]  # (B, V), what was said
 OnToken: TypeAlias = Callable[[int, int], None]  # (number of the sample, token id)
 
 NEVER = -math.inf
+LEAST_MASS = -40.0  # nats: a sum of probabilities above it has lost none of them to the smallest float
 
 
 class Constraint(Protocol):
@@ -109,8 +110,10 @@ def repetition_penalty(strength: float) -> Filter:
 def never(tokens: Sequence[int]) -> Filter:
     """Forbid some tokens."""
 
+    ids = torch.tensor(list(tokens), dtype=torch.int64)
+
     def apply(log_probs: LogProbs, _said: Ids) -> LogProbs:
-        return log_probs.index_fill(-1, torch.tensor(list(tokens), device=log_probs.device), NEVER)
+        return log_probs.index_fill(-1, ids.to(log_probs.device), NEVER)
 
     return apply
 
@@ -162,6 +165,13 @@ def draw(log_probs: LogProbs, generators: Sequence[torch.Generator]) -> Tensor:
     return torch.minimum(drawn, last)
 
 
+def _mass(log_probs: LogProbs, allowed: Tensor) -> Tensor:
+    """The logarithm of the probability of what is allowed: (B, V), (B, V) -> (B,)"""
+    # A logsumexp takes three times as long where much is infinite, but is right where probabilities are no floats.
+    found = (log_probs.exp() * allowed).sum(-1).log()
+    return found if bool((found > LEAST_MASS).all()) else log_probs.masked_fill(~allowed, NEVER).logsumexp(-1)
+
+
 @torch.no_grad()
 def sample(
     model: LanguageModel,
@@ -208,7 +218,7 @@ def sample(
         if constraint is not None:
             allowed = torch.stack([constraint.allowed(forms[row]) for row in alive]).to(device)
             chosen = chosen.masked_fill(~allowed, NEVER)
-            for row, left in zip(alive, chosen.logsumexp(-1).tolist(), strict=True):
+            for row, left in zip(alive, _mass(log_probs, allowed).tolist(), strict=True):
                 forced[row] -= left
         for apply in possible:
             chosen = apply(chosen, said)
@@ -217,7 +227,7 @@ def sample(
             if bool(alone.any()):
                 chosen = chosen.masked_fill(alone & allowed, 0.0).masked_fill(alone & ~allowed, NEVER)
         # Before the filters of the config, which choose among what there is: greedy would take even the impossible.
-        going_on = (chosen > NEVER).any(-1).tolist()
+        going_on = (chosen.amax(-1) > NEVER).tolist()
         if not all(going_on):
             stuck = alive[going_on.index(False)]
             raise ConfigError(

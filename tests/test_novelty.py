@@ -31,6 +31,15 @@ def test_every_line_of_the_text_is_known_from_its_last_character_or_its_last_two
             assert ends(NOVELTY, said[:-2], said[-2], said[-1]) == [True]
 
 
+def test_a_line_that_begins_as_nobody_does_is_not_looked_up_by_every_ending(monkeypatch):
+    asked = []
+    real = type(NOVELTY.lines).holds
+    monkeypatch.setattr(type(NOVELTY.lines), "holds", lambda self, h: asked.append(len(h)) or real(self, h))
+    others = [line(6) for _ in range(400)]
+    assert not any(any(ends(NOVELTY, other, "一二三四五六")) for other in others)
+    assert asked.count(6) < 3 * GRAM_RATE**2 * len(others) + 5  # by both its fives, and not by every ending
+
+
 def test_other_lines_are_taken_for_known_ones_about_as_rarely_as_is_said():
     taken = sum(ends(NOVELTY, other[:-1], other[-1])[0] for other in (line() for _ in range(20_000)))
     assert taken / 20_000 < 2 * LINE_RATE and NOVELTY.lines.rate < 2 * LINE_RATE

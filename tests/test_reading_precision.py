@@ -14,11 +14,13 @@ from charlm.errors import ConfigError
 from charlm.jobs.named import NamedRuns
 from charlm.models.base import branch, rounding_of
 from charlm.models.lowered import Lowered
+from charlm.models.products import few_by_matrix, linear, many_by_matrix, may_pack, packed
 from charlm.nbest import Hypothesis, Utterance
 from charlm.training import devices
-from charlm.training.devices import choose_reading, lowered, reading
+from charlm.training.devices import choose_drawing, choose_reading, lowered, reading
 
 CPU = torch.device("cpu")
+packs = pytest.mark.skipif(not may_pack(), reason="this torch has no FBGEMM for this processor")
 PRODUCTS = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
 
 
@@ -42,11 +44,19 @@ def run(tmp_path_factory):
     return folder / "run"
 
 
-def test_auto_takes_bf16_where_there_are_units_and_else_stays_exact(with_units, monkeypatch):
-    assert choose_reading("auto", CPU) == choose_reading("bf16", CPU) == "bf16"
+@pytest.mark.parametrize(
+    ("units", "packs", "auto"), [(True, True, "bf16"), (False, True, "fp16"), (False, False, "float32")]
+)
+def test_auto_takes_what_the_machine_has(monkeypatch, units, packs, auto):
+    monkeypatch.setattr(devices, "_multiplies_within", lambda: units)
+    monkeypatch.setattr(devices, "may_pack", lambda: packs)
+    assert choose_reading("auto", CPU) == auto
     assert choose_reading("float32", CPU) == "float32"
-    monkeypatch.setattr(devices, "_multiplies_within", lambda: False)
-    assert choose_reading("auto", CPU) == "float32"
+    assert choose_drawing(CPU) == ("fp16" if packs else "float32")
+    assert choose_drawing(torch.device("meta")) == "float32"
+    if not packs:
+        with pytest.raises(ConfigError, match="fp16"):
+            choose_reading("fp16", CPU)
 
 
 def test_bf16_that_would_change_nothing_is_refused(without_units):
@@ -62,10 +72,10 @@ def test_float32_asks_nothing_of_the_machine(monkeypatch):
 
 def test_products_are_lowered_within_and_as_before_afterwards():
     before = PRODUCTS.fp32_precision
-    with reading("bf16", CPU):
+    with reading("bf16", CPU, {}):
         assert PRODUCTS.fp32_precision == "bf16"
     assert PRODUCTS.fp32_precision == before
-    with pytest.raises(KeyError), reading("bf16", CPU):
+    with pytest.raises(KeyError), reading("bf16", CPU, {}):
         raise KeyError
     assert PRODUCTS.fp32_precision == before
 
@@ -116,14 +126,15 @@ def test_figures_of_bf16_are_near_those_of_float32(run):
         assert other.log_prob == pytest.approx(one.log_prob, abs=0.05 * one.tokens)
 
 
-def test_scores_in_bf16_are_remembered_apart_from_exact_ones(run, own_cache, with_units):
+@packs
+def test_rounded_scores_are_remembered_apart_from_exact_ones(run, own_cache, with_units):
     lists = [Utterance("a", (Hypothesis("今天天气好"), Hypothesis("明天天气好")))]
     told = []
-    for precision in ("float32", "bf16", "float32", "bf16"):
+    for precision in ("float32", "bf16", "fp16", "float32", "bf16", "fp16"):
         with NamedRuns({"lm": run}, precision=precision) as runs:
             runs.brought(lists, "cer", ["lm"])
         told.append((runs.computed, runs.recalled))
-    assert told == [(2, 0), (2, 0), (0, 2), (0, 2)]
+    assert told == [(2, 0)] * 3 + [(0, 2)] * 3
 
 
 def test_the_command_tells_what_auto_took_and_refuses_other_names(with_units, capsys):
@@ -133,3 +144,67 @@ def test_the_command_tells_what_auto_took_and_refuses_other_names(with_units, ca
         with pytest.raises(ConfigError, match="bf61"):
             settled("bf61", "cpu", talk)
     assert capsys.readouterr().err.count("bf16") == 1
+
+
+# ── matrices in half precision ──────────────────────────────────────────────────────────────────
+
+
+@packs
+@pytest.mark.parametrize("product", [few_by_matrix, many_by_matrix, linear])
+@pytest.mark.parametrize("rows", [1, 15, 16, 40, 300])
+def test_a_product_with_a_packed_matrix_is_near_the_exact_one(product, rows):
+    torch.manual_seed(1)
+    x, weight, bias = torch.randn(rows, 48), torch.randn(70, 48) / 7, torch.randn(70)
+    exact = product(x, weight, bias)
+    with packed({}):
+        rounded = product(x, weight, bias)
+    assert rounded.shape == exact.shape and rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=5e-3)
+    assert not torch.equal(rounded, exact) and torch.equal(product(x, weight, bias), exact)
+
+
+@packs
+def test_of_a_row_only_last_bits_hang_on_what_stands_beside_it():
+    torch.manual_seed(1)
+    x, weight, bias = torch.randn(40, 48), torch.randn(70, 48), torch.randn(70)
+    with packed({}):
+        whole = few_by_matrix(x, weight, bias)
+        for rows in range(1, 40):
+            torch.testing.assert_close(few_by_matrix(x[:rows], weight, bias), whole[:rows], rtol=1e-5, atol=1e-5)
+
+
+@packs
+def test_each_matrix_is_packed_once_and_wider_numbers_stay_exact():
+    store, x, weights = {}, torch.randn(2, 8), [torch.randn(4, 8), torch.randn(4, 8)]
+    with packed(store):
+        for _ in range(3):
+            for weight in weights:
+                few_by_matrix(x, weight, torch.zeros(4))
+        assert len(store) == 2
+        wide = few_by_matrix(x.double(), weights[0].double(), torch.zeros(4, dtype=torch.float64))
+    assert wide.dtype == torch.float64 and len(store) == 2
+
+
+def test_a_torch_without_such_products_packs_nothing(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("no engine")
+
+    monkeypatch.setattr("charlm.models.products._half", refuse)
+    assert not may_pack()
+
+
+@packs
+@pytest.mark.parametrize("knobs", [{}, {"tied": False}, {"skips": True, "layers": 3}, {"cell": "gru"}], ids=str)
+def test_a_network_in_fp16_says_nearly_what_it_says_exactly(knobs):
+    plain = recurrent(40, dtype=torch.float32, hidden=64, embedding=48, **knobs)
+    model = lowered(plain, "fp16", CPU)
+    ids = torch.arange(20) % 40
+    with torch.no_grad():
+        exact, state = plain.step(ids, plain.initial_state(20))
+        near, after = model.step(ids, model.initial_state(20))
+        assert torch.allclose(near, exact, atol=5e-3) and not torch.equal(near, exact)
+        assert torch.allclose(near.exp().sum(-1), torch.ones(20), atol=1e-5)
+        rows = torch.arange(20)
+        some, _ = branch(model, ids, after, rows, rows + 1)
+        true, _ = branch(plain, ids, state, rows, rows + 1)
+        assert torch.allclose(some, true, atol=5e-3)

@@ -7,6 +7,7 @@ import typer
 
 from charlm.cli.console import Talk, emit, emit_json, figure
 from charlm.cli.options import AsJson, Device, OptionalRun, Quiet, page, runs_at, takes
+from charlm.cli.precision import for_verse
 from charlm.config.knobs import build
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
@@ -63,8 +64,9 @@ def eval_(
     with Talk(quiet) as talk:
         human = None if against is None else human_poems(against, form, text, note=talk.note)
         judging = None if judge is None else load(judge, device)
+        writing = load(path, device, for_verse(None, device, talk))
         found = appraise(
-            load(path, device), asked, config, count, human=human, judge=judging, note=talk.note,
+            writing, asked, config, count, human=human, judge=judging, note=talk.note,
             report=talk.counter("writing", "poems"),
         )  # fmt: skip
     if as_json:

@@ -12,7 +12,7 @@ from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.weighing import Formula
 
 if TYPE_CHECKING:
-    from charlm.config.training import Precision
+    from charlm.config.training import ReadPrecision
     from charlm.jobs.rerank import Reranker
     from charlm.jobs.treatment import Treatment
 
@@ -84,7 +84,7 @@ def reranker_of(
     more: dict[str, float] | None = None,
     unknown: str = "charged",
     device: str = "cpu",
-    precision: "Precision" = "float32",
+    precision: "ReadPrecision" = "float32",
     shard: tuple[int, int] = (1, 1),
 ) -> "Reranker":
     """What orders lists by several runs, or by a file of weights.

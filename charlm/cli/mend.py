@@ -7,6 +7,7 @@ import typer
 
 from charlm.cli.console import Talk, emit, emit_json, emit_name
 from charlm.cli.options import AsJson, Device, Force, Quiet, page, refuse_overwriting, runs_at, takes
+from charlm.cli.precision import for_verse
 from charlm.config.knobs import build
 from charlm.config.poems import CheckConfig
 from charlm.config.text import TextConfig
@@ -55,8 +56,8 @@ def fix(
         refuse_overwriting(output, "-o", force)
     path = run_or_own(run)
     poems = opened_poems(file, config, text, writes=apply, note=Talk(quiet).note)
-    found = []
-    for number, one in enumerate(diagnoses(poems, Physician(load(path, device), ways), config)):
+    found, loaded = [], load(path, device, for_verse(None, device, Talk(quiet)))
+    for number, one in enumerate(diagnoses(poems, Physician(loaded, ways), config)):
         found.append(one)
         if as_json:
             emit_json(one.record())

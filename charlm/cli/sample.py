@@ -10,6 +10,7 @@ import typer
 from charlm import storage
 from charlm.cli.console import Talk, emit, emit_json
 from charlm.cli.options import AsJson, Device, OptionalRun, Quiet, page, takes
+from charlm.cli.precision import DrawingPrecision, for_verse, settled
 from charlm.config.knobs import build
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
@@ -43,6 +44,7 @@ def sample(
         typer.Option("--vertical", help="Print lines from top to bottom, from right to left.", rich_help_panel="Verse"),
     ] = False,
     device: Device = "cpu",
+    precision: DrawingPrecision = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     **knobs: Any,
@@ -64,13 +66,15 @@ def sample(
         if prompt or prompt_file:
             raise ConfigError("--prompt and --form are rivals; give one", hint="--first-line begins a poem")
         shown = "json" if as_json else "tones" if show_tones else "vertical" if vertical else "lines"
-        _poems(load_run(run_or_own(run), device), asked, config, count, shown, Talk(quiet))
+        talk = Talk(quiet)
+        loaded = load_run(run_or_own(run), device, for_verse(precision, device, talk))
+        _poems(loaded, asked, config, count, shown, talk)
         return
     if show_tones or vertical:
         raise ConfigError("--show-tones and --vertical show verse", hint="choose its --form")
     prompts = _prompts(prompt, prompt_file)
-    loaded = load_run(run_or_own(run), device)
     talk = Talk(quiet)
+    loaded = load_run(run_or_own(run), device, settled(precision or "float32", device, talk))
     model, told = telling(loaded, asked)
     for text in prompts:
         ids, unknown = loaded.prompt(text)

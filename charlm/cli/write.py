@@ -9,6 +9,7 @@ import typer
 from charlm import storage
 from charlm.cli.console import Talk, complain, emit, emit_json
 from charlm.cli.options import AsJson, Device, Force, OptionalRun, Quiet, page, refuse_overwriting, takes
+from charlm.cli.precision import for_verse
 from charlm.config.knobs import build
 from charlm.config.poems import PoemConfig
 from charlm.config.sampling import SamplingConfig
@@ -48,7 +49,8 @@ def write(
     if output is not None:
         refuse_overwriting(output, "-o", force)
     talk = Talk(quiet)
-    bench = Workbench(load(run_or_own(run), device), asked, config, note=talk.note)
+    loaded = load(run_or_own(run), device, for_verse(None, device, talk))
+    bench = Workbench(loaded, asked, config, note=talk.note)
     try:
         _work(bench, lines, output, talk)
     except BaseException:  # nothing that was written is lost, whatever happens

@@ -130,7 +130,9 @@ class Novelty:
     def endings(self, beginning: str, codes: Codes, tail: str = "") -> NDArray[np.bool_]:
         """Which of these characters (N,), by code points, make a line of the text with what stands about them."""
         width = len(beginning) + 1 + len(tail)
-        if width < SHORTEST:
+        grams = [part[at : at + GRAM] for part in (beginning, tail) for at in range(len(part) - GRAM + 1)]
+        # A line whose first characters nobody ever wrote in a row is no line of the text, whatever its end.
+        if width < SHORTEST or (grams and not self.grams.holds(hashes(grams)).all()):
             return np.zeros(len(codes), np.bool_)
         columns = [*(np.full(1, ord(c), np.uint32) for c in beginning), codes, *(np.uint32(ord(c)) for c in tail)]
         return self.lines.holds(np.broadcast_to(_mixed(columns, width), codes.shape))

@@ -7,10 +7,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from charlm import memory, scoring
+from charlm import scoring
 from charlm.config.evaluation import DynamicConfig
 from charlm.config.text import TextConfig
-from charlm.config.training import Precision
+from charlm.config.training import ReadPrecision
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel
 from charlm.runs.run import Run
@@ -73,7 +73,7 @@ class Result:
     members: tuple[tuple[str, Score], ...] = ()
     dynamic: Dynamic | None = None
     exact: bool = True
-    precision: Precision = "float32"
+    precision: ReadPrecision = "float32"
 
     @property
     def gain(self) -> float | None:
@@ -196,10 +196,9 @@ class Evaluation:
         return self.context == "carried"
 
     def measure(
-        self, path: Path, device: str, precision: Precision = "float32", *, report: OnTokens | None = None
+        self, path: Path, device: str, precision: ReadPrecision = "float32", *, report: OnTokens | None = None
     ) -> Result:
         """The Score of the text under the run at `path`, whose products are of this precision."""
-        memory.keep_freed()
         run = load_run(path, device, precision)
         carried = self.carried(run)
         score = scoring.evaluate(run.model, run.codec, self.documents(run), carried=carried, report=report)
@@ -216,7 +215,7 @@ class Evaluation:
             exact=exact, precision=precision,
         )  # fmt: skip
 
-    def tokens(self, path: Path, device: str, precision: Precision = "float32") -> Iterator[dict[str, Any]]:
+    def tokens(self, path: Path, device: str, precision: ReadPrecision = "float32") -> Iterator[dict[str, Any]]:
         """A record for each token: document, place, token, log_prob (nats)."""
         run = load_run(path, device, precision)
         yield from self.records(run, run.model, "log_prob")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charlm import memory, storage
+from charlm import storage
 from charlm.choices import Choices
-from charlm.config.training import Precision
+from charlm.config.training import ReadPrecision
 from charlm.errors import ConfigError, RunError
 from charlm.jobs.remember import Remembered, fingerprint
 from charlm.jobs.treatment import AS_TRAINED, Treatment
@@ -91,7 +91,7 @@ class NamedRuns:
     unknown   charged or counted: whether unknown tokens are spelled out
     remember  whether scores are kept from call to call, in the cache folder
     treatment what of a candidate's text is scored
-    precision of the runs' products, float32 or bf16
+    precision of the runs' products, float32, fp16 or bf16
     """
 
     paths: Mapping[str, Path]
@@ -99,7 +99,7 @@ class NamedRuns:
     device: str = "cpu"
     remember: bool = True
     treatment: Treatment = AS_TRAINED
-    precision: Precision = "float32"
+    precision: ReadPrecision = "float32"
     computed: int = 0
     recalled: int = 0
     tokens: int = 0
@@ -137,7 +137,6 @@ class NamedRuns:
         if name not in self._runs:
             from charlm.runs.cloze import load_any
 
-            memory.keep_freed()
             self._runs[name] = load_any(self.paths[name], self.device, self.precision)
         return self._runs[name]
 
@@ -226,7 +225,7 @@ class NamedRuns:
         """What a run says of different texts, remembered or computed; each with the number of its list, ascending."""
         texts, lists = list(listed), np.fromiter(listed.values(), np.int64, len(listed))
         if name not in self._memories:
-            rounded = "" if self.precision == "float32" else "h"  # scores of other products are other scores
+            rounded = {"float32": "", "fp16": "h"}.get(self.precision, "b")  # other products give other scores
             identity = f"{self.fingerprint(name)[: 36 - len(rounded)]}-{self.treatment.mark}{rounded}"
             self._memories[name] = Remembered(identity if self.remember else "")
         memory = self._memories[name]

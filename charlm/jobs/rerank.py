@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from charlm.config.training import Precision
+from charlm.config.training import ReadPrecision
 from charlm.jobs.named import NamedRuns
 from charlm.jobs.weights_file import ListsSeen, WeightsFile
 from charlm.nbest import Utterance
@@ -54,7 +54,7 @@ class Reranker:
         return (*self.runs.names, *self.runs.unigrams)
 
     @property
-    def precision(self) -> Precision:
+    def precision(self) -> ReadPrecision:
         """Of the runs' products."""
         return self.runs.precision
 

@@ -10,8 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from charlm import memory
-from charlm.config.training import Precision
+from charlm.config.training import ReadPrecision
 from charlm.jobs.named import UNKNOWN, uncounted, unigram_of
 from charlm.jobs.treatment import AS_TRAINED, Treatment
 from charlm.nbest import Hypothesis, Utterance
@@ -57,7 +56,7 @@ class Scorer:
     metric_from: str = "--metric"
     shard: Shard = WHOLE
     treatment: Treatment = AS_TRAINED
-    precision: Precision = "float32"
+    precision: ReadPrecision = "float32"
     _run: Run | ClozeRun | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +69,6 @@ class Scorer:
     def run(self) -> Run | ClozeRun:
         """The run, loaded when it is first asked for."""
         if self._run is None:
-            memory.keep_freed()
             self._run = load_any(self.path, self.device, self.precision)
         return self._run
 

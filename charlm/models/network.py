@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from charlm.config.networks import NetworkConfig
 from charlm.models.dropout import LockedDropout
 from charlm.models.output import Shortlist, sampled_log_probs, successor_log_probs, target_log_probs
-from charlm.models.products import few_by_matrix
+from charlm.models.products import few_by_matrix, linear
 from charlm.shapes import Ids, LogProbs, State
 
 FREQUENT = 8  # the most frequent 1/8 of the vocabulary is in every sample
@@ -64,7 +64,7 @@ class TokenNetwork(nn.Module):
 
     def narrowed(self, x: Tensor) -> Tensor:
         """Hidden vectors (…, H) in the width of the output matrix."""
-        return x if self.projection is None else cast(Tensor, self.projection(x))
+        return x if self.projection is None else linear(x, self.projection.weight, self.projection.bias)
 
     def log_probs(self, x: Tensor) -> LogProbs:
         """Vectors (B, E or H)  ->  the distribution (B, V), nats"""

@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from charlm.models.products import many_by_matrix
+
 SEGMENT_NUMBERS = 1 << 27  # logits kept at once: 256 MiB in bf16
 BLOCK_NUMBERS = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers per block of float32 arithmetic
 # Units for half precision want rows of a multiple of so many numbers; with others a product ran at a ninth of the rate
@@ -156,7 +158,7 @@ def successor_log_probs(hidden: Tensor, weight: Tensor, bias: Tensor, parents: T
     ends = torch.arange(1, pieces + 1) * len(h) // max(1, pieces)
     found, start, first = [], 0, 0
     for end, last in zip(ends.tolist(), torch.searchsorted(parents, ends.to(parents)).tolist(), strict=True):
-        logits = torch.addmm(b, h[start:end], w.t())
+        logits = many_by_matrix(h[start:end], w, b)
         own = parents[first:last] - start
         # One kernel, which takes three quarters of the time of a logsumexp.
         found.append(torch.log_softmax(wide(logits), dim=-1)[own, targets[first:last]])

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from charlm import scoring
-from charlm.config.training import Precision
+from charlm.config.training import ReadPrecision
 from charlm.families import cloze_family
 from charlm.filling.likelihood import pseudo_log_probs, pseudo_score_of
 from charlm.models.cloze import ClozeModel
@@ -95,7 +95,7 @@ class ClozeRun(Viewing):
         return self
 
 
-def load_cloze(path: str | Path, device: str = "cpu", precision: Precision = "float32") -> ClozeRun:
+def load_cloze(path: str | Path, device: str = "cpu", precision: ReadPrecision = "float32") -> ClozeRun:
     """Load a run of a model of missing words: `charlm.load_cloze("checkpoints/cloze")`.
 
     device, precision  as for `load`
@@ -109,6 +109,6 @@ def load_cloze(path: str | Path, device: str = "cpu", precision: Precision = "fl
     return replace(run, model=lowered(run.model, precision, where))
 
 
-def load_any(path: str | Path, device: str = "cpu", precision: Precision = "float32") -> Run | ClozeRun:
+def load_any(path: str | Path, device: str = "cpu", precision: ReadPrecision = "float32") -> Run | ClozeRun:
     """Load a run of either kind, for whoever tells of it, fills blanks with it, or takes over its weights."""
     return load_cloze(path, device, precision) if is_cloze(Path(path)) else load(path, device, precision)

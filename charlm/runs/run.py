@@ -8,12 +8,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from charlm import sampling, scoring, tensorfiles
+from charlm import memory, sampling, scoring, tensorfiles
 from charlm.composing.telling import theme_ids
 from charlm.config.knobs import build
 from charlm.config.models import MODELS
 from charlm.config.sampling import SamplingConfig
-from charlm.config.training import Precision
+from charlm.config.training import ReadPrecision
 from charlm.errors import ConfigError, RunError
 from charlm.families import WEIGHTS_FILE, causal_family
 from charlm.models.base import LanguageModel, rounding_of, to_device
@@ -170,7 +170,7 @@ class Opened(NamedTuple):
     best: dict[str, Any]
 
 
-def load(path: str | Path, device: str = "cpu", precision: Precision = "float32") -> Run:
+def load(path: str | Path, device: str = "cpu", precision: ReadPrecision = "float32") -> Run:
     """Load a run of a language model: `charlm.load("checkpoints/tang")`.
 
     device     where its weights go: cpu, cuda, mps, or auto
@@ -199,6 +199,7 @@ def is_cloze(path: Path) -> bool:
 
 def opened(path: Path) -> Opened:
     """Everything of a run but its model; raises RunError or VocabError."""
+    memory.keep_freed()  # whoever reads with a model asks for blocks of the same sizes again and again
     facts = read_facts(path)
     config = read_config(path)
     if not (path / WEIGHTS_FILE).is_file():
