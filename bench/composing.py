@@ -26,11 +26,11 @@ from charlm.composing.novelty import NOVELTY_FILE, Novelty, clauses
 from charlm.composing.writing import Verse, compose, unranked
 from charlm.config.poems import Strictness
 from charlm.config.sampling import SamplingConfig
+from charlm.models.lowered import choose_drawing
 from charlm.poems.checking import check
 from charlm.poems.form import Form, forms
 from charlm.poems.sounds import rhyme_book
 from charlm.runs.run import Run, load
-from charlm.training.devices import choose_drawing
 
 STRICTNESSES: tuple[Strictness, ...] = ("strict", "common", "free")
 SHAPES = ("五绝", "七绝", "五律", "七律")

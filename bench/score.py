@@ -32,10 +32,10 @@ import charlm
 from charlm import jsonfiles, memory
 from charlm.config.networks import RecurrentConfig
 from charlm.models.base import LanguageModel
+from charlm.models.lowered import lowered
 from charlm.models.recurrent import Recurrent
 from charlm.scoring import FEWEST_ROWS, distinct, log_probs_of_lines, log_probs_of_prefixes
 from charlm.text.vocab import EOS, UNK
-from charlm.training.devices import lowered
 
 VOCAB = 6000
 Lists = list[list[list[int]]]

@@ -45,7 +45,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from charlm.errors import CharlmError, ConfigError
 
 if TYPE_CHECKING:
-    from charlm.config.training import ReadPrecision
     from charlm.jobs.fill import Filled
     from charlm.runs.cloze import ClozeRun
     from charlm.runs.run import Run
@@ -91,11 +90,12 @@ def _names(paths: PathOrStr | Iterable[PathOrStr]) -> list[str]:
     return [fspath(paths)] if isinstance(paths, str | PathLike) else [fspath(path) for path in paths]
 
 
-def load(path: PathOrStr, device: str = "auto", precision: "ReadPrecision" = "float32") -> "Run":
+def load(path: PathOrStr, device: str = "auto", precision: str = "float32") -> "Run":
     """Load a run directory; its `.model`, `.codec`, `.score(texts)` and `.sample(prompt)` are ready to use.
 
     device     cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU, as in training
-    precision  of the model's products: float32, bf16, or auto: bf16 where the device has units for it
+    precision  of the model's products: float32, or on a processor faster and rounded: bf16 (AMX), fp16 (x86), or auto,
+               the first of them that there is
     Raises CharlmError (RunError, VocabError) where it cannot be used; ConfigError for one that fills blanks.
     """
     from charlm.runs.run import load as load_run
@@ -103,15 +103,15 @@ def load(path: PathOrStr, device: str = "auto", precision: "ReadPrecision" = "fl
     return load_run(Path(path), device, precision)
 
 
-def load_cloze(path: PathOrStr, device: str = "auto") -> "ClozeRun":
+def load_cloze(path: PathOrStr, device: str = "auto", precision: str = "float32") -> "ClozeRun":
     """Load a run of `--model cloze` or `cloze-window`; its `.model` knows both sides of a word, and foretells none.
 
-    device  as for `load`
+    device, precision  as for `load`
     Raises CharlmError (RunError, VocabError); ConfigError for a language model.
     """
     from charlm.runs.cloze import load_cloze as load_run
 
-    return load_run(Path(path), device)
+    return load_run(Path(path), device, precision)
 
 
 def fill(run: PathOrStr, texts: Iterable[str], *, device: str = "auto", **knobs: Any) -> "list[Filled]":

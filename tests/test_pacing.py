@@ -57,6 +57,17 @@ def test_a_machine_that_has_become_busy_or_idle_is_tried_again(times, again):
     assert (found.now.alone is None) == again and (found.now.paces == [])
 
 
+def test_a_training_that_is_resumed_on_a_busy_machine_notices_it():
+    """The speed it had on the idle one was forgotten, and a tenth of it taken for the usual."""
+    before = trial(together=1000, alone=2000)
+    before.took(int(WATCHED * 2000) + 1, WATCHED)
+    resumed = Pacing(Standing(), tries=True)
+    resumed.now.take_up(before.now.facts())
+    assert resumed.alone
+    resumed.took(int(WATCHED * 200), WATCHED)
+    assert resumed.now.alone is None
+
+
 def test_a_machine_without_a_choice_tries_nothing():
     found = Pacing(Standing(), tries=False)
     for _ in range(20):
@@ -136,7 +147,7 @@ def test_torch_has_its_threads_while_one_takes_a_step_and_afterwards(planted, mo
 def test_a_checkpoint_from_before_there_was_a_choice_goes_on_without_one(planted):
     texts = READINGS["buckets"]
     first = paced(texts, stop_after=3, **BUDGETS[0])
-    for name in ("alone", "paces"):
+    for name in ("alone", "paces", "usual"):
         del first.journal.checkpoint.facts[name]
     machine = Machine(CPU, "float32", workers=2)
     config = TrainingConfig(**{**KNOBS, **BUDGETS[0]})

@@ -11,6 +11,7 @@ from charlm.config.sampling import SamplingConfig
 from charlm.errors import ConfigError
 from charlm.sampling import (
     NEVER,
+    _mass,
     draw,
     filters_of,
     generator_of,
@@ -366,3 +367,15 @@ def test_generators_of_neighbours_are_unlike():
     throws = [float(torch.rand((), generator=generator_of(seed, n))) for seed in range(20) for n in range(20)]
     assert len(set(throws)) == 400
     assert chi_square(np.histogram(throws, 10, (0, 1))[0], [0.1] * 10) < 27.9  # 9 degrees of freedom, 0.1 %
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 300.0])
+def test_the_mass_of_what_is_allowed_is_right_even_where_no_float_holds_its_probabilities(scale):
+    torch.manual_seed(2)
+    log_probs = torch.log_softmax(torch.randn(40, 30) * scale, -1)
+    allowed = torch.rand(40, 30) < 0.1
+    allowed[:, 0] = True
+    exact = log_probs.double().masked_fill(~allowed, -math.inf).logsumexp(-1)
+    torch.testing.assert_close(_mass(log_probs, allowed).double(), exact, rtol=1e-5, atol=1e-5)
+    if scale > 100:
+        assert (exact < -100).any()

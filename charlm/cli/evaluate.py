@@ -75,8 +75,9 @@ def evaluate(
     if tune_part is not None and tune is None:
         raise ConfigError("--tune-part is a part of the text of --tune, which was not given", hint="give both")
     with Talk(quiet) as talk:
-        products = settled(precision, device, talk)
-        if products != "float32" and dynamic.dynamic is not None:
+        learns = dynamic.dynamic is not None  # and what learns does so in float32
+        products = settled("float32" if learns and precision == "auto" else precision, device, talk)
+        if learns and products != "float32":
             raise ConfigError(
                 f"--precision {precision} is for models that only read, and --dynamic lets them learn",
                 hint="leave one of them out",

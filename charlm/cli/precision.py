@@ -9,7 +9,7 @@ from charlm.cli.console import Talk
 from charlm.cli.options import completing
 from charlm.config.training import ReadPrecision
 
-PRECISIONS: Choices[ReadPrecision] = Choices("precision", {name: name for name in get_args(ReadPrecision)})
+PRECISIONS = Choices("precision", {name: name for name in ("auto", *get_args(ReadPrecision))})
 
 ReadingPrecision: TypeAlias = Annotated[
     str,
@@ -36,14 +36,14 @@ DrawingPrecision: TypeAlias = Annotated[
 
 def settled(name: str, device: str, talk: Talk) -> ReadPrecision:
     """float32, fp16 or bf16; raises ConfigError for other names, and where this machine has not what is asked for."""
-    wanted = PRECISIONS[name]
-    if wanted == "float32":
-        return wanted
-    from charlm.training.devices import choose_device, choose_reading
+    if PRECISIONS[name] == "float32":
+        return "float32"
+    from charlm.models.lowered import choose_reading
+    from charlm.training.devices import choose_device
 
-    found = choose_reading(wanted, choose_device(device))
-    if wanted == "auto" and found != "float32":
-        talk.note(f"products in {found}; --precision float32 is exact")
+    found = choose_reading(name, choose_device(device))
+    if name == "auto":
+        talk.note(f"products in {found}" + ("; --precision float32 is exact" if found != "float32" else ""))
     return found
 
 
@@ -51,6 +51,7 @@ def for_verse(name: str | None, device: str, talk: Talk) -> ReadPrecision:
     """The same where poems are written, a few candidates at a time: what was asked for, else what is fastest there."""
     if name is not None:
         return settled(name, device, talk)
-    from charlm.training.devices import choose_device, choose_drawing
+    from charlm.models.lowered import choose_drawing
+    from charlm.training.devices import choose_device
 
     return choose_drawing(choose_device(device))

@@ -10,7 +10,7 @@ from charlm.config.knobs import fields_of, knob, refuse
 
 LARGEST_BUDGET = 1_000_000_000_000  # of epochs, steps or minutes: two million years
 Precision = Literal["auto", "float32", "bf16"]
-ReadPrecision = Literal["auto", "float32", "fp16", "bf16"]  # of a model that only reads
+ReadPrecision = Literal["float32", "fp16", "bf16"]  # of the products of a model that only reads
 Optimizer = Literal["adamw", "muon", "muon-whole"]
 Average = Literal["none", "ema", "tail"]
 CONTROLS = ("form", "tune", "rhyme", "theme")  # what may be told of a poem, in the order in which it is read

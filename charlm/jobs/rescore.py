@@ -43,7 +43,7 @@ class Scorer:
     metric   the unit of length and of errors; None chooses it by the script of the first UTTERANCES_PER_CHUNK lists
     shard    (K, N): every N-th list or line, from the K-th; the metric is chosen by those of the whole
     treatment  what the run reads of candidates, and whether their sound counts
-    precision  of its products: float32, bf16, or auto
+    precision  of its products: float32, fp16 or bf16
 
     `metric_from` says afterwards what chose it: references, candidates, or --metric.
     """

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from charlm.models.products import many_by_matrix
+from charlm.models.products import many_by_matrix, packing
 
 SEGMENT_NUMBERS = 1 << 27  # logits kept at once: 256 MiB in bf16
 BLOCK_NUMBERS = {"cpu": 1 << 20, "cuda": 1 << 28}  # numbers per block of float32 arithmetic
@@ -140,7 +140,10 @@ def target_log_probs(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tens
 
     hidden (..., E), weight (V, E), bias (V,), targets (...)  ->  log_probs (...), nats
     """
-    flat: Tensor = TargetLogProbs.apply(hidden.reshape(-1, hidden.shape[-1]), weight, bias, targets.reshape(-1), None)  # type: ignore[no-untyped-call]
+    rows, wanted = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
+    if packing():
+        return successor_log_probs(rows, weight, bias, torch.arange(len(rows)), wanted).reshape(targets.shape)
+    flat: Tensor = TargetLogProbs.apply(rows, weight, bias, wanted, None)  # type: ignore[no-untyped-call]
     return flat.reshape(targets.shape)
 
 

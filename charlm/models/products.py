@@ -36,7 +36,7 @@ def few_by_matrix(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The same of vectors in any arrangement: x (…, N)  ->  (…, M)"""
     found = _by_pack(x.reshape(-1, x.shape[-1]), weight, bias)
-    return torch.nn.functional.linear(x, weight, bias) if found is None else found.reshape(*x.shape[:-1], -1)
+    return torch.nn.functional.linear(x, weight, bias) if found is None else found.reshape(*x.shape[:-1], len(weight))
 
 
 def many_by_matrix(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -50,10 +50,17 @@ def _by_pack(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor | None:
     packs = _PACKS.get()
     if packs is None or x.device.type != "cpu" or not x.dtype == weight.dtype == torch.float32:
         return None
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        return None  # such products have no gradient
     if id(weight) not in packs:
         packs[id(weight)] = weight, _half(weight)
     product: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, packs[id(weight)][1])
     return product.add_(bias)
+
+
+def packing() -> bool:
+    """Whether matrices are taken in half precision."""
+    return _PACKS.get() is not None and not torch.is_grad_enabled()
 
 
 @contextmanager

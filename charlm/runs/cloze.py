@@ -3,22 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
-from torch import nn
 
 from charlm import scoring
-from charlm.config.training import ReadPrecision
 from charlm.families import cloze_family
 from charlm.filling.likelihood import pseudo_log_probs, pseudo_score_of
+from charlm.models.base import LanguageModel, to_device
 from charlm.models.cloze import ClozeModel
+from charlm.models.lowered import lowered
 from charlm.runs.layout import RunConfig
 from charlm.runs.run import Run, is_cloze, load, opened
 from charlm.runs.viewing import Viewing
 from charlm.text.codec import Codec, Encoded
 from charlm.text.reader import several
-from charlm.training.devices import choose_device, lowered
+from charlm.training.devices import choose_device
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,11 @@ class ClozeRun(Viewing):
 
     def to(self, device: torch.device) -> "ClozeRun":
         """The same run with its weights on `device`."""
-        if isinstance(self.model, nn.Module):
-            self.model.to(device)
+        to_device(cast(LanguageModel, self.model), device)
         return self
 
 
-def load_cloze(path: str | Path, device: str = "cpu", precision: ReadPrecision = "float32") -> ClozeRun:
+def load_cloze(path: str | Path, device: str = "cpu", precision: str = "float32") -> ClozeRun:
     """Load a run of a model of missing words: `charlm.load_cloze("checkpoints/cloze")`.
 
     device, precision  as for `load`
@@ -109,6 +108,6 @@ def load_cloze(path: str | Path, device: str = "cpu", precision: ReadPrecision =
     return replace(run, model=lowered(run.model, precision, where))
 
 
-def load_any(path: str | Path, device: str = "cpu", precision: ReadPrecision = "float32") -> Run | ClozeRun:
+def load_any(path: str | Path, device: str = "cpu", precision: str = "float32") -> Run | ClozeRun:
     """Load a run of either kind, for whoever tells of it, fills blanks with it, or takes over its weights."""
     return load_cloze(path, device, precision) if is_cloze(Path(path)) else load(path, device, precision)

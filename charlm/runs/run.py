@@ -13,15 +13,15 @@ from charlm.composing.telling import theme_ids
 from charlm.config.knobs import build
 from charlm.config.models import MODELS
 from charlm.config.sampling import SamplingConfig
-from charlm.config.training import ReadPrecision
 from charlm.errors import ConfigError, RunError
 from charlm.families import WEIGHTS_FILE, causal_family
 from charlm.models.base import LanguageModel, rounding_of, to_device
+from charlm.models.lowered import lowered
 from charlm.runs.layout import RunConfig, check_vocab, read_config, read_facts
 from charlm.runs.viewing import Viewing
 from charlm.text.codec import Codec, Controlled, Document, Encoded
 from charlm.text.reader import several
-from charlm.training.devices import choose_device, lowered
+from charlm.training.devices import choose_device
 
 
 @dataclass(frozen=True)
@@ -170,11 +170,12 @@ class Opened(NamedTuple):
     best: dict[str, Any]
 
 
-def load(path: str | Path, device: str = "cpu", precision: ReadPrecision = "float32") -> Run:
+def load(path: str | Path, device: str = "cpu", precision: str = "float32") -> Run:
     """Load a run of a language model: `charlm.load("checkpoints/tang")`.
 
     device     where its weights go: cpu, cuda, mps, or auto
-    precision  of its products: float32, bf16, or auto: bf16 where the device has units for it
+    precision  of its products: float32, or faster and rounded (`models.lowered`): fp16, bf16, or auto, of these what
+               there is. glibc's allocator keeps memory that was freed from then on (`memory.keep_freed`)
     Raises RunError or VocabError where a file is missing, damaged, edited, foreign or of a newer format; ConfigError
     where its model fills blanks, and is none of language, and where the device or the precision cannot be had.
     """

@@ -3,7 +3,8 @@
 torch shares every operation among its threads, and they spin at the end of each for the one that is still at work: a
 thousand times a step. Where another program has taken that one's core away, a step lasts ten times as long. Here each
 thread reads rows of its own from beginning to end. Which rows are whose, and in which order the gradients are added,
-depends on nothing but the number of threads, so a training can still be repeated and resumed to the last bit.
+depends on nothing but the number of threads, so a training can still be repeated and resumed to the last bit; one that
+also tries whether torch's own way is faster (`pacing.py`), resumed.
 """
 
 from collections.abc import Callable, Iterable, Sequence

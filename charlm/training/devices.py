@@ -1,22 +1,18 @@
 """What a training or an evaluation runs on: the device, the precision, the threads."""
 
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
 
 from charlm.config.networks import RecurrentConfig
-from charlm.config.training import Precision, ReadPrecision
+from charlm.config.training import Precision
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel
 from charlm.models.dropout import without_dropout
-from charlm.models.lowered import Lowered
-from charlm.models.products import Packs, may_pack, packed
 from charlm.models.recurrent import Recurrent
 from charlm.text.decoding import Note, nobody
 from charlm.training.ranks import ALONE, Ranks
@@ -141,82 +137,5 @@ def loss_scale(precision: Precision, device: torch.device) -> float:
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[None]:
-    """The context in which a model learns with this precision."""
+    """The context in which a model computes with this precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-def choose_reading(wanted: ReadPrecision, device: torch.device) -> ReadPrecision:
-    """float32, fp16 or bf16, for a model that only reads; `auto` is the first that there is of bf16, fp16 and float32.
-
-    bf16  what is multiplied is rounded, where the device has units for it
-    fp16  matrices are, on a processor for which torch has FBGEMM
-
-    Raises ConfigError where this machine has not what is asked for.
-    """
-    if wanted == "float32":
-        return wanted
-    cpu = device.type == "cpu"
-    has: dict[ReadPrecision, bool] = {
-        "bf16": wanted != "fp16" and (_multiplies_within() if cpu else _has_bf16(device)),
-        "fp16": wanted != "bf16" and cpu and may_pack(),
-    }
-    if wanted == "auto":
-        return next((precision for precision, there in has.items() if there), "float32")
-    if not has[wanted]:
-        lack = "no units that multiply in it" if wanted == "bf16" else "no such products"
-        raise ConfigError(
-            f"--precision {wanted} cannot be used: this {device.type} has {lack}", hint="leave it out, or take auto"
-        )
-    return wanted
-
-
-def choose_drawing(device: torch.device) -> ReadPrecision:
-    """The precision for a model that reads few rows at a time, which gain most by fp16; float32 where there is none."""
-    return "fp16" if device.type == "cpu" and may_pack() else "float32"
-
-
-@contextmanager
-def reading(precision: ReadPrecision, device: torch.device, packs: Packs) -> Iterator[None]:
-    """The context in which a model is read with this precision, its matrices in `packs` where they are kept so.
-
-    A processor adds up in float32, and what comes out is float32: rounding logits as well, as training does, would move
-    a log-probability by some hundredths of a nat.
-    """
-    if precision == "float32":
-        yield
-    elif precision == "fp16":
-        with packed(packs):
-            yield
-    elif device.type != "cpu":
-        with autocast("bf16", device):
-            yield
-    else:
-        products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-        before = products.fp32_precision
-        products.fp32_precision = "bf16"
-        try:
-            yield
-        finally:
-            products.fp32_precision = before
-
-
-def lowered(model: Any, wanted: ReadPrecision, device: torch.device) -> Any:
-    """The model, to be read with this precision; itself in float32. Raises ConfigError as `choose_reading`."""
-    precision = choose_reading(wanted, device)
-    return model if precision == "float32" else Lowered(model, partial(reading, precision, device, {}))
-
-
-def _has_bf16(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
-
-
-def _multiplies_within() -> bool:
-    """Whether products of float32 matrices are computed in bf16 where that is allowed: then they come out otherwise.
-
-    Products of few rows are not, so one of a usual size is tried.
-    """
-    left = torch.linspace(0.1, 1.7, 320 * 512).reshape(320, 512)
-    right = torch.linspace(-1.3, 0.9, 512 * 2048).reshape(512, 2048)
-    with reading("bf16", torch.device("cpu"), {}):
-        rounded = torch.mm(left, right)
-    return not torch.equal(rounded, torch.mm(left, right))

@@ -4,7 +4,8 @@ Together, the threads of the crew read rows of their own, each with one core (`c
 rows and torch shares every operation among the cores. Alone is faster on an idle processor whose units want many rows:
 each operation reads the weights once, and not once for each thread. Together is faster beside other programs, for which
 torch's threads wait a thousand times a step. So the first steps try both in turn, and others do so again when the speed
-has changed much. Both compute the same sums in another order, and draw other dropout masks.
+has changed much. Both compute the same sums in another order, and draw other dropout masks. What was found stands in
+checkpoints, so a training that is resumed takes its steps as it would have, unless the machine is another or busier.
 """
 
 from dataclasses import dataclass, field
@@ -22,13 +23,12 @@ CHANGED = 1.6  # times as fast or as slow, for which both ways are tried again
 class Pacing:
     """How the steps of one training are taken.
 
-    now    keeps what was found, so that a training that is resumed goes on in the same way
+    now    keeps what was found, so that a training that is resumed goes on in the same way, as long as it is as fast
     tries  whether there are two ways at all
     """
 
     now: Standing
     tries: bool
-    usual: float | None = field(default=None, init=False)
     tokens: int = field(default=0, init=False)
     seconds: float = field(default=0.0, init=False)
 
@@ -50,7 +50,7 @@ class Pacing:
         if len(self.now.paces) == STEPS:
             together, alone = self.now.paces[2::2], self.now.paces[3::2]
             self.now.alone, self.now.paces = median(alone) > FASTER * median(together), []
-            self.usual, self.tokens, self.seconds = None, 0, 0.0
+            self.now.usual, self.tokens, self.seconds = None, 0, 0.0
 
     def _watch(self, tokens: int, seconds: float) -> None:
         """Try again if the speed is another than it was after the last trial."""
@@ -58,7 +58,7 @@ class Pacing:
         if self.seconds < WATCHED:
             return
         speed, self.tokens, self.seconds = self.tokens / self.seconds, 0, 0.0
-        if self.usual is None:
-            self.usual = speed
-        elif not 1 / CHANGED < speed / self.usual < CHANGED:
+        if self.now.usual is None:
+            self.now.usual = speed
+        elif not 1 / CHANGED < speed / self.now.usual < CHANGED:
             self.now.alone = None

@@ -1,6 +1,6 @@
 """Several processes that train one model together, each on its share of the rows of every step.
 
-`torchrun --nproc-per-node N -m charlm train …` starts them. Each holds the whole model; gradients are averaged while
+`torchrun --nproc-per-node N -m -- charlm train …` starts them. Each holds the whole model; gradients are averaged while
 they come (Li et al. 2020, `DistributedDataParallel`). Whatever decides the course of a training must be the same in
 all: losses are summed over the ranks, and clocks, signals and checkpoints are those of the first.
 """

@@ -26,6 +26,7 @@ FACTS = {
     "clipped?": int,
     "alone?": (bool, type(None)),
     "paces?": [float],
+    "usual?": (float, type(None)),
     **dict.fromkeys(COUNTS, int),
     **dict.fromkeys(NUMBERS, float),
 }
@@ -48,6 +49,7 @@ class Standing:
     reserve      seconds that the last validation took
     alone        whether one thread takes all rows of a step; None while that is tried
     paces        tokens/s of the steps of the trial so far
+    usual        tokens/s soon after the trial
     """
 
     place: Place = field(default_factory=Place)
@@ -67,6 +69,7 @@ class Standing:
     reserve: float = 0.0
     alone: bool | None = None
     paces: list[float] = field(default_factory=list)
+    usual: float | None = None
 
     def learned(self, nats: float, tokens: int, *, clipped: bool) -> None:
         """The weights were moved by a step."""
@@ -130,6 +133,7 @@ class Standing:
             "clipped": self.clipped,
             "alone": self.alone,
             "paces": list(self.paces),
+            "usual": self.usual,
             **{name: getattr(self, name) for name in COUNTS + NUMBERS},
         }
 
@@ -142,3 +146,4 @@ class Standing:
         # Which checkpoints of older versions do not have.
         self.clipped = facts.get("clipped", 0)
         self.alone, self.paces = facts.get("alone"), list(facts.get("paces", []))
+        self.usual = facts.get("usual")
