@@ -120,6 +120,7 @@ def test_a_result_has_stable_keys(runs_of_both_kinds, text):
     assert set(found) == {
         "run", "perplexity", "perplexity_known", "perplexity_charged", "bits_per_char", "nats_per_char", "nats",
         "unknown_nats", "units", "tokens", "characters", "unknown", "unknown_rate", "context", "reading", "exact",
+        "precision",
     }  # fmt: skip
 
 

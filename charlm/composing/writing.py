@@ -14,7 +14,7 @@ from charlm.sampling import Sample, sample
 from charlm.text.vocab import UNK, Vocab
 
 THEME = 20.0  # nats that a poem which says all of its theme is worth more in the ranking, at strength 1
-REPEATED = 4.0  # nats that a character said once more costs in the ranking; people repeat some too
+REPEATED = 1 / 7  # nats a character that saying one once more costs in the ranking: the longer a poem, the more in all
 COMMON = 0.7  # share of how likely characters are in any text that is taken off: what is likely anywhere is trite
 AT_ONCE = 64  # samples drawn side by side
 
@@ -141,10 +141,10 @@ def spelled(automaton: Automaton, drawn: Sample, number: int) -> Verse:
 
 
 def merit(lines: Sequence[str], log_prob: float) -> float:
-    """Nats per character; a character that comes back costs something, since samples repeat more than people."""
+    """Nats per character; one that comes back costs something, since samples repeat more than people do."""
     characters = "".join(lines)
     repeated = sum(times - 1 for times in Counter(characters).values())
-    return (log_prob - REPEATED * repeated) / max(1, len(characters)) if characters else -math.inf
+    return log_prob / len(characters) - REPEATED * repeated if characters else -math.inf
 
 
 def unranked(

@@ -173,7 +173,7 @@ def test_a_second_run_ranks_the_candidates(charlm, plain_run, told_run):
         characters = "".join(poem["lines"])
         repeated = len(characters) - len(set(characters))
         common = sum(usual[character] for character in characters)
-        merit = ((poem["log_prob"] + found.charged) / 2 - COMMON * common - REPEATED * repeated) / len(characters)
+        merit = ((poem["log_prob"] + found.charged) / 2 - COMMON * common) / len(characters) - REPEATED * repeated
         assert poem["merit"] == pytest.approx(merit, abs=1e-4)
     assert [poem["merit"] for poem in alone] != [poem["merit"] for poem in both]
 
