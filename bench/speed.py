@@ -117,6 +117,7 @@ def charlm(shape: Shape, on: str) -> list[float]:
     from charlm.jobs.train import machine_for
     from charlm.models.recurrent import Recurrent
     from charlm.text.corpus import Corpus, Facts
+    from charlm.training import pacing
     from charlm.training.gradient import fit
     from charlm.training.journal import Event, MemoryJournal, Progress
     from charlm.training.texts import Texts
@@ -133,15 +134,18 @@ def charlm(shape: Shape, on: str) -> list[float]:
     def listen(event: Event) -> None:
         if isinstance(event, Progress):
             ends.append(event.place.seconds)
-            if len(ends) >= WARM + 3 and ends[-1] - ends[WARM - 1] >= SECONDS:
+            if len(ends) >= cold + 3 and ends[-1] - ends[cold - 1] >= SECONDS:
                 raise Enough
 
     settings = TrainingConfig(batch_size=shape.rows, window=shape.window, steps=100_000, validations=1, device=on)
     model = Recurrent(network, shape.vocab)
     machine = machine_for(settings, model)
+    cold = (
+        WARM + pacing.STEPS if machine.paced else WARM
+    )  # a training of this size first tries how its steps are best taken
     with suppress(Enough):
         fit(model, Texts(corpus, None, True), settings, machine=machine, journal=MemoryJournal(), report=listen)
-    return [after - before for before, after in zip(ends[WARM - 1 :], ends[WARM:], strict=False)]
+    return [after - before for before, after in zip(ends[cold - 1 :], ends[cold:], strict=False)]
 
 
 def products(shape: Shape, on: str) -> list[float]:
