@@ -140,9 +140,8 @@ def charlm(shape: Shape, on: str) -> list[float]:
     settings = TrainingConfig(batch_size=shape.rows, window=shape.window, steps=100_000, validations=1, device=on)
     model = Recurrent(network, shape.vocab)
     machine = machine_for(settings, model)
-    cold = (
-        WARM + pacing.STEPS if machine.paced else WARM
-    )  # a training of this size first tries how its steps are best taken
+    # A large training first tries how its steps are best taken, and those are no measure of the others.
+    cold = WARM + pacing.STEPS if machine.paced else WARM
     with suppress(Enough):
         fit(model, Texts(corpus, None, True), settings, machine=machine, journal=MemoryJournal(), report=listen)
     return [after - before for before, after in zip(ends[cold - 1 :], ends[cold:], strict=False)]
