@@ -133,6 +133,8 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
     jobs, commands = ({path.stem for path in (PACKAGE / room).glob("[!_]*.py")} for room in ("jobs", "cli"))
     shown = {
         "app",
+        "commands",
+        "completion",
         "console",
         "options",
         "grid",

@@ -43,6 +43,39 @@ def test_every_command_is_asked_for_help():
     assert {"", "train", "run mix", "ngram count"} <= set(COMMANDS)
 
 
+ALONE = """
+import sys
+from charlm.cli.app import app
+try:
+    app(["sample", "--help"], standalone_mode=True)
+except SystemExit:
+    pass
+print(*sorted(name for name in sys.modules if name.startswith("charlm.cli.")))
+"""
+READING = """
+import sys
+import charlm.families.recurrent, charlm.runs.run
+print(*sorted(sys.modules))
+"""
+
+
+def loaded(program: str) -> set[str]:
+    """The modules that a program has loaded at its end, as its last line says."""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(ended.stdout.splitlines()[-1].split())
+
+
+def test_a_command_does_not_wait_for_the_others():
+    assert "charlm.cli.sample" in loaded(ALONE)
+    assert not {f"charlm.cli.{other}" for other in ("train", "inspect", "embed", "convert", "appraise")} & loaded(ALONE)
+
+
+def test_a_run_is_read_without_the_trainer():
+    modules = loaded(READING)
+    assert "charlm.models.recurrent" in modules
+    assert not {"charlm.training.gradient", "charlm.training.trial", "rapidfuzz", "jieba"} & modules
+
+
 def offered(*words: str) -> list[str]:
     """What a shell offers for the last word."""
     asked = {"_CHARLM_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}

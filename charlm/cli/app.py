@@ -11,37 +11,17 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli import (
-    appraise,
-    convert,
-    count,
-    embed,
-    evaluate,
-    exchange,
-    explain,
-    fill,
-    inspect,
-    mend,
-    mix,
-    pack,
-    paint,
-    poem,
-    report,
-    rescore,
-    run,
-    sample,
-    train,
-    tune,
-    vocab,
-    write,
-)
+from charlm.cli.commands import Commands
 from charlm.cli.console import complain, writing_output
-from charlm.cli.options import PanelCommand
 from charlm.errors import CharlmError
 
 
 class FriendlyGroup(TyperGroup):
     """Shows a CharlmError as two lines; lets every other exception through, since that is a bug."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast(Any, Commands())
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -71,29 +51,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("vocab", cls=PanelCommand)(vocab.vocab)
-app.command("train", cls=PanelCommand)(train.train)
-app.command("eval", cls=PanelCommand)(evaluate.evaluate)
-app.command("sample", cls=PanelCommand)(sample.sample)
-app.command("score", cls=PanelCommand)(rescore.score)
-app.command("fill", cls=PanelCommand)(fill.fill)
-run.app.command("export", cls=PanelCommand)(exchange.export)
-run.app.command("import", cls=PanelCommand)(exchange.import_)
-run.app.command("mix", cls=PanelCommand)(mix.mix)
-run.app.command("pack", cls=PanelCommand)(pack.pack)
-poem.app.command("eval", cls=PanelCommand)(appraise.eval_)
-poem.app.command("fix", cls=PanelCommand)(mend.fix)
-poem.app.command("png", cls=PanelCommand)(paint.png)
-poem.app.command("write", cls=PanelCommand)(write.write)
-app.add_typer(run.app, name="run")
-app.add_typer(count.app, name="ngram")
-convert.app.command("tune", cls=PanelCommand)(tune.tune)
-convert.app.command("report", cls=PanelCommand)(report.report)
-convert.app.command("explain", cls=PanelCommand)(explain.explain)
-app.add_typer(convert.app, name="nbest")
-app.add_typer(poem.app, name="poem")
-app.add_typer(inspect.app, name="inspect")
-app.add_typer(embed.app, name="embed")
 
 
 def _version(wanted: bool) -> None:

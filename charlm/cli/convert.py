@@ -5,23 +5,17 @@ from typing import Annotated
 
 import typer
 
+from charlm.cli.completion import completing
 from charlm.cli.console import Stdout, Talk, complain, emit
-from charlm.cli.options import (
-    Beam,
-    Force,
-    KeepGoing,
-    PanelCommand,
-    Quiet,
-    References,
-    completing,
-    refuse_overwriting,
-)
+from charlm.cli.options import Beam, Force, KeepGoing, PanelCommand, Quiet, References, refuse_overwriting
 from charlm.config.text import TextConfig
 from charlm.errors import ConfigError
 from charlm.nbest import NBEST_FORMATS
 from charlm.text.files import some
 
-app = typer.Typer(name="nbest", help="Lists of candidates of speech recognisers.", no_args_is_help=True)
+app = typer.Typer(
+    name="nbest", help="Lists of candidates of speech recognisers.", no_args_is_help=True, rich_markup_mode=None
+)
 
 NAMES = ", ".join(NBEST_FORMATS)
 

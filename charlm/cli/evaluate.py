@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from charlm.cli.completion import runs_and_texts_at
 from charlm.cli.console import Talk, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Device, Quiet, ShardOption, given, knob, page, runs_and_texts_at, shard_of, takes
+from charlm.cli.options import AsJson, Device, Quiet, ShardOption, given, knob, page, shard_of, takes
 from charlm.cli.precision import ReadingPrecision, settled
 from charlm.config.evaluation import PANEL, DynamicConfig
 from charlm.config.knobs import build

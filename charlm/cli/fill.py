@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charlm.cli.completion import runs_and_texts_at
 from charlm.cli.console import Talk, emit, emit_json, figure, table
-from charlm.cli.options import AsJson, Device, Quiet, given, knob, page, runs_and_texts_at, takes
+from charlm.cli.options import AsJson, Device, Quiet, given, knob, page, takes
 from charlm.config.filling import FillConfig
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig

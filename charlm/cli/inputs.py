@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from charlm import storage
-from charlm.cli.options import completing, runs_and_texts_at
+from charlm.cli.completion import completing, runs_and_texts_at
 from charlm.errors import ConfigError
 from charlm.nbest import NBEST_FORMATS
 from charlm.reranking.weighing import Formula

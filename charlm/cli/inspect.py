@@ -7,19 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from charlm.cli import charts
+from charlm.cli.completion import runs_at
 from charlm.cli.console import Talk, emit, emit_json
-from charlm.cli.options import (
-    AsJson,
-    Device,
-    Force,
-    PanelCommand,
-    Quiet,
-    RunPath,
-    page,
-    refuse_overwriting,
-    runs_at,
-    takes,
-)
+from charlm.cli.options import AsJson, Device, Force, PanelCommand, Quiet, RunPath, page, refuse_overwriting, takes
 from charlm.config.inspecting import InspectConfig, PlantedConfig
 from charlm.config.knobs import build
 from charlm.config.text import TextConfig

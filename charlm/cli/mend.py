@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charlm.cli.completion import runs_at
 from charlm.cli.console import Talk, emit, emit_json, emit_name
-from charlm.cli.options import AsJson, Device, Force, Quiet, page, refuse_overwriting, runs_at, takes
+from charlm.cli.options import AsJson, Device, Force, Quiet, page, refuse_overwriting, takes
 from charlm.cli.precision import for_verse
 from charlm.config.knobs import build
 from charlm.config.poems import CheckConfig

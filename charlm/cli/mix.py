@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from charlm.cli.completion import runs_at
 from charlm.cli.console import Talk, emit_json, figure, table
-from charlm.cli.options import AsJson, Quiet, page, runs_at, takes
+from charlm.cli.options import AsJson, Quiet, page, takes
 from charlm.config.knobs import build
 from charlm.config.models import MixtureConfig
 from charlm.config.text import TextConfig

@@ -5,8 +5,9 @@ from typing import Annotated, get_args
 
 import typer
 
+from charlm.cli.completion import completing
 from charlm.cli.console import Talk, emit_json, table
-from charlm.cli.options import AsJson, Quiet, RunPath, completing
+from charlm.cli.options import AsJson, Quiet, RunPath
 from charlm.config.networks import Stored
 from charlm.errors import ConfigError
 

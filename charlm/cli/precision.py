@@ -5,8 +5,8 @@ from typing import Annotated, TypeAlias, get_args
 import typer
 
 from charlm.choices import Choices
+from charlm.cli.completion import completing
 from charlm.cli.console import Talk
-from charlm.cli.options import completing
 from charlm.config.training import ReadPrecision
 
 PRECISIONS = Choices("precision", {name: name for name in ("auto", *get_args(ReadPrecision))})

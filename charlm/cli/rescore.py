@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from charlm import jsonfiles, storage
+from charlm.cli.completion import completing
 from charlm.cli.console import Stdout, Talk, complain, emit, emit_json, emit_name
 from charlm.cli.inputs import AllowUnknown, RunsAndLists, WeightsPath, reranker_of, runs_and_lists, weights_named
 from charlm.cli.options import (
@@ -19,7 +20,6 @@ from charlm.cli.options import (
     Quiet,
     References,
     ShardOption,
-    completing,
     refuse_overwriting,
     shard_of,
 )

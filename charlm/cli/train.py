@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charlm import storage
+from charlm.cli.completion import completing, runs_at
 from charlm.cli.console import Talk, clock, emit_json, figure, table, told_rows
-from charlm.cli.options import AsJson, Quiet, completing, given, page, runs_at, takes
+from charlm.cli.options import AsJson, Quiet, given, page, takes
 from charlm.config.models import MODELS
 from charlm.config.text import TextConfig
 from charlm.config.training import BUDGETS, PRESETS, TrainingConfig

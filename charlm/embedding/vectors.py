@@ -6,8 +6,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz import process
-from rapidfuzz.distance import Levenshtein
 
 from charlm.errors import VectorsError
 
@@ -61,6 +59,9 @@ class WordVectors:
 
     def spellings(self, word: str, most: int = SPELLINGS) -> list[str]:
         """The words that are spelled most like one: by few edits, half of it right; its parts; what it is part of."""
+        from rapidfuzz import process  # here, not above: it is wanted for a misspelt word alone
+        from rapidfuzz.distance import Levenshtein
+
         furthest = max(1, (len(word) - 1) // 2) if len(word) > 1 else 0
         inside = [other for other in self.words if len(word) > 1 and word in other][:most]
         found = process.extract(

@@ -1,24 +1,31 @@
-"""What a family of models offers to whoever trains, loads, tries or mixes."""
+"""What a family of models offers to whoever trains, loads, tries or mixes.
+
+What only training needs is named here and not imported: whoever reads a run does not wait for it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch import Tensor
 
 from charlm.config.networks import Stored
 from charlm.config.training import TrainingConfig
-from charlm.embedding.vectors import Matrix, WordVectors
 from charlm.errors import RunError
-from charlm.ngrams.counts import Counts
 from charlm.text.decoding import Note
 from charlm.text.vocab import Vocab
-from charlm.training.devices import Machine
-from charlm.training.gradient import Outcome
-from charlm.training.journal import Journal, OnEvent
-from charlm.training.texts import Texts
-from charlm.training.trial import Estimate
+
+if TYPE_CHECKING:
+    from charlm.embedding.vectors import Matrix, WordVectors
+    from charlm.ngrams.counts import Counts
+    from charlm.training.devices import Machine
+    from charlm.training.gradient import Outcome
+    from charlm.training.journal import Journal, OnEvent
+    from charlm.training.texts import Texts
+    from charlm.training.trial import Estimate
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"

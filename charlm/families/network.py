@@ -1,25 +1,28 @@
 """Families of networks: trained by gradient, kept as weights. A network's file names its model and its shape."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from charlm import tensorfiles
-from charlm.embedding.vectors import Matrix, WordVectors
 from charlm.errors import ConfigError, RunError, VectorsError
 from charlm.families.base import WEIGHTS_FILE, Family, Job, checked
 from charlm.families.rounding import restored, rounded
 from charlm.models.network import TokenNetwork
 from charlm.text.decoding import Note
 from charlm.text.vocab import EOS, SPECIALS, UNK, Vocab
-from charlm.training import gradient, trial
-from charlm.training.gradient import Outcome
-from charlm.training.texts import Texts
-from charlm.training.trial import Estimate
+
+if TYPE_CHECKING:
+    from charlm.embedding.vectors import Matrix, WordVectors
+    from charlm.training.gradient import Outcome
+    from charlm.training.texts import Texts
+    from charlm.training.trial import Estimate
 
 N = TypeVar("N", bound=TokenNetwork)
 
@@ -153,6 +156,8 @@ def family_of(
 
     def fit(model: TokenNetwork, job: Job) -> Outcome:
         """Train by gradient."""
+        from charlm.training import gradient  # here, and not above: who reads a run waits for no trainer
+
         return gradient.fit(
             model,
             prepared(job.texts),
@@ -164,6 +169,8 @@ def family_of(
 
     def try_out(model: TokenNetwork, job: Job) -> Estimate:
         """What training this network would take."""
+        from charlm.training import trial
+
         return trial.estimate(model, prepared(job.texts), job.training, job.machine)
 
     vectors: Any = {"take_vectors": _take_vectors, "vectors_of": _vectors_of}
