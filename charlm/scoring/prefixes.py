@@ -74,7 +74,7 @@ def log_probs_of_prefixes(model: LanguageModel, documents: list[list[int]], *, f
     Equal to those of each document alone but for the rounding of the model. Of a model's states so many are held as
     MOST_ROWS and STATE_BYTES allow, whatever number of documents there is.
 
-    fewest  rows that are read at once, some of them twice if need be: see `log_probs_of_lines`
+    fewest  rows that are read at once, some of them twice if need be: see `log_probs_of_lines`, `height_of`
     """
     order = sorted(range(len(documents)), key=lambda number: documents[number])
     found: list[LogProbArray] = [np.empty(0)] * len(documents)
@@ -124,9 +124,10 @@ def _walk(
         asked, edges = _numbered(common <= depth)  # and those that go on alike one successor
         read = ids[rows[heads], depth - 1] if depth else np.full(len(heads), EOS)
         before, parents, targets = place[rows[heads]], nodes[asked], ids[rows[asked], depth]
-        if missing := max(0, fewest - len(read)):
-            spare = np.arange(len(read), fewest)
-            read, before = np.resize(read, fewest), np.resize(before, fewest)
+        height = reading.height_of(len(read), fewest, state)
+        if missing := height - len(read):
+            spare = np.arange(len(read), height)
+            read, before = np.resize(read, height), np.resize(before, height)
             parents, targets = np.concatenate([parents, spare]), np.concatenate([targets, np.full(missing, EOS)])
         log_probs, state = branch(
             model,

@@ -1,5 +1,6 @@
 """Documents to the log-probabilities of their tokens, in order and with bounded memory."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -17,6 +18,7 @@ BATCH_TOKENS = 8192  # tokens of one forward pass
 WINDOW = 512  # tokens of one row in one forward pass
 BATCHES_PER_CHUNK = 16  # documents of so many batches are sorted by length together
 FEWEST_ROWS = 16  # read at once where figures shall not hang on their neighbours: see `log_probs_of_lines`
+LANES = 32  # numbers that torch's functions take at a time, two registers of AVX-512
 
 
 def log_probs_of_lines(
@@ -28,7 +30,7 @@ def log_probs_of_lines(
 
     fewest  rows that are read at once, empty ones if need be, unless a document is longer than WINDOW. Matrices of a
             few rows are multiplied in another order than larger ones, and then a document's last bits hang on how
-            many stood beside it; from 16 rows on they do not where the kernels are those of AVX-512
+            many stood beside it; from 16 rows on they do not where the kernels are those of AVX-512. See `height_of`
     """
     chunk: list[Sequence[int]] = []
     tokens = 0
@@ -46,11 +48,12 @@ def _chunk_of_lines(
 ) -> Iterator[LogProbArray]:
     order = sorted(range(len(documents)), key=lambda number: len(documents[number]))
     found: list[LogProbArray] = [np.empty(0)] * len(documents)
+    one = model.initial_state(1)
     while order:
         longest = len(documents[order[-1]])
         rows = max(1, BATCH_TOKENS // max(1, min(longest, WINDOW)))
         batch, order = order[-rows:], order[:-rows]
-        height = max(len(batch), fewest) if longest <= WINDOW else len(batch)
+        height = height_of(len(batch), fewest, one) if longest <= WINDOW else len(batch)
         some = [documents[number] for number in batch]
         lengths = np.fromiter(map(len, some), np.int64, len(some))
         flat = np.fromiter(chain.from_iterable(some), np.int64, int(lengths.sum()))
@@ -63,6 +66,21 @@ def _chunk_of_lines(
         if report is not None:
             report(sum(len(documents[number]) for number in batch))
     yield from found
+
+
+def height_of(rows: int, fewest: int, state: State) -> int:
+    """How many rows are read where these are wanted: as they are with `fewest` 1, else so many that they fill lanes.
+
+    torch computes tanh and σ of 32 numbers at a time, and of what is left behind the last 32 by another function, whose
+    last bits are others: so those of a network whose width is no multiple of it would hang on how many rows there are.
+
+    state  of the model, of any number of rows
+    """
+    if fewest == 1:
+        return rows
+    widths = [leaf.shape[-1] for leaf in state if leaf.is_floating_point() and leaf.dim() > 1]
+    together = LANES // math.gcd(LANES, *widths)
+    return -(-max(rows, fewest) // together) * together
 
 
 @torch.no_grad()

@@ -42,7 +42,8 @@ def test_a_cloze_model_is_trained_resumed_shown_checked_and_filled_with(charlm, 
     assert "pseudo-perplexity" in again.err and " perplexity" not in again.err and "bits/char" not in again.err
     assert again.out.splitlines()[1].startswith("pseudo-perplexity")
     info = json.loads(charlm("run", "info", "run", "--json").out)
-    assert info["kind"] == "cloze" and info["best"]["step"] == 3
+    assert info["kind"] == "cloze" and info["best"]["step"] in (2, 3)  # the processor's precision decides
+    assert json.loads(Path("run/run.json").read_text("utf-8"))["step"] == 3
     assert info["best"]["valid_pseudo_nats"] > 0 and "valid_nats" not in info["best"]
     assert sum(info["parameters_of"].values()) == info["parameters"]
     shown = charlm("run", "info", "run").out

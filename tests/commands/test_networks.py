@@ -1,6 +1,7 @@
 """Networks of every kind from the command line: trained, resumed, shown, drawn from, scored, mixed; and refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,8 @@ def test_a_network_of_any_kind_is_trained_resumed_shown_drawn_from_and_scored(ch
     assert charlm("train", TEXT, *KINDS[kind], *TINY, "--steps", 2, "--run", "run").code == 0
     assert charlm("train", "--resume", "run", "--steps", 3, "--quiet").code == 0
     told = json.loads(charlm("run", "info", "run", "--json").out)
-    assert told["best"]["step"] == 3
+    # Which step is best hangs on the precision that the processor has, where there are three.
+    assert told["best"]["step"] in (2, 3) and json.loads(Path("run/run.json").read_text("utf-8"))["step"] == 3
     assert sum(told["parameters_of"].values()) == told["parameters"] > 0
     assert "embedding" in charlm("run", "info", "run").out
     assert charlm("run", "check", "run").code == 0
