@@ -67,7 +67,10 @@ class Reading:
 
     def __init__(self, lines: Sequence[str], variants: Sequence[Variant], sounds: Sounds) -> None:
         self.lines, self.sounds = lines, sounds
-        self.alive = [(v, None) for v in variants if v.lengths == tuple(map(len, lines))]  # with its rhyme groups
+        # With the groups of the rhyme that it has chosen, None before.
+        self.alive: list[tuple[Variant, frozenset[str] | None]] = [
+            (variant, None) for variant in variants if variant.lengths == tuple(map(len, lines))
+        ]
 
     def allowed(self, line: int, place: int) -> tuple[Tensor, bool]:
         """What any pattern allows there, and whether each of them asks for the rhyme that was chosen."""
@@ -80,7 +83,8 @@ class Reading:
 
     def read(self, line: int, place: int) -> None:
         """Leave the patterns that the poem's own character does not fit."""
-        character, kept = self.lines[line][place], []
+        character = self.lines[line][place]
+        kept: list[tuple[Variant, frozenset[str] | None]] = []
         for variant, groups in self.alive:
             slot = variant.lines[line].slots[place]
             had = groups_of(self.sounds.book, character, slot)
