@@ -1,6 +1,6 @@
 """The tree of commands. A command's module is imported, and its options are made, when it is asked for.
 
-So a command does not wait for the forty others; what it needs to run, torch above all, it imports when it runs.
+So a command does not wait for the others; what it needs to run, torch above all, it imports when it runs.
 """
 
 from collections.abc import Iterator, Mapping
