@@ -71,8 +71,9 @@ def _chunk_of_lines(
 def height_of(rows: int, fewest: int, state: State) -> int:
     """How many rows are read where these are wanted: as they are with `fewest` 1, else so many that they fill lanes.
 
-    torch computes σ of 32 numbers at a time on AVX-512, and of what is left behind the last 32 by another function whose
-    last bits are others: so those of a network whose width is no multiple of it would hang on how many rows there are.
+    On AVX-512 torch computes σ of 32 numbers at a time, and of what is left behind the last 32 by another function,
+    whose last bits are others: so those of a network whose width is no multiple of 32 would hang on how many rows
+    there are.
 
     state  of the model, of any number of rows
     """
