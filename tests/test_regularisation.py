@@ -12,7 +12,7 @@ from charlm.errors import ConfigError
 from charlm.models import stack as of_stacks
 from charlm.models.cells import CELLS
 from charlm.models.cells.peephole import lstm_capped
-from charlm.models.dropout import LockedDropout, WeightDrop, WordDropout, give_generator
+from charlm.models.dropout import UnitDropout, WeightDrop, WordDropout, give_generator
 from charlm.models.recurrent import Recurrent, activation_penalty
 from charlm.training.devices import Machine, bf16_fault
 from charlm.training.gradient import fit
@@ -38,7 +38,7 @@ def test_a_word_is_dropped_wherever_it_stands_and_the_others_are_scaled_up():
     torch.testing.assert_close(found, kept[IDS])
 
 
-@pytest.mark.parametrize("kind", [LockedDropout, WordDropout, WeightDrop])
+@pytest.mark.parametrize("kind", [UnitDropout, WordDropout, WeightDrop])
 def test_nothing_is_dropped_where_nothing_is_learned_or_asked_for(kind):
     vectors = torch.ones(2, 7, 3)
     given = (IDS, vectors, 7) if kind is WordDropout else (vectors,)
@@ -113,6 +113,24 @@ def test_each_place_of_dropout_has_its_rate_and_the_common_one_by_default():
     assert RecurrentConfig(dropout=0.2, input_dropout=0.0, output_dropout=0.5).dropouts == (0.0, 0.2, 0.5)
     model = recurrent(dropout=0.2, between_dropout=0.4)
     assert [d.rate for d in (model.input_dropout, model.between_dropout, model.output_dropout)] == [0.2, 0.4, 0.2]
+
+
+def test_units_are_dropped_for_a_window_or_anew_for_each_token():
+    x = torch.ones(3, 40, 50)
+    locked = learning(UnitDropout(0.25))(x)
+    assert torch.equal(locked, locked[:, :1].expand_as(locked)) and not torch.equal(locked[0], locked[1])
+    torch.testing.assert_close(locked.unique(), torch.tensor([0.0, 4 / 3]))
+    fresh = learning(UnitDropout(0.25, fresh=True))(x)
+    assert len(fresh.flatten(0, 1).unique(dim=0)) == 120  # every token of every row has a mask of its own
+    torch.testing.assert_close(fresh.unique(), torch.tensor([0.0, 4 / 3]))
+    assert (fresh > 0).double().mean().item() == pytest.approx(0.75, abs=0.02)
+
+
+def test_every_place_of_dropout_is_fresh_where_it_is_asked_for():
+    for knobs in ({}, {"fresh_dropout": True}):
+        model = recurrent(dropout=0.2, **knobs)
+        places = model.input_dropout, model.between_dropout, model.output_dropout
+        assert {place.fresh for place in places} == {bool(knobs)}
 
 
 @pytest.mark.parametrize("place", ["input_dropout", "between_dropout", "output_dropout"])
@@ -286,6 +304,7 @@ UNFUSED = {name: value for name, value in ALL.items() if name != "weight_drop"}
 CASES = [
     *(("stripes", 2, {name: value}) for name, value in ALL.items()),
     *(("buckets", 1, {name: 0.4}) for name in DRAWING),
+    ("buckets", 1, {"dropout": 0.4, "fresh_dropout": True}),
     ("buckets", 1, ALL),
     ("buckets", 2, ALL),
     ("stripes", 1, {**UNFUSED, "cell": "lstm-capped"}),

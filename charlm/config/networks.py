@@ -136,6 +136,12 @@ class RecurrentConfig(SampledConfig):
     output_dropout: float | None = knob(
         None, "The same after the last layer. [default: --dropout]", panel="Regularisation"
     )
+    fresh_dropout: bool = knob(
+        False,
+        "Drop other units at each token instead of the same ones through a window (Zaremba et al. 2014).",
+        panel="Regularisation",
+        switch="--fresh-dropout/--locked-dropout",
+    )
     word_dropout: float = knob(
         0.0, "Share of the vocabulary that a window cannot read (Gal & Ghahramani 2016).", panel="Regularisation"
     )

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from charlm.config.networks import ClozeConfig
 from charlm.models.base import Product
 from charlm.models.cloze import ClozeNetwork
-from charlm.models.dropout import LockedDropout, WordDropout
-from charlm.models.stack import Stack
+from charlm.models.dropout import WordDropout
+from charlm.models.stack import Stack, unit_dropouts
 from charlm.shapes import Ids, State
 
 
@@ -42,7 +42,7 @@ class Bidirectional(ClozeNetwork):
         self.forwards, self.backwards = Direction(config), Direction(config)
         self.finish(config, config.hidden)
         self.words = WordDropout(config.word_dropout)
-        self.input_dropout, _, self.output_dropout = map(LockedDropout, config.dropouts)
+        self.input_dropout, _, self.output_dropout = unit_dropouts(config)
         self.dropout = self.output_dropout
 
     def initial_state(self, batch_size: int) -> State:

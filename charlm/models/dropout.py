@@ -1,4 +1,4 @@
-"""Dropout whose mask stays the same through a whole window: of units, of words, of recurrent weights.
+"""Dropout of units, of words, of recurrent weights; but where it is told otherwise, the same through a whole window.
 
 Whoever trains a model gives each of them a generator to draw from: so a training can be repeated, and resumed, to the
 last bit.
@@ -23,14 +23,35 @@ class Dropping(nn.Module):
         """Whether it does anything now."""
         return self.training and self.rate > 0
 
+    def thinned(self, numbers: Tensor) -> Tensor:
+        """Of any shape  ->  the same, with a share `rate` of the single numbers set to zero.
 
-class LockedDropout(Dropping):
-    """Drops the same units at every time step of a window (Gal & Ghahramani 2016)."""
+        The rate is rounded to a 256th: eight numbers share one that is drawn, since one for each would take longer
+        than what a layer computes besides.
+        """
+        kept = min(max(round((1 - self.rate) * 256), 1), 255)
+        words = torch.empty(-(-numbers.numel() // 8), dtype=torch.int64, device=numbers.device)
+        drawn = words.random_(-(1 << 63), None, generator=self.generator).view(torch.uint8)[: numbers.numel()]
+        return numbers * (drawn.view(numbers.shape) < kept).to(numbers.dtype).mul_(256 / kept)
+
+
+class UnitDropout(Dropping):
+    """Drops the same units at every time step of a window (Gal & Ghahramani 2016), or others at each.
+
+    fresh  others at each, whose noise is the mean of many masks and so the smaller (Srivastava et al. 2014; of
+           recurrent networks, Zaremba et al. 2014). The rate is then rounded as in `thinned`.
+    """
+
+    def __init__(self, rate: float, *, fresh: bool = False) -> None:
+        super().__init__(rate)
+        self.fresh = fresh
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (B, T, H)  ->  the same, with a share `rate` of the H units of each row set to zero"""
+        """x (B, T, H)  ->  the same, with a share `rate` of the H units of each row, or token, set to zero"""
         if not self.drops:
             return x
+        if self.fresh:
+            return self.thinned(x)
         keep = 1 - self.rate
         mask = torch.empty(len(x), 1, x.shape[2], device=x.device, dtype=x.dtype)
         return x * mask.bernoulli_(keep, generator=self.generator).div_(keep)
@@ -49,20 +70,11 @@ class WordDropout(Dropping):
 
 
 class WeightDrop(Dropping):
-    """Drops single weights of a matrix for a whole window (DropConnect, Wan et al. 2013; Merity et al. 2018).
-
-    The rate is rounded to a 256th: eight weights share one number that is drawn, since a number for each would
-    take longer than what the layer computes besides.
-    """
+    """Drops single weights of a matrix for a whole window (DropConnect, Wan et al. 2013; Merity et al. 2018)."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        """weight, of any shape  ->  the same, with a share `rate` of it set to zero"""
-        if not self.drops:
-            return weight
-        kept = min(max(round((1 - self.rate) * 256), 1), 255)
-        words = torch.empty(-(-weight.numel() // 8), dtype=torch.int64, device=weight.device)
-        drawn = words.random_(-(1 << 63), None, generator=self.generator).view(torch.uint8)[: weight.numel()]
-        return weight * (drawn.view(weight.shape) < kept).to(weight.dtype).mul_(256 / kept)
+        """weight, of any shape  ->  the same, with a share `rate` of it set to zero, rounded as in `thinned`"""
+        return self.thinned(weight) if self.drops else weight
 
 
 def give_generator(model: nn.Module, generator: torch.Generator) -> None:

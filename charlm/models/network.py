@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from charlm.config.networks import NetworkConfig
-from charlm.models.dropout import LockedDropout
+from charlm.models.dropout import UnitDropout
 from charlm.models.output import Shortlist, sampled_log_probs, successor_log_probs, target_log_probs
 from charlm.models.products import few_by_matrix, linear
 from charlm.shapes import Ids, LogProbs, State
@@ -37,7 +37,7 @@ class TokenNetwork(nn.Module):
 
     def finish(self, config: NetworkConfig, width: int) -> None:
         """Dropout and the layers above the subclass's own, whose vectors have this width."""
-        self.dropout = LockedDropout(config.dropout)
+        self.dropout = UnitDropout(config.dropout)
         # Tied matrices have the embedding's width, so the hidden vector is brought down to it.
         narrow = config.tied and width != config.embedding
         self.projection = nn.Linear(width, config.embedding) if narrow else None

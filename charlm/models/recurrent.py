@@ -1,7 +1,7 @@
 """The recurrent language model: embedding, stacked cells, vocabulary.
 
-Mikolov et al. 2010 with the cells of the table, stacked (Graves 2013), and locked dropout before, between and after
-the layers. What else helps it to learn from little text (Merity et al. 2018; Melis et al. 2018) is off unless the
+Mikolov et al. 2010 with the cells of the table, stacked (Graves 2013), and dropout before, between and after the
+layers. What else helps it to learn from little text (Merity et al. 2018; Melis et al. 2018) is off unless the
 config asks for it.
 """
 
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from charlm.config.networks import RecurrentConfig
 from charlm.models.base import Product
-from charlm.models.dropout import LockedDropout, WordDropout
+from charlm.models.dropout import WordDropout
 from charlm.models.network import FREQUENT, SAMPLED_UNTIL, Network
 from charlm.models.output import wide
-from charlm.models.stack import Stack
+from charlm.models.stack import Stack, unit_dropouts
 from charlm.shapes import Ids, LogProbs, State
 
 
@@ -32,7 +32,7 @@ class Recurrent(Network, Stack):
         self.stack(config)
         self.finish(config, config.hidden)
         self.words = WordDropout(config.word_dropout)
-        self.input_dropout, _, self.output_dropout = map(LockedDropout, config.dropouts)
+        self.input_dropout, _, self.output_dropout = unit_dropouts(config)
         self.dropout = self.output_dropout  # a network's own is the one after its last layer
         self.learn_start(config)
 

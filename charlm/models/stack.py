@@ -1,4 +1,4 @@
-"""Cells one above the other, with locked dropout between them: what a recurrent network reads with, one way."""
+"""Cells one above the other, with dropout between them: what a recurrent network reads with, one way."""
 
 from typing import cast
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from charlm.config.networks import RecurrentConfig
 from charlm.errors import ConfigError
 from charlm.models.cells import CELLS, Cell
-from charlm.models.dropout import LockedDropout
+from charlm.models.dropout import UnitDropout
 from charlm.shapes import State
 
 FORGET_BIAS = 1.0  # of a cell that was told nothing else
@@ -21,7 +21,7 @@ class Stack(nn.Module):
     """
 
     cells: nn.ModuleList
-    between_dropout: LockedDropout
+    between_dropout: UnitDropout
     start: nn.Parameter | nn.ParameterList | None
 
     def stack(self, config: RecurrentConfig) -> None:
@@ -36,7 +36,7 @@ class Stack(nn.Module):
         ):
             if asked:
                 self._tell_cells(config.cell, method, value)
-        self.between_dropout = LockedDropout(config.dropouts[1])
+        self.between_dropout = unit_dropouts(config)[1]
 
     def learn_start(self, config: RecurrentConfig) -> None:
         """Begin with zeros, or with a state that is learned."""
@@ -77,6 +77,12 @@ class Stack(nn.Module):
         """One layer over a window, with the way past it where there is one."""
         said, after = cell(x, state)
         return (said + x if self.skips and layer else said), after
+
+
+def unit_dropouts(config: RecurrentConfig) -> tuple[UnitDropout, UnitDropout, UnitDropout]:
+    """Dropout of token vectors, between layers and after the last one."""
+    first, between, last = (UnitDropout(rate, fresh=config.fresh_dropout) for rate in config.dropouts)
+    return first, between, last
 
 
 def _learned(start: State) -> nn.Parameter | nn.ParameterList:
