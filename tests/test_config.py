@@ -12,8 +12,9 @@ from charlm.config.networks import JordanConfig, NarxConfig, RecurrentConfig, Wi
 from charlm.config.sampling import SamplingConfig
 from charlm.config.settings import read_file
 from charlm.config.text import TextConfig
-from charlm.config.training import PRESETS, TrainingConfig
+from charlm.config.training import PRESETS, TrainingConfig, suited
 from charlm.errors import ConfigError
+from charlm.jobs.settle import settle
 
 NETWORKS = [RecurrentConfig, WindowConfig, JordanConfig, NarxConfig]
 PAGES = [TextConfig, *NETWORKS, NgramConfig, UnigramConfig, TrainingConfig, SamplingConfig]
@@ -72,11 +73,36 @@ def test_what_a_run_keeps_of_a_page_builds_it_again(page):
 def test_every_preset_is_made_of_knobs_and_possible(preset):
     known = {field.name for page in (RecurrentConfig, TrainingConfig) for field in dataclasses.fields(page)}
     assert PRESETS[preset].keys() <= known
-    build(RecurrentConfig, PRESETS[preset])
-    build(TrainingConfig, PRESETS[preset])
+    for precision in ("float32", "bf16"):
+        build(RecurrentConfig, suited(PRESETS[preset], precision))
+        build(TrainingConfig, suited(PRESETS[preset], precision))
 
 
 # ── layers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("faster", "knobs", "rows"),
+    [
+        (True, {}, 32),
+        (False, {}, 16),
+        (True, {"precision": "float32"}, 16),
+        (True, {"batch_size": 24}, 24),
+    ],
+    ids=str,
+)
+def test_a_preset_takes_as_many_rows_as_suit_the_precision_of_the_machine(monkeypatch, faster, knobs, rows):
+    monkeypatch.setattr("charlm.training.devices._multiplies_faster", lambda: faster)
+    monkeypatch.setattr("charlm.training.devices.bf16_fault", lambda *_: None)
+    settled = settle(["t.txt"], preset="base", knobs={"device": "cpu", **knobs})
+    assert settled.training.batch_size == rows
+
+
+def test_a_device_and_a_precision_that_are_none_are_told_of_with_a_preset_too():
+    with pytest.raises(ConfigError, match="--device nowhere"):
+        settle(["t.txt"], preset="base", knobs={"device": "nowhere"})
+    with pytest.raises(ConfigError, match="half"):
+        settle(["t.txt"], preset="base", knobs={"precision": "half"})
 
 
 def test_later_layers_win_and_none_is_not_asked_for():

@@ -9,7 +9,7 @@ from charlm.config.knobs import Mistakes, build
 from charlm.config.models import MODELS
 from charlm.config.settings import foreign, read_file, refuse_unknown, weighed
 from charlm.config.text import TextConfig
-from charlm.config.training import BUDGETS, PRESETS, TrainingConfig
+from charlm.config.training import BUDGETS, PRESETS, ByPrecision, TrainingConfig, suited
 from charlm.errors import ConfigError
 from charlm.families import FAMILIES
 from charlm.jobs.count import settle_text
@@ -62,7 +62,7 @@ def settle(
     preset_knobs: Mapping[str, Any] = {}
     if preset is not None:
         with mistakes.noted():
-            preset_knobs = PRESETS[preset]
+            preset_knobs = _of_preset(preset, {**from_file, **knobs})
     page: type | None = None
     with mistakes.noted():
         page = MODELS[name].page
@@ -104,6 +104,17 @@ def settle(
         without=tuple(map(absolute, taken)),
         more=others,
     )
+
+
+def _of_preset(name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The knobs of a preset, on the device and in the precision that are asked for."""
+    knobs = PRESETS[name]
+    if not any(isinstance(value, ByPrecision) for value in knobs.values()):
+        return knobs
+    from charlm.training.devices import choose_device, choose_precision
+
+    device = choose_device(str(asked.get("device", "auto")))
+    return suited(knobs, choose_precision(asked.get("precision", "auto"), device))
 
 
 def _refuse_together(
