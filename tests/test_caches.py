@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -12,6 +13,7 @@ from charlm.errors import ConfigError
 from charlm.models import caches
 from charlm.models.caches import AWAITED, EMPTY, NeuralCache, UnigramCache
 from charlm.models.mixture import Mixture
+from charlm.models.tempered import Tempered
 from charlm.text.vocab import EOS
 
 LETTERS = st.lists(st.integers(0, 6), min_size=2, max_size=14)
@@ -39,6 +41,25 @@ def score(model, text, state=None):
 
 def neural(theta=0.7, weight=0.4, window=3):
     return NeuralCache(TINY["recurrent"](7), theta=theta, weight=weight, window=window)
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, lambda model: Tempered(model, 1.5)], ids=["plain", "tempered"])
+def test_a_network_is_read_once_for_what_it_says_and_for_what_it_felt(wrap):
+    network = recurrent(layers=2)
+    cache = NeuralCache(wrap(network), theta=0.7, weight=0.4, window=3)
+    text = [EOS, 2, 3, 2, 6, 3, 2, 3]
+    state = cache.initial_state(1)
+    lengths = []
+    handle = network.cells[0].register_forward_hook(lambda _, given, __: lengths.append(given[0].shape[1]))
+    found, after = score(cache, text, state)
+    handle.remove()
+    assert lengths == [len(text) - 1]
+    stepped = []
+    for ids, following in itertools.pairwise(text):  # which asks for the one after the other
+        log_probs, state = cache.step(torch.tensor([ids]), state)
+        stepped.append(log_probs[0, following])
+    torch.testing.assert_close(found[0], torch.stack(stepped))
+    torch.testing.assert_close(state, after)
 
 
 # ── unigram cache ───────────────────────────────────────────────────────────────────────────────

@@ -209,6 +209,24 @@ def test_a_tempered_member_has_the_temperature_that_is_best_on_the_text(place, m
     assert nats(1.0) > tuned.alone[0]
 
 
+@pytest.mark.parametrize("carried", [False, True], ids=["lines", "carried"])
+def test_a_temperature_is_found_after_one_reading_of_the_text(carried, network, monkeypatch):
+    run = load_run(network)
+    ids = [run.codec.encode(line).ids for line in LINES[90:115]]
+    felt, heard = Recurrent.felt, []
+    monkeypatch.setattr(
+        Recurrent, "felt", lambda self, inputs, state: (heard.append(inputs.tolist()), felt(self, inputs, state))[1]
+    )
+    temperature, before, after = mix_job._tune_temperature(run.model, ids, carried)
+    tuning = heard.copy()
+    heard.clear()
+    expected = {
+        degree: -mix_job._read(Tempered(run.model, degree), ids, carried).mean() for degree in (1.0, temperature)
+    }
+    assert tuning + tuning == heard
+    assert (before, after) == pytest.approx((expected[1.0], expected[temperature]), rel=1e-6)
+
+
 def test_a_cache_is_around_what_was_tempered(mixtures):
     cached, *_ = load_run(mixtures("with all")[0]).model.members
     assert isinstance(cached, NeuralCache) and isinstance(cached.model, Tempered)

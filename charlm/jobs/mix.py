@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from charlm import jsonfiles, scoring, storage, tensorfiles
 from charlm.config.models import MixtureConfig
@@ -18,6 +20,7 @@ from charlm.jobs.evaluate import Evaluation
 from charlm.models.base import LanguageModel
 from charlm.models.caches import NeuralCache, Traced
 from charlm.models.mixture import Classifier
+from charlm.models.network import Network
 from charlm.models.tempered import Tempered
 from charlm.runs.layout import RUN_FILE, RunConfig, hashes
 from charlm.runs.run import Run
@@ -79,7 +82,7 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
             continue
         said: Any = model
         if config.temper:
-            temperatures[number], before, after = _tune_temperature(model, ids, carried)
+            temperatures[number], before, after = _tune_temperature(cast(Network, model), ids, carried)
             said = Tempered(model, temperatures[number])
             gain = f"perplexity {scoring.perplexity_of(before):,.2f} → {scoring.perplexity_of(after):,.2f}"
             job.note(f"{run.path.name}: temperature {temperatures[number]:.3f}, {gain}")
@@ -171,10 +174,35 @@ class _Classes:
         return classes.double(), self.guide.score(inputs, targets, state)[1]
 
 
-def _tune_temperature(model: LanguageModel, ids: list[list[int]], carried: bool) -> tuple[float, float, float]:
+class _Vectors:
+    """A network that keeps what it is about to say, and says where that is kept instead of a log-probability.
+
+    said     (tokens, E or H)  vectors of all positions that were read, those of padding among them
+    targets  (tokens,)         what followed
+    """
+
+    def __init__(self, model: Network) -> None:
+        self.model = model
+        self.vocab_size = model.vocab_size
+        self.initial_state, self.step = model.initial_state, model.step
+        self.said: list[Tensor] = []
+        self.targets: list[Tensor] = []
+        self.kept = 0
+
+    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
+        x, after = self.model.read(inputs, state)
+        self.said.append(x.flatten(0, 1))
+        self.targets.append(targets.flatten())
+        places = torch.arange(self.kept, self.kept + targets.numel(), dtype=torch.float64).view(targets.shape)
+        self.kept += targets.numel()
+        return places, after
+
+
+def _tune_temperature(model: Network, ids: list[list[int]], carried: bool) -> tuple[float, float, float]:
     """The temperature of a model that is best on a text, and the nats per token without it and with it.
 
-    The surprise is convex in its inverse, so the search finds the one best value, of those that were tried.
+    The surprise is convex in its inverse, so the search finds the one best value, of those that were tried. The network
+    reads the text once; only what it says of it hangs on the temperature.
     """
     some, tokens = [], 0
     for document in ids:
@@ -183,8 +211,13 @@ def _tune_temperature(model: LanguageModel, ids: list[list[int]], carried: bool)
         if tokens >= CACHE_TOKENS:
             break
 
+    vectors = _Vectors(model)
+    places = torch.from_numpy(_read(vectors, some, carried).astype(np.int64))
+    said, targets = torch.cat(vectors.said)[None, places], torch.cat(vectors.targets)[None, places]
+
+    @torch.no_grad()
     def nats(temperature: float) -> float:
-        return -float(_read(Tempered(model, temperature), some, carried).mean())
+        return -float(model.spoken(said, targets, temperature).double().mean())
 
     before = nats(1.0)
     temperature, after = lowest(nats, *TEMPERATURES, within=TEMPERATURE_WITHIN)
@@ -214,7 +247,7 @@ def _tune_neural_cache(model: Traced, window: int, ids: list[list[int]], carried
 def _rows(ids: list[list[int]], carried: bool) -> Iterator[list[int] | None]:
     """Windows with the token before them in front; None where the context begins anew."""
     last = 0
-    for document in ids:
+    for document in [list(chain.from_iterable(ids))] if carried else ids:
         if not carried:
             yield None
             last = 0

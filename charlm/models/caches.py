@@ -7,13 +7,14 @@ Usunier 2017). Nothing in them is learned, so they adapt to any text while they 
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel, device_of, renewed
+from charlm.models.output import wide
 from charlm.shapes import Ids, LogProbs, State
 from charlm.text.vocab import EOS
 
@@ -83,7 +84,10 @@ def _blocks(length: int, size: int) -> list[slice]:
 
 
 class Traced(LanguageModel, Protocol):
-    """A language model that shows its hidden vectors."""
+    """A language model that shows its hidden vectors.
+
+    One that offers `felt` and `spoken`, as a recurrent network does, is read once where it would be read twice.
+    """
 
     def trace(self, inputs: Ids, state: State, *, gates: bool) -> dict[str, Tensor]:
         """inputs (B, T)  ->  {"hidden": (B, T, L, H)}, the top layer last, and gates if they are asked for"""
@@ -133,12 +137,20 @@ class NeuralCache:
 
     def _hidden(self, inputs: Ids, state: State) -> Tensor:
         """The top layer's vectors: inputs (B, T)  ->  (B, T, H), in float32 or wider"""
-        hidden = self.model.trace(inputs, state, gates=False)["hidden"][:, :, -1]
-        return hidden.float() if hidden.dtype in (torch.bfloat16, torch.float16) else hidden
+        return wide(self.model.trace(inputs, state, gates=False)["hidden"][:, :, -1])
+
+    def _scored(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, Tensor, State]:
+        """What the model says of `targets`, the top layer's vectors, and its state after; in one reading if it can."""
+        felt: Any = getattr(self.model, "felt", None)
+        if felt is None:
+            log_probs, after = self.model.score(inputs, targets, state)
+            return log_probs, self._hidden(inputs, state), after
+        hidden, vectors, after = felt(inputs, state)
+        return cast(Any, self.model).spoken(vectors, targets), wide(hidden), after
 
     @torch.no_grad()
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
-        keys, values = self._remembered(ids[:, None], state)
+        keys, values = self._remembered(ids[:, None], self._hidden(ids[:, None], state[:-2]), state)
         log_probs, after = self.model.step(ids, state[:-2])
         keys, values = keys[:, 1:], values[:, 1:]
         stored, followed = keys[:, :-1], values[:, :-1]
@@ -166,9 +178,9 @@ class NeuralCache:
         The cache says -inf where the target is none of the stored tokens, whatever theta; an empty one says
         what the model says.
         """
-        model_log_probs, after = self.model.score(inputs, targets, state[:-2])
+        model_log_probs, hidden, after = self._scored(inputs, targets, state[:-2])
         model_log_probs = model_log_probs.double()
-        keys, values = self._remembered(inputs, state)
+        keys, values = self._remembered(inputs, hidden, state)
         # By halves: a block of t queries meets t + window keys, and both t² and t × window stay below half.
         room = BLOCK_NUMBERS // (2 * len(inputs))
         columns = []
@@ -185,14 +197,18 @@ class NeuralCache:
         after = (*after, keys[:, -self.window - 1 :], values[:, -self.window - 1 :])
         return model_log_probs, torch.cat(columns, dim=2), after
 
-    def _remembered(self, inputs: Ids, state: State) -> tuple[Tensor, Tensor]:
-        """What is stored, with `inputs` (B, T) behind it: keys (B, window + 1 + T, H), values (B, window + 1 + T)"""
-        *inner, keys, values = state
-        hidden = self._hidden(inputs, tuple(inner)).to(keys.dtype)
+    def _remembered(self, inputs: Ids, hidden: Tensor, state: State) -> tuple[Tensor, Tensor]:
+        """What is stored, with inputs (B, T) and what was felt after each, hidden (B, T, H), behind it
+
+        ->  keys (B, window + 1 + T, H), values (B, window + 1 + T)
+        """
+        keys, values = state[-2:]
         # The first token of a text follows nothing, so before it no vector waits.
         first = torch.where(values[:, -1:] == AWAITED, inputs[:, :1], EMPTY)
         last = torch.full_like(first, AWAITED)
-        return torch.cat([keys, hidden], dim=1), torch.cat([values[:, :-1], first, inputs[:, 1:], last], dim=1)
+        return torch.cat([keys, hidden.to(keys.dtype)], dim=1), torch.cat(
+            [values[:, :-1], first, inputs[:, 1:], last], dim=1
+        )
 
     def _mixed(self, model_log_probs: LogProbs, cache_log_probs: LogProbs) -> LogProbs:
         """Both in one; where an empty cache says what the model says, so does the mixture."""

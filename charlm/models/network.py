@@ -111,7 +111,11 @@ class Network(TokenNetwork, ABC):
     def tempered(self, inputs: Ids, targets: Ids, state: State, temperature: float) -> tuple[LogProbs, State]:
         """`score` at another temperature: the logits are divided by it."""
         x, after = self.read(inputs, state)
-        return target_log_probs(x / temperature, self.output_weight, self.bias / temperature, targets), after
+        return self.spoken(x, targets, temperature), after
+
+    def spoken(self, x: Tensor, targets: Ids, temperature: float = 1.0) -> LogProbs:
+        """Vectors that `read` gave (B, T, E or H), targets (B, T)  ->  their log P (B, T), nats"""
+        return target_log_probs(x / temperature, self.output_weight, self.bias / temperature, targets)
 
     def branch(
         self, ids: Ids, state: State, parents: Ids, targets: Ids, *, temperature: float = 1.0

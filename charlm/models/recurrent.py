@@ -44,8 +44,13 @@ class Recurrent(Network, Stack):
         return cast(Tensor, vectors) * self.input_scale
 
     def read(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
+        _, x, after = self.felt(inputs, state)
+        return x, after
+
+    def felt(self, inputs: Ids, state: State) -> tuple[Tensor, Tensor, State]:
+        """inputs (B, T)  ->  what the last layer says (B, T, H), what `read` makes of it, state after"""
         said, after = self._layers(inputs, state)
-        return self.narrowed(self.dropout(said)), after
+        return said, self.narrowed(self.dropout(said)), after
 
     def _layers(self, inputs: Ids, state: State) -> tuple[Tensor, State]:
         """inputs (B, T)  ->  what the last layer says (B, T, H), state after"""

@@ -36,6 +36,8 @@ class Tempered:
             self.trace = model.trace
         if hasattr(model, "tempered") and hasattr(model, "branch"):
             self.branch = partial(model.branch, temperature=temperature)
+        if hasattr(model, "felt") and hasattr(model, "spoken"):
+            self.felt, self.spoken = model.felt, partial(model.spoken, temperature=temperature)
 
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         log_probs, after = self.model.step(ids, state)
