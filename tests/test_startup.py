@@ -8,6 +8,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from charlm.cli import commands as of_commands
 from charlm.cli.app import app
 
 
@@ -68,6 +69,17 @@ def loaded(program: str) -> set[str]:
 def test_a_command_does_not_wait_for_the_others():
     assert "charlm.cli.sample" in loaded(ALONE)
     assert not {f"charlm.cli.{other}" for other in ("train", "inspect", "embed", "convert", "appraise")} & loaded(ALONE)
+
+
+def test_a_mistake_inside_a_command_is_not_taken_for_an_unknown_command(monkeypatch):
+    def broken(module: str):
+        raise KeyError(module)
+
+    monkeypatch.setattr(of_commands, "import_module", broken)
+    commands = of_commands.Commands()
+    with pytest.raises(KeyError, match=r"charlm\.cli\.train"):
+        commands.get("train")
+    assert commands.get("trian") is None and "train" in commands and "trian" not in commands
 
 
 def test_a_run_is_read_without_the_trainer():

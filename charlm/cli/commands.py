@@ -53,6 +53,13 @@ class Commands(Mapping[str, Any]):
             self._made[name] = _command(name, place) if isinstance(place, str) else _group(place)
         return self._made[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in TREE
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The command; Mapping's own would take a KeyError inside its module for a command that there is not."""
+        return self[name] if name in TREE else default
+
     def __iter__(self) -> Iterator[str]:
         return iter(TREE)
 
