@@ -72,11 +72,12 @@ class ScaledDescent:
 
     def move(self, weights: Sequence[Tensor], gradient: Sequence[Tensor | None], trained: Sequence[Tensor]) -> None:
         steps = [None if slope is None else slope * scale for slope, scale in zip(gradient, self.scales, strict=True)]
-        squares = sum((step.double().square().sum() for step in steps if step is not None), torch.zeros(()))
-        rate = self.rate / max(1.0, math.sqrt(float(squares) / self.numbers))
+        # One operation each, with nothing laid down between: what a step costs is the memory that it goes through.
+        norms = [float(torch.linalg.vector_norm(step, dtype=torch.float64)) for step in steps if step is not None]
+        rate = self.rate / max(1.0, math.hypot(*norms) / math.sqrt(self.numbers))
         for weight, step, start, pull in zip(weights, steps, trained, self.pulls, strict=True):
             if step is not None:
-                weight.add_((start - weight).mul_(pull)).sub_(step, alpha=rate)
+                weight.lerp_(start, pull).sub_(step, alpha=rate)
 
 
 class Squares:
