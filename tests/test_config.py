@@ -98,6 +98,15 @@ def test_a_preset_takes_as_many_rows_as_suit_the_precision_of_the_machine(monkey
     assert settled.training.batch_size == rows
 
 
+def test_processes_that_share_a_step_agree_on_its_rows(monkeypatch):
+    def timed(*_):
+        raise AssertionError("which might say one thing to one process and another to the next")
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("charlm.training.devices.choose_precision", timed)
+    assert settle(["t.txt"], preset="base").training.batch_size == 32
+
+
 def test_a_device_and_a_precision_that_are_none_are_told_of_with_a_preset_too():
     with pytest.raises(ConfigError, match="--device nowhere"):
         settle(["t.txt"], preset="base", knobs={"device": "nowhere"})

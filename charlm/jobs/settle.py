@@ -107,12 +107,19 @@ def settle(
 
 
 def _of_preset(name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The knobs of a preset, on the device and in the precision that are asked for."""
+    """The knobs of a preset, on the device and in the precision that are asked for.
+
+    Several processes share the rows of a step, and must agree on them, where each might find another precision: they
+    take the knobs of bf16.
+    """
     knobs = PRESETS[name]
     if not any(isinstance(value, ByPrecision) for value in knobs.values()):
         return knobs
     from charlm.training.devices import choose_device, choose_precision
+    from charlm.training.ranks import started_by_torchrun
 
+    if started_by_torchrun()[1] > 1:
+        return suited(knobs, "bf16")
     device = choose_device(str(asked.get("device", "auto")))
     return suited(knobs, choose_precision(asked.get("precision", "auto"), device))
 
