@@ -10,6 +10,10 @@ from typer.testing import CliRunner
 
 from charlm.cli import commands as of_commands
 from charlm.cli.app import app
+from charlm.config.models import MODELS
+from charlm.errors import ConfigError
+from charlm.families import FAMILIES
+from charlm.models.cells import CELLS
 
 
 def commands(group, name: str = "") -> list[str]:
@@ -76,10 +80,19 @@ def test_a_mistake_inside_a_command_is_not_taken_for_an_unknown_command(monkeypa
         raise KeyError(module)
 
     monkeypatch.setattr(of_commands, "import_module", broken)
-    commands = of_commands.Commands()
+    commands = of_commands.commands()
     with pytest.raises(KeyError, match=r"charlm\.cli\.train"):
         commands.get("train")
     assert commands.get("trian") is None and "train" in commands and "trian" not in commands
+
+
+@pytest.mark.parametrize("table", [FAMILIES, CELLS, MODELS], ids=["families", "cells", "models"])
+def test_a_table_says_what_it_lacks_without_an_error_and_without_loading(table, monkeypatch):
+    monkeypatch.setattr("importlib.import_module", pytest.fail)
+    assert "lsmt" not in table and table.get("lsmt") is None and table.get("lsmt", 3) == 3
+    assert all(name in table for name in table)
+    with pytest.raises(ConfigError, match=r"no (model|cell) is called 'lsmt'"):
+        table["lsmt"]
 
 
 def test_a_run_is_read_without_the_trainer():

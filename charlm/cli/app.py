@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
-from charlm.cli.commands import Commands
+from charlm.cli.commands import commands
 from charlm.cli.console import complain, writing_output
 from charlm.errors import CharlmError
 
@@ -21,7 +21,7 @@ class FriendlyGroup(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = cast(Any, Commands())
+        self.commands = cast(Any, commands())
 
     def invoke(self, ctx: Any) -> Any:
         try:

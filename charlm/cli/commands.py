@@ -3,13 +3,15 @@
 So a command does not wait for the others; what it needs to run, torch above all, it imports when it runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.main import get_command, get_group
 
+from charlm.choices import Loaded
 from charlm.cli.options import PanelCommand
 
 # MODULE:NAME of a function, or of the group whose first commands stand beside it; "" is the group itself.
@@ -41,30 +43,14 @@ TREE: Mapping[str, str | Mapping[str, str]] = {
 }
 
 
-class Commands(Mapping[str, Any]):
+def commands() -> Mapping[str, Any]:
     """The commands of TREE by name, each made when it is first asked for."""
+    return Loaded(TREE, cache(_made))
 
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
 
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._made:
-            place = TREE[name]
-            self._made[name] = _command(name, place) if isinstance(place, str) else _group(place)
-        return self._made[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in TREE
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The command; Mapping's own would take a KeyError inside its module for a command that there is not."""
-        return self[name] if name in TREE else default
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(TREE)
-
-    def __len__(self) -> int:
-        return len(TREE)
+def _made(name: str) -> Any:
+    place = TREE[name]
+    return _command(name, place) if isinstance(place, str) else _group(place)
 
 
 def _group(places: Mapping[str, str]) -> Any:

@@ -4,10 +4,11 @@ Nothing outside this room asks what type a model has; what a family cannot do is
 kinds, and whoever uses a model asks for one: `causal_family` for a language model, `cloze_family` for what is missing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from charlm.choices import Loaded
 from charlm.config.models import MODELS
 from charlm.errors import ConfigError
 from charlm.families.base import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE, Family, Job
@@ -26,21 +27,13 @@ __all__ = [
 ]
 
 
-class _Families(Mapping[str, Family[Any]]):
-    """The families of MODELS, each imported when it is first asked for; ConfigError for a name that is not there."""
-
-    def __getitem__(self, name: str) -> Family[Any]:
-        family: Family[Any] = import_module(MODELS[name].home).FAMILY
-        return family
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(MODELS)
-
-    def __len__(self) -> int:
-        return len(MODELS)
+def _family(name: str) -> Family[Any]:
+    family: Family[Any] = import_module(MODELS[name].home).FAMILY
+    return family
 
 
-FAMILIES: Mapping[str, Family[Any]] = _Families()
+# The families of MODELS, each imported when it is asked for; ConfigError for a name that is not there.
+FAMILIES: Mapping[str, Family[Any]] = Loaded(MODELS, _family)
 
 
 def causal_family(name: str) -> Family[LanguageModel]:

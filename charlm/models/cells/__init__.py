@@ -4,12 +4,13 @@ A cell reads a whole window; torch's fused kernels do so in one call. Laws, test
 equals its steps one by one, the state is not changed in place, and gradient reaches every parameter.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
 from torch import Tensor
 
+from charlm.choices import Loaded
 from charlm.config.networks import CELLS as TABLE
 from charlm.shapes import State
 
@@ -31,19 +32,11 @@ class Cell(Protocol):
         """x (B, T, E), state leaves (B, …)  ->  hidden (B, T, H), state after the window"""
 
 
-class _Cells(Mapping[str, Callable[..., Any]]):
-    """The cells of the table, each imported when it is first asked for; ConfigError for a name that is not there."""
-
-    def __getitem__(self, name: str) -> Callable[..., Any]:
-        module, _, function = TABLE[name].partition(":")
-        make: Callable[..., Any] = getattr(import_module(module), function)
-        return make
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(TABLE)
-
-    def __len__(self) -> int:
-        return len(TABLE)
+def _maker(name: str) -> Callable[..., Any]:
+    module, _, function = TABLE[name].partition(":")
+    make: Callable[..., Any] = getattr(import_module(module), function)
+    return make
 
 
-CELLS: Mapping[str, Callable[..., Any]] = _Cells()
+# What makes the cells of the table, each imported when it is asked for; ConfigError for a name that is not there.
+CELLS: Mapping[str, Callable[..., Any]] = Loaded(TABLE, _maker)
