@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from charlm import jsonfiles
+from charlm import jsonfiles, tensorfiles
 from charlm.composing.novelty import NOVELTY_FILE, said_in
 from charlm.config.training import BUDGETS, Precision, TrainingConfig
 from charlm.embedding.vectors import WordVectors
@@ -32,7 +32,10 @@ from charlm.training.devices import Machine, bf16_fault, choose_device, choose_p
 from charlm.training.gradient import Outcome
 from charlm.training.journal import Journal, Listening, OnEvent
 from charlm.training.ranks import ALONE, Ranks, joined
+from charlm.training.schedules import Budget
+from charlm.training.standing import FACTS, Standing
 
+ENDED = "its budget was used up"  # what run.json says of a training that no signal has stopped
 LARGE = 10**9  # multiplications of a step's way forward, from which both ways to take it are tried: `pacing.py`
 
 
@@ -127,7 +130,6 @@ def how_to_begin_anew(path: Path) -> str:
 
 def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher: Watcher, ranks: Ranks) -> Outcome:
     facts = read_facts(path)
-    before = facts.get("step")
     config = read_config(path)
     try:
         text_key, precision = facts["corpus"]["key"], cast(Precision, facts["precision"])
@@ -156,6 +158,17 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
             f"what is told of the poems has changed since {path} was begun; another charlm may tell forms otherwise",
             hint=f"go on with the charlm that began it, or {how_to_begin_anew(path)}",
         )
+    if (standing := _where_it_ended(path, facts)) is not None:
+        budget, place, patience = Budget.of(config.training), standing.place, config.training.patience
+        if patience is not None and standing.stale >= patience:
+            watcher.note(
+                f"nothing was left to do: --patience {patience} ended it at step {place.step:,}, whatever the budget; "
+                + how_to_begin_anew(path)
+            )
+            return Outcome(place, standing.best, None)
+        if budget.share(place, standing.reserve) >= 1:
+            watcher.note(f"nothing was left to do: the budget is used up at step {place.step:,}; give a larger one")
+            return Outcome(place, standing.best, None)
     model = fresh(config, prepared.codec)
     if precision == "bf16" and (fault := bf16_fault(device, small(model))) is not None:
         raise ConfigError(
@@ -166,10 +179,19 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
     if changes and ranks.is_first:
         jsonfiles.write(path / CONFIG_FILE, config.to_json())
     machine = Machine(device, precision, facts.get("workers", 1), ranks, facts.get("paced", False))
-    outcome = _fit(model, config, prepared, journal, machine, watcher)
-    if outcome.signal is None and outcome.place.step == before:
-        watcher.note(f"nothing was left to do: the budget is used up at step {outcome.place.step:,}; give a larger one")
-    return outcome
+    return _fit(model, config, prepared, journal, machine, watcher)
+
+
+def _where_it_ended(path: Path, facts: dict[str, Any]) -> Standing | None:
+    """Where a run stands that has ended by itself and lacks nothing; None for one that has something left to do."""
+    if facts.get("ended") != ENDED or not (path / WEIGHTS_FILE).is_file():
+        return None
+    kept = tensorfiles.read_facts(path / CHECKPOINT_FILE)
+    if jsonfiles.misfit(FACTS, kept):  # which is refused where the checkpoint is taken up
+        return None
+    standing = Standing()
+    standing.take_up(kept)
+    return standing
 
 
 def _fit(
@@ -187,7 +209,7 @@ def _fit(
     assert fit is not None  # `fresh` has refused a family that is made otherwise
     with closing(journal):
         outcome = fit(model, job)
-        ended = "its budget was used up" if outcome.signal is None else f"signal {outcome.signal}"
+        ended = ENDED if outcome.signal is None else f"signal {outcome.signal}"
         if machine.ranks.is_first:
             keep_lines(prepared, journal.path / NOVELTY_FILE)
             journal.finish({"ended": ended, "step": outcome.place.step, "seconds": round(outcome.place.seconds, 1)})

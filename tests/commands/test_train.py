@@ -105,6 +105,52 @@ def test_resuming_may_give_more_budget_but_nothing_else(charlm):
     assert json.loads(Path("r/config.json").read_text("utf-8"))["training"]["steps"] == 4
 
 
+def files(run: str) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(Path(run).rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("budget", [(), ("--steps", 4), ("--steps", 2), ("--epochs", 0.001)], ids=str)
+def test_nothing_of_a_run_changes_where_nothing_was_left_to_do(charlm, budget):
+    charlm("train", EVERYDAY, *TINY, "--steps", 4, "--run", "r")
+    before = files("r")
+    assert "tokens_per_second" in json.loads(before["r/run.json"])["usage"]
+    again = charlm("train", "--resume", "r", *budget)
+    assert again.code == 0 and "nothing was left to do: the budget is used up at step 4" in again.err
+    assert files("r") == before
+
+
+def test_a_run_that_ran_out_of_patience_does_not_ask_for_a_larger_budget(charlm):
+    charlm(
+        "train",
+        EVERYDAY,
+        *TINY,
+        "--steps",
+        40,
+        "--validations",
+        20,
+        "--patience",
+        1,
+        "--learning-rate",
+        9,
+        "--run",
+        "r",
+    )
+    before = files("r")
+    assert json.loads(before["r/run.json"])["step"] < 40
+    again = charlm("train", "--resume", "r", "--steps", 80)
+    assert again.code == 0 and "nothing was left to do: --patience 1 ended it" in again.err
+    assert "--init-from r" in again.err and files("r") == before
+
+
+def test_a_run_that_was_stopped_can_be_ended_by_a_smaller_budget(charlm):
+    charlm("train", EVERYDAY, *TINY, "--steps", 4, "--run", "r")
+    facts = json.loads(Path("r/run.json").read_text("utf-8"))
+    Path("r/run.json").write_text(json.dumps(facts | {"ended": "signal 2"}), "utf-8")
+    assert charlm("train", "--resume", "r", "--steps", 3, "--quiet").code == 0
+    assert json.loads(Path("r/run.json").read_text("utf-8"))["ended"] == "its budget was used up"
+    assert json.loads(Path("r/config.json").read_text("utf-8"))["training"]["steps"] == 3
+
+
 def test_a_run_begun_in_bf16_is_not_resumed_with_a_traceback_where_there_are_no_kernels_for_it(charlm, monkeypatch):
     charlm("train", EVERYDAY, *TINY, "--steps", 2, "--precision", "float32", "--run", "r")
     facts = json.loads(Path("r/run.json").read_text("utf-8"))
