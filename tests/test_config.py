@@ -88,6 +88,7 @@ def test_every_preset_is_made_of_knobs_and_possible(preset):
         (False, {}, 16),
         (True, {"precision": "float32"}, 16),
         (True, {"batch_size": 24}, 24),
+        (True, {"precision": None, "device": None, "batch_size": None}, 32),
     ],
     ids=str,
 )
@@ -98,6 +99,15 @@ def test_a_preset_takes_as_many_rows_as_suit_the_precision_of_the_machine(monkey
     assert settled.training.batch_size == rows
 
 
+def test_a_precision_that_is_asked_for_is_tried_on_the_network_that_it_is_for(monkeypatch):
+    def tried(*_):
+        raise AssertionError("an LSTM, which may lack a kernel that another cell does not need")
+
+    monkeypatch.setattr("charlm.training.devices.bf16_fault", tried)
+    settled = settle(["t.txt"], preset="base", knobs={"precision": "bf16", "cell": "lstm-capped"})
+    assert settled.training.batch_size == 32
+
+
 def test_processes_that_share_a_step_agree_on_its_rows(monkeypatch):
     def timed(*_):
         raise AssertionError("which might say one thing to one process and another to the next")
@@ -105,6 +115,7 @@ def test_processes_that_share_a_step_agree_on_its_rows(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr("charlm.training.devices.choose_precision", timed)
     assert settle(["t.txt"], preset="base").training.batch_size == 32
+    assert settle(["t.txt"], preset="base", knobs={"precision": "float32"}).training.batch_size == 16
 
 
 def test_a_device_and_a_precision_that_are_none_are_told_of_with_a_preset_too():

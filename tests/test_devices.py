@@ -49,13 +49,21 @@ def test_a_precision_that_was_asked_for_is_taken(able):
     assert choose_precision("float32", torch.device("cuda")) == "float32"
 
 
+@pytest.fixture
+def untimed():
+    """A processor that has not been timed yet, nor after the test."""
+    devices._multiplies_faster.cache_clear()
+    yield
+    devices._multiplies_faster.cache_clear()
+
+
 @pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bf16"), (0.9, "float32"), (3.0, "float32")])
-def test_auto_takes_bf16_where_it_is_clearly_faster(able, monkeypatch, seconds, chosen):
+def test_auto_takes_bf16_where_it_is_clearly_faster(able, untimed, monkeypatch, seconds, chosen):
     monkeypatch.setattr(devices, "_seconds", lambda dtype, rows: {torch.bfloat16: seconds, torch.float32: 1.0}[dtype])
     assert choose_precision("auto", CPU) == chosen
 
 
-def test_where_bf16_is_emulated_no_large_product_is_waited_for(able, monkeypatch):
+def test_where_bf16_is_emulated_no_large_product_is_waited_for(able, untimed, monkeypatch):
     sizes = []
 
     def emulated(dtype, rows):
@@ -65,6 +73,12 @@ def test_where_bf16_is_emulated_no_large_product_is_waited_for(able, monkeypatch
     monkeypatch.setattr(devices, "_seconds", emulated)
     assert choose_precision("auto", CPU) == "float32"
     assert max(sizes) < 16
+
+
+def test_a_processor_that_grows_busy_is_the_one_it_was(able, untimed, monkeypatch):
+    seconds = iter([0.5, 1.0, 0.5, 1.0])
+    monkeypatch.setattr(devices, "_seconds", lambda dtype, rows: next(seconds))
+    assert [choose_precision("auto", CPU) for _ in range(3)] == ["bf16"] * 3
 
 
 class Unable(torch.autograd.Function):

@@ -62,7 +62,7 @@ def settle(
     preset_knobs: Mapping[str, Any] = {}
     if preset is not None:
         with mistakes.noted():
-            preset_knobs = _of_preset(preset, {**from_file, **knobs})
+            preset_knobs = _of_preset(preset, _given(from_file, knobs))
     page: type | None = None
     with mistakes.noted():
         page = MODELS[name].page
@@ -106,22 +106,28 @@ def settle(
     )
 
 
-def _of_preset(name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The knobs of a preset, on the device and in the precision that are asked for.
+def _given(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """What was asked for, later layers first; None is not asked for."""
+    return {name: value for layer in layers for name, value in layer.items() if value is not None}
 
-    Several processes share the rows of a step, and must agree on them, where each might find another precision: they
-    take the knobs of bf16.
+
+def _of_preset(name: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The knobs of a preset, in the precision that is asked for or that the device will be found to train in.
+
+    Several processes share the rows of a step and must agree on them, where each might find another precision: by
+    `auto` they take the knobs of bf16.
     """
     knobs = PRESETS[name]
-    if not any(isinstance(value, ByPrecision) for value in knobs.values()):
-        return knobs
+    hanging = {knob for knob, value in knobs.items() if isinstance(value, ByPrecision)}
+    precision = asked.get("precision", "auto")
+    if precision != "auto" or hanging <= asked.keys():
+        return suited(knobs, precision)
     from charlm.training.devices import choose_device, choose_precision
     from charlm.training.ranks import started_by_torchrun
 
     if started_by_torchrun()[1] > 1:
         return suited(knobs, "bf16")
-    device = choose_device(str(asked.get("device", "auto")))
-    return suited(knobs, choose_precision(asked.get("precision", "auto"), device))
+    return suited(knobs, choose_precision("auto", choose_device(str(asked.get("device", "auto")))))
 
 
 def _refuse_together(

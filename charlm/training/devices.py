@@ -1,5 +1,6 @@
 """What a training or an evaluation runs on: the device, the precision, the threads."""
 
+import functools
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def bf16_fault(device: torch.device, network: nn.Module | None = None) -> str | 
     return None
 
 
+@functools.cache  # whoever asks again shall hear the same, however busy the machine is by then
 def _multiplies_faster() -> bool:
     """Whether this processor multiplies matrices clearly faster in bf16.
 
