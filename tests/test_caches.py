@@ -1,5 +1,6 @@
 import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -50,14 +51,20 @@ def test_a_network_is_read_once_for_what_it_says_and_for_what_it_felt(wrap):
     text = [EOS, 2, 3, 2, 6, 3, 2, 3]
     state = cache.initial_state(1)
     lengths = []
-    handle = network.cells[0].register_forward_hook(lambda _, given, __: lengths.append(given[0].shape[1]))
+    network.cells[0].register_forward_hook(lambda _, given, __: lengths.append(given[0].shape[1]))
     found, after = score(cache, text, state)
-    handle.remove()
     assert lengths == [len(text) - 1]
+    names = ("vocab_size", "initial_state", "step", "score", "trace")
+    bare = SimpleNamespace(**{name: getattr(cache.model, name) for name in names})  # which does not offer more
+    apart, later = score(NeuralCache(bare, theta=0.7, weight=0.4, window=3), text, state)
+    assert lengths == [len(text) - 1] * 3
+    torch.testing.assert_close((found, after), (apart, later))
+    lengths.clear()
     stepped = []
-    for ids, following in itertools.pairwise(text):  # which asks for the one after the other
+    for ids, following in itertools.pairwise(text):
         log_probs, state = cache.step(torch.tensor([ids]), state)
         stepped.append(log_probs[0, following])
+    assert lengths == [1] * (len(text) - 1)
     torch.testing.assert_close(found[0], torch.stack(stepped))
     torch.testing.assert_close(state, after)
 

@@ -198,22 +198,25 @@ class _Vectors:
         return places, after
 
 
+def _vectors(model: Network, ids: list[list[int]], carried: bool) -> tuple[Tensor, Ids]:
+    """What a network is about to say of each token of some documents, (1, T, E or H), and the tokens (1, T)."""
+    vectors = _Vectors(model)
+    places = torch.from_numpy(_read(vectors, ids, carried).astype(np.int64))
+    return torch.cat(vectors.said)[None, places], torch.cat(vectors.targets)[None, places]
+
+
 def _tune_temperature(model: Network, ids: list[list[int]], carried: bool) -> tuple[float, float, float]:
     """The temperature of a model that is best on a text, and the nats per token without it and with it.
 
     The surprise is convex in its inverse, so the search finds the one best value, of those that were tried. The network
     reads the text once; only what it says of it hangs on the temperature.
     """
-    some, tokens = [], 0
+    some: list[list[int]] = []
     for document in ids:
-        some.append(document)
-        tokens += len(document)
-        if tokens >= CACHE_TOKENS:
+        if (room := CACHE_TOKENS - sum(map(len, some))) <= 0:
             break
-
-    vectors = _Vectors(model)
-    places = torch.from_numpy(_read(vectors, some, carried).astype(np.int64))
-    said, targets = torch.cat(vectors.said)[None, places], torch.cat(vectors.targets)[None, places]
+        some.append(document[:room])
+    said, targets = _vectors(model, some, carried)
 
     @torch.no_grad()
     def nats(temperature: float) -> float:

@@ -72,7 +72,7 @@ class ScaledDescent:
 
     def move(self, weights: Sequence[Tensor], gradient: Sequence[Tensor | None], trained: Sequence[Tensor]) -> None:
         steps = [None if slope is None else slope * scale for slope, scale in zip(gradient, self.scales, strict=True)]
-        # One operation each, with nothing laid down between: what a step costs is the memory that it goes through.
+        # As few ways through all weights as can be: the memory is what a step waits for.
         norms = [float(torch.linalg.vector_norm(step, dtype=torch.float64)) for step in steps if step is not None]
         rate = self.rate / max(1.0, math.hypot(*norms) / math.sqrt(self.numbers))
         for weight, step, start, pull in zip(weights, steps, trained, self.pulls, strict=True):

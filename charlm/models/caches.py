@@ -86,7 +86,7 @@ def _blocks(length: int, size: int) -> list[slice]:
 class Traced(LanguageModel, Protocol):
     """A language model that shows its hidden vectors.
 
-    One that offers `felt` and `spoken`, as a recurrent network does, is read once where it would be read twice.
+    One that offers `felt`, `spoken` and `log_probs`, as a recurrent network does, is read once instead of twice.
     """
 
     def trace(self, inputs: Ids, state: State, *, gates: bool) -> dict[str, Tensor]:
@@ -139,8 +139,17 @@ class NeuralCache:
         """The top layer's vectors: inputs (B, T)  ->  (B, T, H), in float32 or wider"""
         return wide(self.model.trace(inputs, state, gates=False)["hidden"][:, :, -1])
 
+    def _stepped(self, ids: Ids, state: State) -> tuple[LogProbs, Tensor, State]:
+        """What the model says after ids (B), the top layer's vectors (B, 1, H), and its state after."""
+        felt: Any = getattr(self.model, "felt", None)
+        if felt is None:
+            log_probs, after = self.model.step(ids, state)
+            return log_probs, self._hidden(ids[:, None], state), after
+        hidden, vectors, after = felt(ids[:, None], state)
+        return cast(Any, self.model).log_probs(vectors[:, 0]), wide(hidden), after
+
     def _scored(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, Tensor, State]:
-        """What the model says of `targets`, the top layer's vectors, and its state after; in one reading if it can."""
+        """What the model says of `targets`, the top layer's vectors, and its state after; as `_stepped`."""
         felt: Any = getattr(self.model, "felt", None)
         if felt is None:
             log_probs, after = self.model.score(inputs, targets, state)
@@ -150,8 +159,8 @@ class NeuralCache:
 
     @torch.no_grad()
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
-        keys, values = self._remembered(ids[:, None], self._hidden(ids[:, None], state[:-2]), state)
-        log_probs, after = self.model.step(ids, state[:-2])
+        log_probs, hidden, after = self._stepped(ids, state[:-2])
+        keys, values = self._remembered(ids[:, None], hidden, state)
         keys, values = keys[:, 1:], values[:, 1:]
         stored, followed = keys[:, :-1], values[:, :-1]
         likeness = (stored @ keys[:, -1, :, None])[..., 0].double() * self.theta

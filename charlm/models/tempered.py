@@ -9,9 +9,10 @@ in 1/T, so there is one best value.
 
 import math
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from charlm.errors import ConfigError
 from charlm.models.base import LanguageModel, renewed
@@ -36,12 +37,17 @@ class Tempered:
             self.trace = model.trace
         if hasattr(model, "tempered") and hasattr(model, "branch"):
             self.branch = partial(model.branch, temperature=temperature)
-        if hasattr(model, "felt") and hasattr(model, "spoken"):
-            self.felt, self.spoken = model.felt, partial(model.spoken, temperature=temperature)
+        if hasattr(model, "felt"):  # with what says something of the vectors that were felt
+            self.felt, self.spoken = model.felt, partial(cast(Any, model).spoken, temperature=temperature)
+            self.log_probs = self._log_probs
 
     def step(self, ids: Ids, state: State) -> tuple[LogProbs, State]:
         log_probs, after = self.model.step(ids, state)
         return torch.log_softmax(log_probs / self.temperature, dim=-1), after
+
+    def _log_probs(self, vectors: Tensor) -> LogProbs:
+        said: LogProbs = cast(Any, self.model).log_probs(vectors)
+        return torch.log_softmax(said / self.temperature, dim=-1)
 
     def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
         own: Any = getattr(self.model, "tempered", None)
