@@ -81,6 +81,20 @@ def test_a_processor_that_grows_busy_is_the_one_it_was(able, untimed, monkeypatc
     assert [choose_precision("auto", CPU) for _ in range(3)] == ["bf16"] * 3
 
 
+def test_bf16_is_found_beside_another_program_too_since_one_thread_is_timed(able, untimed, monkeypatch):
+    threads = torch.get_num_threads()
+
+    def beside_another(dtype, rows):
+        return 1.0 if dtype == torch.float32 else 0.5 if torch.get_num_threads() == 1 else 99.0
+
+    monkeypatch.setattr(devices, "_seconds", beside_another)
+    torch.set_num_threads(2)
+    try:
+        assert choose_precision("auto", CPU) == "bf16" and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 class Unable(torch.autograd.Function):
     """Forward as it should be, and no kernel for the way back."""
 

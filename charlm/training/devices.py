@@ -113,7 +113,16 @@ def _multiplies_faster() -> bool:
     One that must emulate it takes a second and more for a product of a usual size, so a small one is tried first.
     """
     bounds = {1: 4.0, 256: 0.75}
-    return all(_seconds(torch.bfloat16, rows) < bound * _seconds(torch.float32, rows) for rows, bound in bounds.items())
+    # By one thread: beside another program two wait for each other, and a product of one row, which float32 does not
+    # share among them, then took a hundred times as long in bf16.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return all(
+            _seconds(torch.bfloat16, rows) < bound * _seconds(torch.float32, rows) for rows, bound in bounds.items()
+        )
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _seconds(dtype: torch.dtype, rows: int) -> float:
