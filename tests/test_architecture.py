@@ -162,6 +162,7 @@ def test_a_command_has_one_file_of_the_same_name_as_its_job():
         "treatment",
         "weights_file",
         "panels",
+        "sharpen",
     }  # of several jobs, or of one
     assert jobs - commands == parts
 

@@ -18,6 +18,7 @@ from charlm.config.models import MixtureConfig
 from charlm.config.text import TextConfig
 from charlm.errors import CharlmError, ConfigError, RunError, StorageError, TextError
 from charlm.jobs import mix as mix_job
+from charlm.jobs import sharpen
 from charlm.jobs.evaluate import Evaluation
 from charlm.jobs.rescore import Scorer
 from charlm.models.caches import NeuralCache, UnigramCache
@@ -185,7 +186,7 @@ def test_a_neural_cache_is_within_the_recurrent_member_and_its_knobs_are_tuned(p
     path, tuned = mixtures("with a neural cache")
     cached, plain = load_run(path).model.members
     assert isinstance(cached, NeuralCache) and isinstance(cached.model, Recurrent) and isinstance(plain, Ngram)
-    assert cached.window == 30 and cached.theta in mix_job.THETAS and 0 < cached.weight < 1
+    assert cached.window == 30 and cached.theta in sharpen.THETAS and 0 < cached.weight < 1
     assert f"network: neural cache with theta {cached.theta:g} and weight {cached.weight:.3f}" in place.notes
     # Its knobs were the best ones on this text, so it is no worse than the network without it.
     assert tuned.alone[0] <= mixtures("by context")[1].alone[0] + 1e-5
@@ -217,11 +218,11 @@ def test_a_temperature_is_found_after_one_reading_of_the_text(carried, network, 
     monkeypatch.setattr(
         Recurrent, "felt", lambda self, inputs, state: (heard.append(inputs.tolist()), felt(self, inputs, state))[1]
     )
-    temperature, before, after = mix_job._tune_temperature(run.model, ids, carried)
+    temperature, before, after = sharpen.tune_temperature(run.model, ids, carried)
     tuning = heard.copy()
     heard.clear()
     expected = {
-        degree: -mix_job._read(Tempered(run.model, degree), ids, carried).mean() for degree in (1.0, temperature)
+        degree: -sharpen.read_by(Tempered(run.model, degree), ids, carried).mean() for degree in (1.0, temperature)
     }
     assert tuning + tuning == heard
     assert (before, after) == pytest.approx((expected[1.0], expected[temperature]), rel=1e-6)

@@ -11,7 +11,7 @@ evaluate  runs against a text; adapt: while they learn from it
 rescore   a run against n-best lists; lists: what they are in
 rerank    several runs, by weights; named: their scores; remember: what they said before; weights_file: weights.toml
 tune      lists with references to weights; report: what they bring; explain: why
-mix       runs to a mixture
+mix       runs to a mixture; sharpen: the temperature and the cache of a network in it
 exchange  runs to ARPA files and back
 describe  what a run is
 inspect   runs and a text to what is inside of them; panels: its curves

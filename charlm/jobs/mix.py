@@ -1,15 +1,13 @@
 """Runs to a mixture of runs: weights tuned on a text, members kept whole. `charlm run mix`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from charlm import jsonfiles, scoring, storage, tensorfiles
 from charlm.config.models import MixtureConfig
@@ -17,8 +15,9 @@ from charlm.errors import ConfigError, TextError
 from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
 from charlm.families.mixture import build_mixture, guide_of
 from charlm.jobs.evaluate import Evaluation
+from charlm.jobs.sharpen import read_by, tune_neural_cache, tune_temperature
 from charlm.models.base import LanguageModel
-from charlm.models.caches import NeuralCache, Traced
+from charlm.models.caches import Traced
 from charlm.models.mixture import Classifier
 from charlm.models.network import Network
 from charlm.models.tempered import Tempered
@@ -30,11 +29,6 @@ from charlm.shapes import Ids, LogProbs, State
 from charlm.text.corpus import Facts
 from charlm.training import em
 from charlm.training.journal import Measured
-from charlm.training.searching import lowest
-
-THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
-CACHE_TOKENS = 50_000  # of the text, on which a neural cache and a temperature are tuned
-TEMPERATURES, TEMPERATURE_WITHIN = (0.4, 2.5), 0.003  # between which the best is looked for, and how closely
 
 
 @dataclass(frozen=True)
@@ -82,12 +76,12 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
             continue
         said: Any = model
         if config.temper:
-            temperatures[number], before, after = _tune_temperature(cast(Network, model), ids, carried)
+            temperatures[number], before, after = tune_temperature(cast(Network, model), ids, carried)
             said = Tempered(model, temperatures[number])
             gain = f"perplexity {scoring.perplexity_of(before):,.2f} → {scoring.perplexity_of(after):,.2f}"
             job.note(f"{run.path.name}: temperature {temperatures[number]:.3f}, {gain}")
         if config.neural_cache:
-            neural[number] = _tune_neural_cache(cast(Traced, said), config.neural_cache, ids, carried)
+            neural[number] = tune_neural_cache(cast(Traced, said), config.neural_cache, ids, carried)
             theta, weight = neural[number]
             job.note(f"{run.path.name}: neural cache with theta {theta:g} and weight {weight:.3f}")
     if config.temper and not any(hasattr(run.model, "trace") for run in members):
@@ -100,12 +94,12 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
     for number, same in enumerate(map(digests.index, digests)):
         if same < number:
             job.note(f"{names[number]} is the same run as {names[same]}: it only takes over a part of its weight")
-    log_probs = np.stack([_read(model, ids, carried) for model in parts], axis=1)
+    log_probs = np.stack([read_by(model, ids, carried) for model in parts], axis=1)
     guide = guide_of(parts, config)
     classes, class_count = None, 1
     if guide is not None:
         classifier = cast(Classifier, parts[guide])
-        classes, class_count = _read(_Classes(parts[guide]), ids, carried).astype(np.int64), classifier.class_count
+        classes, class_count = read_by(_Classes(parts[guide]), ids, carried).astype(np.int64), classifier.class_count
     found = em.fit(log_probs, classes, class_count)
     if not found.history:
         raise TextError(f"no run holds anything of {job.source} possible", hint="give another text, or smooth the runs")
@@ -155,12 +149,6 @@ def _names(members: list[Run], config: MixtureConfig) -> list[str]:
     return [*names, "cache"] if config.cache else names
 
 
-def _read(model: LanguageModel, ids: Iterable[list[int]], carried: bool) -> npt.NDArray[np.float64]:
-    """One number for each token of some documents, end to end."""
-    read = scoring.log_probs_of_stream if carried else scoring.log_probs_of_lines
-    return np.concatenate(list(read(model, ids)))
-
-
 class _Classes:
     """A guide that says the class of each context where a model says a log-probability."""
 
@@ -172,92 +160,6 @@ class _Classes:
     def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
         classes = cast(Classifier, self.guide).classes(inputs, state)
         return classes.double(), self.guide.score(inputs, targets, state)[1]
-
-
-class _Vectors:
-    """A network that keeps what it is about to say, and says where that is kept instead of a log-probability.
-
-    said     (tokens, E or H)  vectors of all positions that were read, those of padding among them
-    targets  (tokens,)         what followed
-    """
-
-    def __init__(self, model: Network) -> None:
-        self.model = model
-        self.vocab_size = model.vocab_size
-        self.initial_state, self.step = model.initial_state, model.step
-        self.said: list[Tensor] = []
-        self.targets: list[Tensor] = []
-        self.kept = 0
-
-    def score(self, inputs: Ids, targets: Ids, state: State) -> tuple[LogProbs, State]:
-        x, after = self.model.read(inputs, state)
-        self.said.append(x.flatten(0, 1))
-        self.targets.append(targets.flatten())
-        places = torch.arange(self.kept, self.kept + targets.numel(), dtype=torch.float64).view(targets.shape)
-        self.kept += targets.numel()
-        return places, after
-
-
-def _vectors(model: Network, ids: list[list[int]], carried: bool) -> tuple[Tensor, Ids]:
-    """What a network is about to say of each token of some documents, (1, T, E or H), and the tokens (1, T)."""
-    vectors = _Vectors(model)
-    places = torch.from_numpy(_read(vectors, ids, carried).astype(np.int64))
-    return torch.cat(vectors.said)[None, places], torch.cat(vectors.targets)[None, places]
-
-
-def _tune_temperature(model: Network, ids: list[list[int]], carried: bool) -> tuple[float, float, float]:
-    """The temperature of a model that is best on a text, and the nats per token without it and with it.
-
-    The surprise is convex in its inverse, so the search finds the one best value, of those that were tried. The network
-    reads the text once; only what it says of it hangs on the temperature.
-    """
-    some: list[list[int]] = []
-    for document in ids:
-        if (room := CACHE_TOKENS - sum(map(len, some))) <= 0:
-            break
-        some.append(document[:room])
-    said, targets = _vectors(model, some, carried)
-
-    @torch.no_grad()
-    def nats(temperature: float) -> float:
-        return -float(model.spoken(said, targets, temperature).double().mean())
-
-    before = nats(1.0)
-    temperature, after = lowest(nats, *TEMPERATURES, within=TEMPERATURE_WITHIN)
-    return (temperature, before, after) if after < before else (1.0, before, before)
-
-
-def _tune_neural_cache(model: Traced, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
-    """The theta and the weight of a neural cache that are best on a text."""
-    cache = NeuralCache(model, theta=1.0, weight=0.5, window=window)
-    alone, remembered, tokens = [], [], 0
-    state = cache.initial_state(1)
-    for row in _rows(ids, carried):
-        if row is None:
-            state = cache.initial_state(1)
-            continue
-        inputs = torch.tensor([row])
-        said, found, state = cache.parts(inputs[:, :-1], inputs[:, 1:], state, THETAS)
-        alone.append(said[0].numpy())
-        remembered.append(found[:, 0].numpy())
-        tokens += len(row) - 1
-        if tokens >= CACHE_TOKENS:
-            break
-    theta, weight, _ = em.best_cache(np.concatenate(alone), np.concatenate(remembered, axis=1), thetas=THETAS)
-    return theta, weight
-
-
-def _rows(ids: list[list[int]], carried: bool) -> Iterator[list[int] | None]:
-    """Windows with the token before them in front; None where the context begins anew."""
-    last = 0
-    for document in [list(chain.from_iterable(ids))] if carried else ids:
-        if not carried:
-            yield None
-            last = 0
-        for start in range(0, len(document), scoring.WINDOW):
-            window = document[start : start + scoring.WINDOW]
-            yield [last, *window]
-            last = window[-1]
 
 
 def _save(
