@@ -16,6 +16,7 @@ import re
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from torch import Tensor
 from charlm.poems.form import Variant, find_form
 from charlm.poems.sounds import RhymeBook, rhyme_book
 from charlm.runs.run import Run, load
+from charlm.text.vocab import EOS, UNK
 
 HAN = re.compile("[\u3400-\u9fff]+")
 AT_ONCE = 250  # poems that are read side by side
@@ -122,41 +124,58 @@ def keeps(lines: Sequence[str], variants: Sequence[Variant], sounds: Sounds) -> 
     return bool(reading.alive) and all(groups for _, groups in reading.alive)
 
 
+@dataclass
+class Measured:
+    """What poems cost a model, in nats.
+
+    characters  -ln P of each character
+    rhymes      -ln of what the masks leave where every pattern asks for the rhyme that was chosen
+    elsewhere   the same at the other characters
+    """
+
+    characters: list[float] = field(default_factory=list)
+    rhymes: list[float] = field(default_factory=list)
+    elsewhere: list[float] = field(default_factory=list)
+
+    def told(self) -> str:
+        """One line for people."""
+        every = self.rhymes + self.elsewhere
+        error = statistics.stdev(every) / math.sqrt(len(every))
+        return (
+            f"perplexity of a character {math.exp(statistics.mean(self.characters)):.2f}; the form costs "
+            f"{statistics.mean(every):.4f} nats a character (± {error:.4f}): {statistics.mean(self.rhymes):.3f} where "
+            f"the rhyme is asked for ({len(self.rhymes):,} places), {statistics.mean(self.elsewhere):.4f} elsewhere"
+        )
+
+
 @torch.no_grad()
-def measure(run: Run, poems: Sequence[Sequence[str]], variants: Sequence[Variant], backward: bool) -> str:
+def measure(run: Run, poems: Sequence[Sequence[str]], variants: Sequence[Variant], backward: bool) -> Measured:
     """What the form costs a model, on poems that keep it."""
     sounds = Sounds(run.codec.vocab.tokens, rhyme_book("pingshui"))
-    costs: dict[bool, list[float]] = {True: [], False: []}  # where the rhyme is asked for, and elsewhere
-    nats: list[float] = []
+    found = Measured()
     for first in range(0, len(poems), AT_ONCE):
         some = poems[first : first + AT_ONCE]
         readings = [Reading(lines, variants, sounds) for lines in some]
         texts = ["".join(f"{line}{'，。'[number % 2]}" for number, line in enumerate(lines)) for lines in some]
-        ids = torch.tensor([run.codec.line(turned(text) if backward else text).ids for text in texts])
+        ids = torch.tensor([(EOS, *run.codec.line(turned(text) if backward else text).ids) for text in texts])
         order = places(some[0], backward)
         steps = iter(order)
         state = run.model.initial_state(len(some))
         for column in range(ids.shape[1] - 1):
             says, state = run.model.step(ids[:, column], state)
             following = ids[:, column + 1]
-            if not HAN.fullmatch(sounds.tokens[int(following[0])]) and int(following[0]) > 1:
+            if not HAN.fullmatch(sounds.tokens[int(following[0])]) and int(following[0]) > UNK:
                 continue  # a mark
             try:
                 line, place = next(steps)
             except StopIteration:
                 break
-            nats += (-says.gather(1, following[:, None])[:, 0]).tolist()
+            found.characters += (-says.gather(1, following[:, None])[:, 0]).tolist()
             for row, reading in enumerate(readings):
                 mask, rhymed = reading.allowed(line, place)
-                costs[rhymed].append(-float(says[row][mask].logsumexp(0)))
+                (found.rhymes if rhymed else found.elsewhere).append(-float(says[row][mask].logsumexp(0)))
                 reading.read(line, place)
-    every = costs[True] + costs[False]
-    error = statistics.stdev(every) / math.sqrt(len(every))
-    return (
-        f"perplexity of a character {math.exp(statistics.mean(nats)):.2f}; the form costs {statistics.mean(every):.4f} "
-        f"nats a character (± {error:.4f}): {statistics.mean(costs[True]):.3f} where the rhyme is asked for "
-        f"({len(costs[True]):,} places), {statistics.mean(costs[False]):.4f} elsewhere"
-    )
+    return found
 
 
 def rhyming(text: str, book: RhymeBook) -> str:
@@ -193,7 +212,7 @@ def main() -> None:
     kept = [lines for lines in read if keeps(lines, variants, sounds)]
     print(f"{given.form}: {len(kept):,} of {len(read):,} poems keep the form")
     for name, run in runs.items():
-        print(f"{name}: {measure(run, kept, variants, name == 'right to left')}", flush=True)
+        print(f"{name}: {measure(run, kept, variants, name == 'right to left').told()}", flush=True)
 
 
 if __name__ == "__main__":
