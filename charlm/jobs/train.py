@@ -35,7 +35,9 @@ from charlm.training.ranks import ALONE, Ranks, joined
 from charlm.training.schedules import Budget
 from charlm.training.standing import FACTS, Standing
 
-ENDED = "its budget was used up"  # what run.json says of a training that no signal has stopped
+# What run.json says of a training that no signal has stopped.
+ENDED = "its budget was used up"
+IMPATIENT = "its patience ran out"
 LARGE = 10**9  # multiplications of a step's way forward, from which both ways to take it are tried: `pacing.py`
 
 
@@ -184,7 +186,7 @@ def _resume(path: Path, changes: dict[str, Any], texts: tuple[str, ...], watcher
 
 def _where_it_ended(path: Path, facts: dict[str, Any]) -> Standing | None:
     """Where a run stands that has ended by itself and lacks nothing; None for one that has something left to do."""
-    if facts.get("ended") != ENDED or not (path / WEIGHTS_FILE).is_file():
+    if facts.get("ended") not in (ENDED, IMPATIENT) or not (path / WEIGHTS_FILE).is_file():
         return None
     kept = tensorfiles.read_facts(path / CHECKPOINT_FILE)
     if jsonfiles.misfit(FACTS, kept):  # which is refused where the checkpoint is taken up
@@ -209,7 +211,7 @@ def _fit(
     assert fit is not None  # `fresh` has refused a family that is made otherwise
     with closing(journal):
         outcome = fit(model, job)
-        ended = ENDED if outcome.signal is None else f"signal {outcome.signal}"
+        ended = IMPATIENT if outcome.impatient else ENDED if outcome.signal is None else f"signal {outcome.signal}"
         if machine.ranks.is_first:
             keep_lines(prepared, journal.path / NOVELTY_FILE)
             journal.finish({"ended": ended, "step": outcome.place.step, "seconds": round(outcome.place.seconds, 1)})

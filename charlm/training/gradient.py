@@ -41,12 +41,14 @@ class Outcome:
 
     signal             the one that stopped it early, or None
     tokens_per_second  of its steps since it was begun or resumed; None where there were none
+    impatient          whether validations without a better one ended it, with some of its budget left
     """
 
     place: Place
     best: Measured | None
     signal: int | None
     tokens_per_second: float | None = None
+    impatient: bool = False
 
 
 def fit(
@@ -132,7 +134,7 @@ class _Training:
         if self.now.best is None:  # stopped before the first validation: what there is can be used all the same
             self.keeper.keep(self.now.measured)
         speed = self.now.all_tokens / self.now.all_seconds if self.now.all_seconds else None
-        return Outcome(self.now.place, self.now.best, signal, speed)
+        return Outcome(self.now.place, self.now.best, signal, speed, self.is_impatient and self.share < 1)
 
     def epoch(self) -> int | None:
         """Go through the rest of one epoch; a signal, if one asks to stop."""
@@ -160,10 +162,12 @@ class _Training:
         return self.budget.share(self.now.place, self.now.reserve)
 
     @property
+    def is_impatient(self) -> bool:
+        return self.config.patience is not None and self.now.stale >= self.config.patience
+
+    @property
     def is_over(self) -> bool:
-        if self.config.patience is not None and self.now.stale >= self.config.patience:
-            return True
-        return self.share >= 1 and not self.validation_due()
+        return self.is_impatient or (self.share >= 1 and not self.validation_due())
 
     # ── one step ────────────────────────────────────────────────────────────────────────────────
 

@@ -136,7 +136,9 @@ def test_a_run_that_ran_out_of_patience_does_not_ask_for_a_larger_budget(charlm)
         "r",
     )
     before = files("r")
-    assert json.loads(before["r/run.json"])["step"] < 40
+    facts = json.loads(before["r/run.json"])
+    assert facts["step"] < 40 and facts["ended"] == "its patience ran out"
+    assert "ended because its patience ran out" in charlm("run", "info", "r").out
     again = charlm("train", "--resume", "r", "--steps", 80)
     assert again.code == 0 and "nothing was left to do: --patience 1 ended it" in again.err
     assert "--init-from r" in again.err and files("r") == before
