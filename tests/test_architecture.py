@@ -46,7 +46,7 @@ STEPS = {
     "scoring": "score reading prefixes evaluating",
     "training": "batches feeding ahead schedules journal standing ranks devices texts ceiling crew pacing optimizers"
     " averages learner keeping gradient trial searching em",
-    "embedding": "vectors formats frequencies compiled batched skipgram neighbours plane",
+    "embedding": "vectors formats frequencies counted compiled batched skipgram neighbours plane",
     "inspecting": "positions bands stepping gradients spectra radius planted memory gates features probes neurons"
     " pictures pages",
     "reranking": "error_rates weighing syllables listing deciding findings judging problem lines searching likelihood"

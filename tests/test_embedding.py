@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from charlm.config.embedding import EmbeddingConfig
-from charlm.embedding import compiled, formats, neighbours, plane, skipgram
+from charlm.embedding import compiled, counted, formats, neighbours, plane, skipgram
 from charlm.embedding.frequencies import alias_table, counts_of, huffman_tree, kept_shares
 from charlm.embedding.vectors import WordVectors
 from charlm.errors import ConfigError, MissingExtra, Stopped, TextError, TrainingError, VectorsError
@@ -354,3 +354,63 @@ def test_a_picture_of_chinese_words_without_a_font_shows_numbers_and_says_so(tmp
     assert remark is not None and "font" in remark
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     assert plane.picture(["a", "b"], flat[:2], share, tmp_path / "q.png") is None
+
+
+# ── from counts ─────────────────────────────────────────────────────────────────────────────────
+
+
+def informed(documents: list[list[int]], tokens: int) -> np.ndarray:
+    """Positive pointwise mutual information, pair by pair, all tokens being contexts."""
+    near = np.zeros((tokens, tokens))
+    for document in documents:
+        ids = [*document, 0]
+        for here, there in ((a, b) for a in range(len(ids)) for b in range(a + 1, min(a + 6, len(ids)))):
+            near[ids[here], ids[there]] += (6 - (there - here)) / 5
+    for other in documents[1:]:  # the end of a document stands beside what begins the next one
+        for apart, token in enumerate([*other, 0][:5], 1):
+            near[0, token] += (6 - apart) / 5
+    near = near + near.T
+    words, contexts = near.sum(1), near.sum(0) ** 0.75
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log(near * contexts.sum() / np.outer(words, contexts))
+    return np.where(near > 0, np.maximum(found, 0), 0)
+
+
+def test_vectors_from_counts_are_the_factors_of_what_neighbours_say_of_each_other():
+    drawn = random.Random(1)
+    documents = [[drawn.randint(2, 39) for _ in range(drawn.randint(3, 12))] for _ in range(60)]
+    found = counted.vectors_from_counts([(text_of(documents), 1.0)], 40, 12)
+    left, sizes, _ = np.linalg.svd(informed(documents, 40))
+    rows = left[:, :12] * np.sqrt(sizes[:12])
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    seen = [0, *range(2, 40)]
+    np.testing.assert_allclose((found @ found.T)[np.ix_(seen, seen)], (rows @ rows.T)[np.ix_(seen, seen)], atol=2e-3)
+    assert not found[1].any(), "what was never seen has no vector"
+    np.testing.assert_array_equal(found, counted.vectors_from_counts([(text_of(documents), 1.0)], 40, 12))
+
+
+def test_words_of_the_same_places_are_alike_and_a_text_counts_by_its_weight(monkeypatch):
+    animals, fruits = (2, 3, 4), (5, 6, 7)
+    here = [[8, animal, 9, 10] for animal in animals] * 20 + [[11, fruit, 12, 13] for fruit in fruits] * 20
+    vectors = counted.vectors_from_counts([(text_of(here), 1.0)], 20, 4)
+    assert vectors[2] @ vectors[3] > 0.9 > 0.5 > vectors[2] @ vectors[5]
+    swapped = [[8, fruit, 9, 10] for fruit in fruits] * 20 + [[11, animal, 12, 13] for animal in animals] * 20
+    mixed = [(text_of(here), 1.0), (text_of(swapped), 0.001)]
+    assert (counted.vectors_from_counts(mixed, 20, 4)[2] @ counted.vectors_from_counts(mixed, 20, 4)[5]) < 0.9
+    alike = [(text_of(here), 1.0), (text_of(swapped), 1.0)]
+    both = counted.vectors_from_counts(alike, 20, 4)
+    assert both[2] @ both[5] > 0.99, "as often in either place"
+    monkeypatch.setattr(counted, "BLOCK", 40)
+    monkeypatch.setattr(counted, "MOST_TOKENS", 160)
+    assert [len(block) for block in counted._blocks(text_of(here))] == [40] * 4, "blocks from all over the text"
+
+
+def test_the_contexts_of_a_large_vocabulary_are_its_frequent_tokens(monkeypatch):
+    drawn = random.Random(2)
+    documents = [[drawn.choice([2, 3, 4, 5, 6, drawn.randint(7, 99)]) for _ in range(8)] for _ in range(200)]
+    monkeypatch.setattr(counted, "MOST_CELLS", 1000)
+    vectors = counted.vectors_from_counts([(text_of(documents), 1.0)], 100, 5)
+    assert vectors.shape == (100, 5) and np.isfinite(vectors).all()
+    lengths = np.linalg.norm(vectors, axis=1)
+    np.testing.assert_allclose(lengths[lengths > 0], 1, rtol=1e-5)
+    assert (lengths[7:] > 0).sum() > 80

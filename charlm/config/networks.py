@@ -32,6 +32,9 @@ Stored = Literal["int8", "bf16", "float32"]  # how the weights of a packed netwo
 # Of each cell that can have peepholes: the gates that it has, and those that look where nothing was asked for.
 LOOKING = {"lstm-peephole": ("ifo", "ifo"), "lstm-coupled": ("fo", "")}
 
+# What the vectors of a network's tokens are before it learns.
+STARTS: Choices[str] = Choices("start of token vectors", {"drawn": "drawn", "counts": "counts", "auto": "auto"})
+
 LARGEST_BLANK = 50  # tokens
 LARGEST = {"layers": 100, "taps": 1000, "output_taps": 1000}  # no network that was ever published comes near
 SEPARATE = ("input_dropout", "between_dropout", "output_dropout")  # knobs whose default is --dropout
@@ -50,9 +53,18 @@ class NetworkConfig:
         panel="Network",
         switch="--tied/--untied",
     )
+    start_vectors: str = knob(
+        "drawn",
+        "What token vectors begin as where neither --embeddings nor --init-from brings some: drawn; counts, by how"
+        " much oftener than by chance tokens stand near each other (Levy & Goldberg 2014); or auto, counts where"
+        " there are more tokens than --embedding.",
+        choices=STARTS,
+        panel="Network",
+    )
     freeze_embeddings: bool = knob(
         False,
-        "Keep the vectors of --embeddings as they are, with those of words that have none there (with --untied).",
+        "Keep the vectors of --embeddings or from counts as they are, and those of words that have none (with"
+        " --untied).",
         panel="Network",
         switch="--freeze-embeddings/--learn-embeddings",
     )

@@ -188,8 +188,15 @@ class ByPrecision:
 PRESETS: Choices[Mapping[str, Any]] = Choices(
     "preset",
     {
-        "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "window": 32},
-        "small": {"hidden": 256, "embedding": 192, "layers": 2, "dropout": 0.1, "skips": True},
+        "tiny": {"hidden": 128, "embedding": 96, "layers": 1, "dropout": 0.1, "window": 32, "start_vectors": "auto"},
+        "small": {
+            "hidden": 256,
+            "embedding": 192,
+            "layers": 2,
+            "dropout": 0.1,
+            "skips": True,
+            "start_vectors": "auto",
+        },
         "base": {
             "hidden": 512,
             "embedding": 384,
@@ -199,6 +206,7 @@ PRESETS: Choices[Mapping[str, Any]] = Choices(
             # Without bf16, 16 rows keep the speed of 32, and twenty minutes are few steps; with it they lose a quarter.
             "batch_size": ByPrecision(float32=16, bf16=32),
             "sampled": 0.15,
+            "start_vectors": "auto",
         },
     },
 )

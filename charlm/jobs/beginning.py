@@ -1,7 +1,10 @@
 """What a network begins with: drawn weights, those of another run, or word vectors."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from charlm import storage
 from charlm.config.models import MODELS
@@ -14,6 +17,7 @@ from charlm.jobs.settle import NOT_TRAINED, absolute
 from charlm.runs.cloze import load_any
 from charlm.runs.layout import RunConfig
 from charlm.text.codec import Codec
+from charlm.text.corpus import Corpus
 from charlm.text.decoding import Note
 
 
@@ -43,9 +47,9 @@ def start_from(model: Any, name: str, codec: Codec, path: Path, note: Note) -> N
 def vectors_for(config: RunConfig, path: Path | None, init_from: Path | None) -> tuple[WordVectors, Path] | None:
     """The word vectors that a network shall begin with, read before anything else is done."""
     if path is None:
-        if getattr(config.family, "freeze_embeddings", False) and init_from is None:
+        if getattr(config.family, "freeze_embeddings", False) and init_from is None and not begins_with_counts(config):
             raise ConfigError("--freeze-embeddings keeps the vectors of --embeddings, and none were given",
-                              hint="give both, or leave it out")  # fmt: skip
+                              hint="give both, or --start-vectors counts, or leave it out")  # fmt: skip
         return None
     if init_from is not None:
         raise ConfigError("--init-from and --embeddings both say with which vectors to begin", hint="give one of them")
@@ -66,3 +70,41 @@ def read_by(
     file = path / WEIGHTS_FILE if storage.is_folder(path) else path
     told = {"from": absolute(str(path)), "sha256": storage.sha256_of(file), "found": found}
     return {**told, "frozen": config.family.freeze_embeddings}
+
+
+def begins_with_counts(config: RunConfig) -> bool:
+    """Whether a network asks for vectors from counts, if nothing else brings some."""
+    return getattr(config.family, "start_vectors", "drawn") != "drawn"
+
+
+def read_by_counts(
+    model: Any, config: RunConfig, codec: Codec, texts: Sequence[tuple[Corpus, float]]
+) -> dict[str, Any] | None:
+    """Let a network read by vectors from counts of what it learns, and give what run.json keeps of it.
+
+    texts  each with its weight
+    Where a vocabulary is no larger than vectors are long, auto leaves them drawn and gives None, and counts raises
+    ConfigError.
+    """
+    tokens, size = len(codec.vocab), config.family.embedding
+    if tokens <= size:
+        if config.family.start_vectors == "auto":
+            return None
+        raise ConfigError(
+            f"--start-vectors counts needs more tokens than vectors have numbers: there are {tokens:,} and {size:,}",
+            hint=f"leave it out, or take a smaller --embedding than {size}",
+        )
+    from charlm.embedding.counted import vectors_from_counts
+
+    matrix = vectors_from_counts(texts, tokens, size, config.training.seed)
+    seen = np.flatnonzero(matrix.any(axis=1))
+    take = FAMILIES[config.model].take_vectors
+    assert take is not None  # every page that has the knob is of such a family
+    vectors = WordVectors([codec.vocab.tokens[row] for row in seen], matrix[seen])
+    found = take(model, codec.vocab, vectors, Path("counts"))
+    return {
+        "from": "counts of neighbours in the text",
+        "sha256": texts[0][0].sha256,
+        "found": found,
+        "frozen": config.family.freeze_embeddings,
+    }

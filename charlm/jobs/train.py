@@ -15,7 +15,7 @@ from charlm.embedding.vectors import WordVectors
 from charlm.errors import ConfigError, RunError, TrainingError
 from charlm.families import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Job
 from charlm.jobs.annotate import told_nats
-from charlm.jobs.beginning import fresh, read_by, start_from, vectors_for
+from charlm.jobs.beginning import begins_with_counts, fresh, read_by, read_by_counts, start_from, vectors_for
 from charlm.jobs.count import prepare_counts
 from charlm.jobs.prepare import Prepared, prepare
 from charlm.jobs.record import Usage
@@ -84,7 +84,12 @@ def _train(
     model = fresh(config, prepared.codec)
     if init_from is not None:
         start_from(model, config.model, prepared.codec, init_from, watcher.note)
-    taken = {} if vectors is None else {"embeddings": read_by(model, config, prepared.codec, *vectors, watcher.note)}
+    taken = None
+    if vectors is not None:
+        taken = read_by(model, config, prepared.codec, *vectors, watcher.note)
+    elif init_from is None and begins_with_counts(config):
+        counted = [(prepared.texts.train, 1.0), *prepared.texts.more]
+        taken = read_by_counts(model, config, prepared.codec, counted)
     machine = machine_for(config.training, model, ranks, watcher.note)
     facts = {
         **provenance(config.model, command),
@@ -96,7 +101,7 @@ def _train(
         "ranks": ranks.ranks,
         "parameters": parameters(model),
         **prepared.facts,
-        **taken,
+        **({} if taken is None else {"embeddings": taken}),
         "ended": None,
     }
     journal = RunJournal(path, config, prepared.codec, facts, watcher.signal)

@@ -219,3 +219,44 @@ def test_python_trains_with_vectors_too(charlm, vectors):
 def test_word_vectors_took_a_direction_that_skip_gram_has_not(charlm):
     ended = charlm("embed", "train", TEXT, "-o", "v.txt", "--reverse", *SMALL)
     assert ended.code == 2 and "--reverse" in ended.err and not Path("v.txt").exists()
+
+
+# ── from counts ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "cloze", "cloze-window"])
+def test_a_network_of_any_kind_begins_with_vectors_from_counts(charlm, kind):
+    still = ("--steps", 1, "--learning-rate", 1e-30, "--quiet")
+    options = ("--model", kind, *KINDS.get(kind, ()), *TINY[:-1], *still)
+    counts = ("--start-vectors", "counts")
+    assert charlm("train", TEXT, *options, *counts, "--run", "run").code == 0
+    assert charlm("train", TEXT, *options, *counts, "--run", "again").code == 0
+    assert charlm("train", TEXT, *options, "--run", "drawn").code == 0
+    rows = weights("run")["embedding.weight"]
+    assert torch.equal(rows, weights("again")["embedding.weight"])
+    assert not torch.allclose(rows, weights("drawn")["embedding.weight"], atol=0.01)
+    assert float(rows.square().mean()) == pytest.approx(1 / 8, rel=0.02)
+    told = json.loads(charlm("run", "info", "run", "--json").out)["embeddings"]
+    assert told["from"] == "counts of neighbours in the text" and told["found"] > 300 and not told["frozen"]
+    assert "learned further: counts of neighbours" in charlm("run", "info", "run").out
+    assert charlm("run", "check", "run").code == 0
+
+
+def test_vectors_from_counts_can_be_frozen_and_make_way_for_those_of_a_file_or_a_run(charlm, vectors):
+    options = (*TINY[:-1], "--steps", 2, "--untied", "--freeze-embeddings", "--start-vectors", "counts", "--quiet")
+    assert charlm("train", TEXT, *options, "--run", "run").code == 0
+    assert json.loads(charlm("run", "info", "run", "--json").out)["embeddings"]["frozen"]
+    assert charlm("train", TEXT, *options, "--embeddings", "v.txt", "--run", "file").code == 0
+    assert json.loads(charlm("run", "info", "file", "--json").out)["embeddings"]["from"].endswith("v.txt")
+    assert charlm("train", TEXT, *options, "--init-from", "file", "--run", "other").code == 0
+    assert torch.equal(weights("other")["embedding.weight"], weights("file")["embedding.weight"])
+
+
+def test_a_vocabulary_that_is_smaller_than_vectors_are_long_has_none_from_counts(charlm):
+    options = ("--hidden", 8, "--layers", 1, "--embedding", 100, "--max-size", 60, "--steps", 1)
+    ended = charlm("train", TEXT, *options, "--start-vectors", "counts", "--run", "run")
+    ended.refused("more tokens than vectors have numbers: there are 60 and 100", "--embedding", code=2)
+    assert not Path("run").exists()
+    assert charlm("train", TEXT, *options, "--start-vectors", "auto", "--run", "run").code == 0
+    assert "embeddings" not in json.loads(charlm("run", "info", "run", "--json").out)
+    charlm("train", TEXT, *options, "--start-vectors", "count", "--run", "x").refused("did you mean counts", code=2)
