@@ -197,14 +197,16 @@ class Points:
         halves = [self.out / "even.txt", self.out / "odd.txt"]
         for number, half in enumerate(halves):
             half.write_text("".join(lines[number::2]), "utf-8")
-        start, scores = time.monotonic(), []
+        scores, mixing = [], []
         for tune, measure in (halves, halves[::-1]):
             run = self.out / f"{name}-{tune.stem}".replace(" ", "-")
             subprocess.run(["rm", "-rf", run], check=True)
+            start = time.monotonic()
             charlm("run", "mix", *members, "--tune", tune, "--run", run)
+            mixing.append(time.monotonic() - start)
             scores.append(evaluated(run, measure))
         nats, characters, tokens = (sum(score[key] for score in scores) for key in ("nats", "characters", "tokens"))
-        self.add(name, "mixture", seconds + time.monotonic() - start, nats, characters, tokens)
+        self.add(name, "mixture", seconds + sum(mixing) / len(mixing), nats, characters, tokens)
 
     def peer(self, name: str, key: str, minutes: float) -> None:
         """A point of a plain loop, on as many characters as ours."""
@@ -228,8 +230,10 @@ class Points:
             mine = sorted((p["seconds"], p["bits"], p["perplexity"]) for p in self.found.values() if p["kind"] == kind)
             style = "--" if kind in PEERS else "-"
             axes.plot([x for x, _, _ in mine], [y for _, y, _ in mine], style, marker="o", markersize=4, label=kind)
+            # A mixture stands right below its network, and so does what it is marked with.
+            place = (0, -12) if kind == "mixture" else (0, 6)
             for x, y, perplexity in mine:
-                axes.annotate(f"{perplexity:.3g}", (x, y), textcoords="offset points", xytext=(0, 6), fontsize=7)
+                axes.annotate(f"{perplexity:.3g}", (x, y), textcoords="offset points", xytext=place, fontsize=7)
         like = next(iter(self.found.values()))
         for name, perplexity in self.text.published:
             bits = math.log2(perplexity) * like["tokens"] / like["characters"]
@@ -237,7 +241,7 @@ class Points:
             axes.annotate(name, (axes.get_xlim()[1], bits), ha="right", va="bottom", fontsize=7, color="grey")
         axes.set_xscale("log")
         axes.set_xlabel("seconds of training on this machine")
-        axes.set_ylabel("bits per character, validation text (marked: perplexity per token)")
+        axes.set_ylabel("bits per character, validation text (marked: perplexity)")
         axes.grid(alpha=0.3, which="both")
         axes.legend()
         figure.savefig(path, format="png")
