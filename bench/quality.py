@@ -7,9 +7,9 @@ Every point is a process of its own, one after the other, measured on the whole 
 
 `plain` is what one writes first: the `base` network from `nn.LSTM` and `nn.Linear`, float32, AdamW at a constant rate.
 `2012` is the recipe of the language-model example that comes with torch: 2 × 200, SGD with clipped gradients, whose
-rate falls to a quarter when the validation text gets no better. The longest point of `base` has more dropout and weight
-decay where many passes ask for it (`Text.long`). A mixture is tuned on the even lines of the validation
-text and measured on the odd ones, and the other way round, so no line is measured by weights that have seen it.
+rate falls to a quarter when the validation text gets no better. The longest point of `base` is trained with `Text.long`
+besides. A mixture is tuned on the even lines of the validation text and measured on the odd ones, and the other way
+round, so no line is measured by weights that have seen it.
 """
 
 import argparse
@@ -271,8 +271,8 @@ def main() -> None:
             if minutes <= 5:
                 points.run(f"{preset}, {minutes:g} min", preset, "--preset", preset, "--minutes", f"{minutes:g}")
     for minutes in asked.minutes + [asked.long] * bool(asked.long):
-        more = points.text.long if minutes == asked.long else ()
-        run = points.run(f"base, {minutes:g} min", "base", "--preset", "base", "--minutes", f"{minutes:g}", *more)
+        besides = points.text.long if minutes == asked.long else ()
+        run = points.run(f"base, {minutes:g} min", "base", "--preset", "base", "--minutes", f"{minutes:g}", *besides)
         points.mix(f"base and counts, {minutes:g} min", [run, counts[-1]], minutes * 60 + spent)
         if minutes != asked.long:
             for name in PEERS:
