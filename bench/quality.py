@@ -3,7 +3,8 @@
     python bench/quality.py [--text tang|ptb|shakespeare] [--minutes 1 5 20] [--long 60] [--out bench-quality]
 
 Every point is a process of its own, one after the other, measured on the whole validation text. Points stand in
-`OUT/TEXT.jsonl` as they are made, so a call that was cut off goes on; `OUT/TEXT.png` shows them all.
+`OUT/TEXT.jsonl` as they are made, so a call that was cut off goes on, and what is made with other options is made
+anew; `OUT/TEXT.png` shows them all.
 
 `plain` is what one writes first: the `base` network from `nn.LSTM` and `nn.Linear`, float32, AdamW at a constant rate.
 `2012` is the recipe of the language-model example that comes with torch: 2 × 200, SGD with clipped gradients, whose
@@ -45,7 +46,7 @@ TEXTS = {
         "poems/tang.train.txt",
         "poems/tang.valid.txt",
         ("--min-count", "2"),
-        long=("--dropout", "0.2", "--weight-decay", "0.05"),
+        long=("--dropout", "0.2", "--weight-decay", "0.12"),
     ),
     "ptb": Text(
         "ptb/train.txt",
@@ -159,7 +160,7 @@ def evaluated(run: Path, text: Path, *how: str) -> dict[str, Any]:
 
 
 class Points:
-    """The points of one text, made where they are missing."""
+    """The points of one text, made where they are missing or were made in another way."""
 
     def __init__(self, name: str, out: Path) -> None:
         self.text, self.out = TEXTS[name], out / name
@@ -168,30 +169,40 @@ class Points:
         lines = self.file.read_text("utf-8").splitlines() if self.file.exists() else []
         self.found: dict[str, dict[str, Any]] = {point["name"]: point for point in map(json.loads, lines)}
 
-    def add(self, name: str, kind: str, seconds: float, nats: float, characters: int, tokens: int) -> None:
-        """Write a point down and tell it."""
+    def stands(self, name: str, made: list[Any]) -> bool:
+        """Whether a point is there already, made with these options or of members with these."""
+        return name in self.found and self.found[name].get("made") == made
+
+    def add(self, name: str, kind: str, made: list[Any], seconds: float, nats: float, like: dict[str, Any]) -> None:
+        """Write a point down and tell it; `like` has the tokens and characters that it was measured on."""
+        characters, tokens = like["characters"], like["tokens"]
         bits, perplexity = nats / math.log(2) / characters, math.exp(nats / tokens)
         self.found[name] = {"name": name, "kind": kind, "seconds": seconds, "bits": bits, "perplexity": perplexity,
-                            "tokens": tokens, "characters": characters}  # fmt: skip
+                            "tokens": tokens, "characters": characters, "made": made}  # fmt: skip
         with self.file.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(self.found[name]) + "\n")
         print(f"{name:<32}{seconds:>8.0f} s {perplexity:>9.2f} perplexity {bits:>7.3f} bits per character", flush=True)
 
-    def run(self, name: str, kind: str, *options: str) -> Path:
-        """A point that `charlm train` makes; where its run is."""
-        run = self.out / name.replace(" ", "-")
-        if name not in self.found:
+    def where(self, name: str) -> Path:
+        """The run of a point."""
+        return self.out / name.replace(" ", "-")
+
+    def run(self, name: str, kind: str, *options: str) -> str:
+        """A point that `charlm train` makes; its name."""
+        run, made = self.where(name), list(options)
+        if not self.stands(name, made):
             subprocess.run(["rm", "-rf", run], check=True)
             start = time.monotonic()
             charlm("train", self.train, "--valid", self.valid, *self.text.read, *options, "--run", run, "--quiet")
             seconds = time.monotonic() - start
             score = evaluated(run, self.valid)
-            self.add(name, kind, seconds, score["nats"], score["characters"], score["tokens"])
-        return run
+            self.add(name, kind, made, seconds, score["nats"], score)
+        return name
 
-    def mix(self, name: str, members: list[Path], seconds: float) -> None:
+    def mix(self, name: str, members: list[str], seconds: float) -> None:
         """A mixture, tuned on one half of the validation text and measured on the other, both ways round."""
-        if name in self.found:
+        made = [self.found[member]["made"] for member in members]
+        if self.stands(name, made):
             return
         lines = self.valid.read_text("utf-8").splitlines(keepends=True)
         halves = [self.out / "even.txt", self.out / "odd.txt"]
@@ -199,26 +210,26 @@ class Points:
             half.write_text("".join(lines[number::2]), "utf-8")
         scores, mixing = [], []
         for tune, measure in (halves, halves[::-1]):
-            run = self.out / f"{name}-{tune.stem}".replace(" ", "-")
+            run = self.where(f"{name}-{tune.stem}")
             subprocess.run(["rm", "-rf", run], check=True)
             start = time.monotonic()
-            charlm("run", "mix", *members, "--tune", tune, "--run", run)
+            charlm("run", "mix", *map(self.where, members), "--tune", tune, "--run", run)
             mixing.append(time.monotonic() - start)
             scores.append(evaluated(run, measure))
-        nats, characters, tokens = (sum(score[key] for score in scores) for key in ("nats", "characters", "tokens"))
-        self.add(name, "mixture", seconds + sum(mixing) / len(mixing), nats, characters, tokens)
+        both = {key: sum(score[key] for score in scores) for key in ("nats", "characters", "tokens")}
+        self.add(name, "mixture", made, seconds + sum(mixing) / len(mixing), both["nats"], both)
 
     def peer(self, name: str, key: str, minutes: float) -> None:
         """A point of a plain loop, on as many characters as ours."""
-        point = f"{name}, {minutes:g} min"
-        if point in self.found:
+        point, made = f"{name}, {minutes:g} min", [name, minutes]
+        if self.stands(point, made):
             return
         command = [sys.executable, __file__, "--peer", name, key, str(minutes)]
         nats, tokens = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         like = next(iter(self.found.values()))
         if tokens != like["tokens"]:
             raise SystemExit(f"{name} measured {tokens} tokens, charlm {like['tokens']}: they cannot be compared")
-        self.add(point, name, minutes * 60, nats, like["characters"], tokens)
+        self.add(point, name, made, minutes * 60, nats, like)
 
     def draw(self, path: Path) -> None:
         """Seconds against bits per character, by kind; published figures as lines."""
@@ -272,8 +283,8 @@ def main() -> None:
                 points.run(f"{preset}, {minutes:g} min", preset, "--preset", preset, "--minutes", f"{minutes:g}")
     for minutes in asked.minutes + [asked.long] * bool(asked.long):
         besides = points.text.long if minutes == asked.long else ()
-        run = points.run(f"base, {minutes:g} min", "base", "--preset", "base", "--minutes", f"{minutes:g}", *besides)
-        points.mix(f"base and counts, {minutes:g} min", [run, counts[-1]], minutes * 60 + spent)
+        base = points.run(f"base, {minutes:g} min", "base", "--preset", "base", "--minutes", f"{minutes:g}", *besides)
+        points.mix(f"base and counts, {minutes:g} min", [base, counts[-1]], minutes * 60 + spent)
         if minutes != asked.long:
             for name in PEERS:
                 points.peer(name, asked.text, minutes)
