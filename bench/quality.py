@@ -46,7 +46,7 @@ TEXTS = {
         "poems/tang.train.txt",
         "poems/tang.valid.txt",
         ("--min-count", "2"),
-        long=("--dropout", "0.2", "--weight-decay", "0.12"),
+        long=("--dropout", "0.2"),
     ),
     "ptb": Text(
         "ptb/train.txt",
