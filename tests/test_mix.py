@@ -242,6 +242,16 @@ def test_one_run_can_be_tempered_alone(place, network, tune, tmp_path):
     assert tuned.nats < nats_of(load_run(network), tune)
 
 
+def test_a_perplexity_of_the_first_part_of_a_text_is_told_as_one_of_it(place, network, tune, tmp_path, monkeypatch):
+    for module in (sharpen, mix_job):
+        monkeypatch.setattr(module, "TUNED_TOKENS", 40)
+    before = len(place.notes)
+    place.mix([network], tune, tmp_path / "of-a-part", temper=True)
+    place.mix([network], place.text("brief", [LINES[90][:30]]), tmp_path / "of-all", temper=True)
+    part, whole = (note for note in place.notes[before:] if "temperature" in note)
+    assert part.endswith(" on its first 40 tokens") and not whole.endswith("tokens")
+
+
 def test_counts_are_not_tempered_and_it_is_told(place, counts, tune, tmp_path):
     place.mix([counts], tune, tmp_path / "counts", temper=True)
     assert place.notes[-2] == "--temper is for networks, and none is among the runs"

@@ -17,7 +17,7 @@ from charlm.training import em
 from charlm.training.searching import lowest
 
 THETAS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)  # sharpness of a neural cache, Grave et al. 2017, §5
-CACHE_TOKENS = 50_000  # of the text, on which a neural cache and a temperature are tuned
+TUNED_TOKENS = 50_000  # of the text, the first, on which a neural cache and a temperature are tuned
 TEMPERATURES, TEMPERATURE_WITHIN = (0.4, 2.5), 0.003  # between which the best is looked for, and how closely
 
 
@@ -66,7 +66,7 @@ def tune_temperature(model: Network, ids: list[list[int]], carried: bool) -> tup
     """
     some: list[list[int]] = []
     for document in ids:
-        if (room := CACHE_TOKENS - sum(map(len, some))) <= 0:
+        if (room := TUNED_TOKENS - sum(map(len, some))) <= 0:
             break
         some.append(document[:room])
     said, targets = _vectors(model, some, carried)
@@ -94,7 +94,7 @@ def tune_neural_cache(model: Traced, window: int, ids: list[list[int]], carried:
         alone.append(said[0].numpy())
         remembered.append(found[:, 0].numpy())
         tokens += len(row) - 1
-        if tokens >= CACHE_TOKENS:
+        if tokens >= TUNED_TOKENS:
             break
     theta, weight, _ = em.best_cache(np.concatenate(alone), np.concatenate(remembered, axis=1), thetas=THETAS)
     return theta, weight
