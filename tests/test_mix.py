@@ -218,7 +218,7 @@ def test_a_temperature_is_found_after_one_reading_of_the_text(carried, network, 
     monkeypatch.setattr(
         Recurrent, "felt", lambda self, inputs, state: (heard.append(inputs.tolist()), felt(self, inputs, state))[1]
     )
-    temperature, before, after = sharpen.tune_temperature(run.model, ids, carried)
+    temperature, before, after, _ = sharpen.tune_temperature(run.model, ids, carried)
     tuning = heard.copy()
     heard.clear()
     expected = {
@@ -243,8 +243,7 @@ def test_one_run_can_be_tempered_alone(place, network, tune, tmp_path):
 
 
 def test_a_perplexity_of_the_first_part_of_a_text_is_told_as_one_of_it(place, network, tune, tmp_path, monkeypatch):
-    for module in (sharpen, mix_job):
-        monkeypatch.setattr(module, "TUNED_TOKENS", 40)
+    monkeypatch.setattr(sharpen, "TUNED_TOKENS", 40)
     before = len(place.notes)
     place.mix([network], tune, tmp_path / "of-a-part", temper=True)
     place.mix([network], place.text("brief", [LINES[90][:30]]), tmp_path / "of-all", temper=True)

@@ -15,7 +15,7 @@ from charlm.errors import ConfigError, TextError
 from charlm.families import CONFIG_FILE, MEMBERS_FOLDER, WEIGHTS_FILE
 from charlm.families.mixture import build_mixture, guide_of
 from charlm.jobs.evaluate import Evaluation
-from charlm.jobs.sharpen import TUNED_TOKENS, read_by, tune_neural_cache, tune_temperature
+from charlm.jobs.sharpen import read_by, tune_neural_cache, tune_temperature
 from charlm.models.base import LanguageModel
 from charlm.models.caches import Traced
 from charlm.models.mixture import Classifier
@@ -70,17 +70,18 @@ def mix(paths: Sequence[Path], output: Path, config: MixtureConfig, job: Evaluat
         raise TextError(f"{job.source} holds nothing to tune weights on", hint="give a validation text")
     carried = job.carried(first)
     neural, temperatures = np.zeros((len(members), 2)), np.ones(len(members))
-    part = f" on its first {TUNED_TOKENS:,} tokens" if sum(map(len, ids)) > TUNED_TOKENS else ""
     for number, run in enumerate(members):
         model = run.model
         if not hasattr(model, "trace"):  # no network
             continue
         said: Any = model
         if config.temper:
-            temperatures[number], before, after = tune_temperature(cast(Network, model), ids, carried)
+            degree = tune_temperature(cast(Network, model), ids, carried)
+            temperatures[number] = degree.temperature
             said = Tempered(model, temperatures[number])
-            gain = f"perplexity {scoring.perplexity_of(before):,.2f} → {scoring.perplexity_of(after):,.2f}{part}"
-            job.note(f"{run.path.name}: temperature {temperatures[number]:.3f}, {gain}")
+            gain = f"{scoring.perplexity_of(degree.before):,.2f} → {scoring.perplexity_of(degree.after):,.2f}"
+            part = f" on its first {degree.tokens:,} tokens" if degree.tokens < sum(map(len, ids)) else ""
+            job.note(f"{run.path.name}: temperature {degree.temperature:.3f}, perplexity {gain}{part}")
         if config.neural_cache:
             neural[number] = tune_neural_cache(cast(Traced, said), config.neural_cache, ids, carried)
             theta, weight = neural[number]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,15 @@ def read_by(model: LanguageModel, ids: Iterable[list[int]], carried: bool) -> np
     """One number for each token of some documents, end to end."""
     read = scoring.log_probs_of_stream if carried else scoring.log_probs_of_lines
     return np.concatenate(list(read(model, ids)))
+
+
+class Degree(NamedTuple):
+    """The temperature that is best on the first tokens of a text, and their nats per token without it and with it."""
+
+    temperature: float
+    before: float
+    after: float
+    tokens: int
 
 
 class _Vectors:
@@ -58,8 +68,8 @@ def _vectors(model: Network, ids: list[list[int]], carried: bool) -> tuple[Tenso
     return torch.cat(vectors.said)[None, places], torch.cat(vectors.targets)[None, places]
 
 
-def tune_temperature(model: Network, ids: list[list[int]], carried: bool) -> tuple[float, float, float]:
-    """The temperature of a model that is best on a text, and the nats per token without it and with it.
+def tune_temperature(model: Network, ids: list[list[int]], carried: bool) -> Degree:
+    """The temperature of a model that is best on a text.
 
     The surprise is convex in its inverse, so the search finds the one best value, of those that were tried. The network
     reads the text once; only what it says of it hangs on the temperature.
@@ -77,7 +87,8 @@ def tune_temperature(model: Network, ids: list[list[int]], carried: bool) -> tup
 
     before = nats(1.0)
     temperature, after = lowest(nats, *TEMPERATURES, within=TEMPERATURE_WITHIN)
-    return (temperature, before, after) if after < before else (1.0, before, before)
+    tokens = targets.numel()
+    return Degree(temperature, before, after, tokens) if after < before else Degree(1.0, before, before, tokens)
 
 
 def tune_neural_cache(model: Traced, window: int, ids: list[list[int]], carried: bool) -> tuple[float, float]:
