@@ -25,6 +25,7 @@ from charlm.training.searching import descent
 USUAL = {"sgd": (0.3, 0.01), "rms": (1e-3, 3e-3)}
 FACTOR = 2.5  # between two rates, or decays, that are tried: near the best ones the figure hardly changes
 TUNED_TOKENS = 10_000  # of the text of --tune, since every rate that is tried reads them all
+SQUARED_TOKENS = TUNED_TOKENS  # before those, of which the scaled way learns what gradients are like
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Adaptation:
     """How the networks of a run shall adapt.
 
     tune  the text on which rate and decay are found where they were not given, and of which the scaled way learns what
-          gradients are like; None where there is none
+          gradients are like; None where there is none. Both never come from the same tokens: the scales of a text fit
+          it so well that a rate looks best on it that carries the weights away on any other
     """
 
     config: DynamicConfig
@@ -83,22 +85,25 @@ class Adaptation:
         if self.tune is not None:
             ids = self._tuning_ids(run, self.tune)
             if config.dynamic == "rms":
-                roots = self._roots(run, job, ids)
+                squared, ids = _halves(ids)
+                roots = self._roots(run, job, squared)
             config = self._tuned(run, job, ids, roots)
         rate, decay = USUAL[config.dynamic or "sgd"]
         config = replace(config, rate=config.rate or rate, decay=decay if config.decay is None else config.decay)
         return config, self._model(run, config, roots)
 
     def _tuning_ids(self, run: Run, tune: Evaluation) -> list[list[int]]:
-        """The documents of the text that is tuned on, until they are TUNED_TOKENS."""
+        """The documents of the text that is tuned on, until they are enough; the scaled way needs two parts of it."""
         ids: list[list[int]] = []
         tokens = 0
+        scaled = self.config.dynamic == "rms"
+        enough = TUNED_TOKENS + SQUARED_TOKENS * scaled
         for document in tune.documents(run):
-            ids.append(run.codec.encode(document).ids[: TUNED_TOKENS - tokens])
+            ids.append(run.codec.encode(document).ids[: enough - tokens])
             tokens += len(ids[-1])
-            if tokens >= TUNED_TOKENS:
+            if tokens >= enough:
                 break
-        if tokens <= self.config.segment:
+        if tokens // (1 + scaled) <= self.config.segment:
             raise TextError(
                 f"{tune.source} has {tokens:,} tokens, too few to tune on", hint="give a longer validation text"
             )
@@ -151,6 +156,18 @@ class Adaptation:
                 hint="is the text of the kind that the run has learned?",
             )
         return replace(config, rate=rate, decay=decay)
+
+
+def _halves(ids: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
+    """Documents in two parts of as many tokens, in order; a document that lies across the middle is cut there."""
+    first: list[list[int]] = []
+    second: list[list[int]] = []
+    room = sum(map(len, ids)) // 2
+    for document in ids:
+        first.append(document[:room])
+        second.append(document[room:])
+        room = max(0, room - len(document))
+    return [each for each in first if each], [each for each in second if each]
 
 
 def _nats(model: LanguageModel, ids: list[list[int]], carried: bool) -> float:

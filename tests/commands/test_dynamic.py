@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,18 @@ def test_rate_and_decay_are_tuned_on_another_text(charlm, shared_run, way):
     assert again["dynamic"]["tuned_on"] is None  # nothing was looked for
 
 
+def test_the_rate_of_scaled_steps_is_found_on_other_tokens_than_the_scale(charlm, shared_run):
+    """Scales fit the text that they are of, and the rate that was best on it carried the weights away on another."""
+    lines = EVERYDAY.read_text("utf-8").splitlines()[3:5] * 9
+    later = [line[::-1] for line in lines]  # as many tokens, more surprising
+    Path("both.txt").write_text("\n".join([*lines, *later]) + "\n", "utf-8")
+    Path("later.txt").write_text("\n".join(later) + "\n", "utf-8")
+    still = ("--dynamic", "rms", "--rate", 1e-12, "--decay", 0, "--tune", "both.txt")
+    said = charlm("eval", shared_run, "text.txt", *still).err
+    expected = told(charlm("eval", shared_run, "later.txt", "--json"))["perplexity"]
+    assert float(re.search(r"perplexity ([\d,.]+)", said)[1].replace(",", "")) == pytest.approx(expected, rel=1e-3)
+
+
 def test_a_text_that_is_tuned_on_itself_is_told(charlm, shared_run):
     knobs = ("--dynamic", "sgd", "--tune", "text.txt", "--rate", 0.1, "--decay", 0)
     assert "flatters" in charlm("eval", shared_run, "text.txt", *knobs).err
@@ -130,6 +143,8 @@ def test_what_cannot_be_is_refused_with_a_reason(charlm, shared_run, counts):
     charlm(*call, "--dynamic", "sgd", "--tune", "nowhere.txt").refused("nowhere.txt")
     Path("short.txt").write_text("好\n", "utf-8")
     charlm(*call, "--dynamic", "sgd", "--tune", "short.txt").refused("short.txt", "too few")
+    Path("short.txt").write_text(Path("tune.txt").read_text("utf-8")[:30], "utf-8")  # enough for one part alone
+    charlm(*call, "--dynamic", "rms", "--tune", "short.txt").refused("short.txt", "too few")
 
 
 def test_python_measures_so_too(shared_run):
