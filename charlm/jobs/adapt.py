@@ -25,7 +25,6 @@ from charlm.training.searching import descent
 USUAL = {"sgd": (0.3, 0.01), "rms": (1e-3, 3e-3)}
 FACTOR = 2.5  # between two rates, or decays, that are tried: near the best ones the figure hardly changes
 TUNED_TOKENS = 10_000  # of the text of --tune, since every rate that is tried reads them all
-SQUARED_TOKENS = TUNED_TOKENS  # before those, of which the scaled way learns what gradients are like
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Adaptation:
     """How the networks of a run shall adapt.
 
     tune  the text on which rate and decay are found where they were not given, and of which the scaled way learns what
-          gradients are like; None where there is none. Both never come from the same tokens: the scales of a text fit
-          it so well that a rate looks best on it that carries the weights away on any other
+          gradients are like; None where there is none. The scaled way takes its first half for this and the other
+          for rate and decay: scales fit their own text, where rates look best that are too large for another
     """
 
     config: DynamicConfig
@@ -93,17 +92,17 @@ class Adaptation:
         return config, self._model(run, config, roots)
 
     def _tuning_ids(self, run: Run, tune: Evaluation) -> list[list[int]]:
-        """The documents of the text that is tuned on, until they are enough; the scaled way needs two parts of it."""
+        """The documents of the text that is tuned on, until they are TUNED_TOKENS for each half that is needed."""
         ids: list[list[int]] = []
         tokens = 0
-        scaled = self.config.dynamic == "rms"
-        enough = TUNED_TOKENS + SQUARED_TOKENS * scaled
+        halves = 2 if self.config.dynamic == "rms" else 1
+        enough = TUNED_TOKENS * halves
         for document in tune.documents(run):
             ids.append(run.codec.encode(document).ids[: enough - tokens])
             tokens += len(ids[-1])
             if tokens >= enough:
                 break
-        if tokens // (1 + scaled) <= self.config.segment:
+        if tokens // halves <= self.config.segment:
             raise TextError(
                 f"{tune.source} has {tokens:,} tokens, too few to tune on", hint="give a longer validation text"
             )
