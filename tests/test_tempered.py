@@ -108,3 +108,15 @@ def test_a_descent_goes_on_until_no_neighbour_is_lower_and_asks_once_for_each_pl
 
 def test_what_has_the_factor_one_stays():
     assert descent(lambda place: place[0] + place[1], (4.0, 1.0), (1.0, 2.0), rounds=3) == ((4.0, 0.125), 4.125)
+
+
+def test_a_descent_ends_where_a_function_levels_out_and_not_after_all_its_rounds():
+    asked = []
+
+    def function(place):
+        asked.append(place)
+        return 1 + 0.1 * place[0]  # as a rate that is of no use: the smaller, the nearer to 1, for ever
+
+    place, value = descent(function, (1.0,), (0.5,), gain=0.01, rounds=100)
+    assert 0.05 < place[0] < 0.5 and value == 1 + 0.1 * place[0]
+    assert len(asked) < 8

@@ -24,6 +24,7 @@ from charlm.training.searching import descent
 # The rate and decay from which the search begins, and the rate and decay where none was tuned.
 USUAL = {"sgd": (0.3, 0.01), "rms": (1e-3, 3e-3)}
 FACTOR = 2.5  # between two rates, or decays, that are tried: near the best ones the figure hardly changes
+GAIN = 1e-3  # nats a token that the next rate or decay must bring: what is of no use gains a little by every halving
 TUNED_TOKENS = 10_000  # of the text of --tune, since every rate that is tried reads them all
 
 
@@ -148,7 +149,7 @@ class Adaptation:
             own if own is not None else other for own, other in zip((config.rate, config.decay), usual, strict=True)
         )
         factors = tuple(1.0 if own is not None else FACTOR for own in (config.rate, config.decay))
-        (rate, decay), best = descent(lambda place: nats(*place), start, factors)
+        (rate, decay), best = descent(lambda place: nats(*place), start, factors, gain=GAIN)
         if math.isinf(best):
             raise RanAway(
                 f"{run.path}: no rate that was tried predicts {self.tune.source if self.tune else 'it'} at all",

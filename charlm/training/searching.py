@@ -46,13 +46,15 @@ def descent(
     start: tuple[float, ...],
     factors: tuple[float, ...],
     *,
+    gain: float = 0.0,
     rounds: int = 12,
 ) -> tuple[tuple[float, ...], float]:
-    """A place whose neighbours are no lower, and the value there: compass search (Hooke & Jeeves 1961), by ratios.
+    """A place whose neighbours are hardly lower, and the value there: compass search (Hooke & Jeeves 1961), by ratios.
 
     From each place the ones are tried at which one number is larger or smaller by its factor; the first that is lower
     is the next place, and the same direction is tried there first. What has the factor 1 stays.
 
+    gain    by how much the next place must be lower: a function that levels out would be followed for all rounds
     rounds  places that are left at most
     """
     found: dict[tuple[int, ...], float] = {}
@@ -72,7 +74,7 @@ def descent(
     for _ in range(rounds):
         for index, way in moves:
             there = tuple(step + way * (number == index) for number, step in enumerate(here))
-            if at(there) < best:
+            if at(there) < best - gain:
                 here, best = there, at(there)
                 moves = [(index, way), *(move for move in moves if move != (index, way))]
                 break
