@@ -24,7 +24,7 @@ from charlm.training.searching import descent
 # The rate and decay from which the search begins, and the rate and decay where none was tuned.
 USUAL = {"sgd": (0.3, 0.01), "rms": (1e-3, 3e-3)}
 FACTOR = 2.5  # between two rates, or decays, that are tried: near the best ones the figure hardly changes
-GAIN = 1e-3  # nats a token that the next rate or decay must bring: what is of no use gains a little by every halving
+GAIN = 1e-3  # nats a token that the next rate or decay must bring: one of no use gains a little by getting smaller
 TUNED_TOKENS = 10_000  # of the text of --tune, since every rate that is tried reads them all
 
 
