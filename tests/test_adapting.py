@@ -6,9 +6,10 @@ import pytest
 import torch
 from small import Fixed, recurrent
 
-from charlm.models.adapting import Adapting, Descent, RanAway, ScaledDescent, Squares, adapting, networks_of
+from charlm.models.adapting import Adapting, RanAway, adapting, networks_of
 from charlm.models.base import renewed
 from charlm.models.caches import NeuralCache, UnigramCache
+from charlm.models.descents import Descent, ScaledDescent, Squares
 from charlm.models.mixture import Mixture
 from charlm.models.tempered import Tempered
 from charlm.text.vocab import EOS

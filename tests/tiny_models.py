@@ -9,12 +9,13 @@ from torch import nn
 
 from charlm.config.models import MODELS, NgramConfig, UnigramConfig
 from charlm.config.networks import ClozeConfig, RecurrentConfig, SurroundingConfig
-from charlm.models.adapting import Adapting, Descent, ScaledDescent
+from charlm.models.adapting import Adapting
 from charlm.models.base import LanguageModel
 from charlm.models.bidirectional import Bidirectional
 from charlm.models.caches import NeuralCache, UnigramCache
 from charlm.models.cloze import ClozeNetwork
 from charlm.models.delays import Jordan, Narx, Window
+from charlm.models.descents import Descent, ScaledDescent
 from charlm.models.mixture import Mixture
 from charlm.models.ngram import Ngram
 from charlm.models.recurrent import Recurrent

@@ -13,8 +13,9 @@ from charlm import scoring
 from charlm.config.evaluation import DynamicConfig
 from charlm.errors import ConfigError, TextError
 from charlm.jobs.evaluate import Dynamic, Evaluation
-from charlm.models.adapting import Adapting, Descent, RanAway, ScaledDescent, Squares, Stepping, adapting, networks_of
+from charlm.models.adapting import Adapting, RanAway, adapting, networks_of
 from charlm.models.base import LanguageModel
+from charlm.models.descents import Descent, ScaledDescent, Squares, Stepping
 from charlm.runs.run import Run
 from charlm.runs.run import load as load_run
 from charlm.scoring import OnTokens, perplexity_of

@@ -10,7 +10,8 @@ from tiny_models import TINY, WRAPPED
 
 from charlm.config.networks import CELLS, RecurrentConfig
 from charlm.config.training import TrainingConfig
-from charlm.models.adapting import Adapting, Descent, ScaledDescent, Squares
+from charlm.models.adapting import Adapting
+from charlm.models.descents import Descent, ScaledDescent, Squares
 from charlm.models.recurrent import Recurrent
 from charlm.models.tempered import Tempered
 from charlm.training.devices import Machine, bf16_fault
