@@ -22,8 +22,10 @@ The map (STEPS: the files of a room are the data flow in order; CHOICE: any one 
     nbest/       CHOICE  formats of lists of candidates
     tokenizers/  CHOICE  text to tokens and back
     config/      STEPS   every knob, page by page
-    tensorfiles, jsonfiles, storage, memory, energy
-    choices, shapes, errors
+    tensorfiles          named tensors in a file
+    jsonfiles            JSON in and out, held against its shape
+    storage/     STEPS   files and folders of the disk, whole or not at all
+    memory, energy, choices, shapes, errors
 
 From Python (docs/api.md has it all):
 

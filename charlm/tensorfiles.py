@@ -150,7 +150,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with path.open("rb") as handle:
             head = handle.read(10)
     except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from error
+        raise _damaged(path, storage.reason_of(error)) from error
     if len(head) < 10 or head[8:9] != b"{" or int.from_bytes(head[:8], "little") > LARGEST_HEADER:
         # Only here: a sound file whose header is 640 bytes long begins with the first two bytes of a pickle.
         if head[:2] in PICKLE_MARKS:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import pickle
 import shutil
 from dataclasses import dataclass, field
@@ -555,7 +556,7 @@ def test_a_disk_that_refuses_leaves_nothing(place, network, counts, tune, tmp_pa
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
-    owner = {"copytree": shutil, "fsync": storage.os, "write": mix_job.tensorfiles}[what]
+    owner = {"copytree": shutil, "fsync": os, "write": mix_job.tensorfiles}[what]
     with monkeypatch.context() as patch:
         patch.setattr(owner, what, refuse)
         with pytest.raises(StorageError, match="No space left on device"):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -233,7 +234,7 @@ def test_an_exception_leaves_no_folder_and_no_temporary(run, kind):
     assert names(run.parent) == []
 
 
-@pytest.mark.parametrize("owner, name", [(os, "fsync"), (Path, "rename"), (storage.tempfile, "mkdtemp")])
+@pytest.mark.parametrize("owner, name", [(os, "fsync"), (Path, "rename"), (tempfile, "mkdtemp")])
 def test_a_disk_that_refuses_leaves_no_folder(run, monkeypatch, owner, name):
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, failing)

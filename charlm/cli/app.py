@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import charlm
+from charlm import storage
 from charlm.cli.commands import commands
 from charlm.cli.console import complain, writing_output
 from charlm.errors import CharlmError
@@ -94,7 +95,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise SystemExit(0) from None
-        complain(f"cannot write the output: {error.strerror or error}", "is the disk full?")
+        complain(f"cannot write the output: {storage.reason_of(error)}", "is the disk full?")
         raise SystemExit(1) from None
 
 

@@ -62,7 +62,7 @@ def writing_output() -> Iterator[None]:
     except OSError as error:
         with contextlib.suppress(OSError):  # what is still buffered must not fail again at the exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise StorageError(f"cannot write the output: {error.strerror or error}", hint="is the disk full?") from error
+        raise StorageError(f"cannot write the output: {storage.reason_of(error)}", hint="is the disk full?") from error
 
 
 def emit_name(output: Path) -> None:

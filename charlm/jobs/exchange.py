@@ -232,4 +232,4 @@ def _opened(source: Path, digest: Any) -> Iterator[IO[bytes]]:
         ) from error
     except OSError as error:
         hint = storage.unread_hint(source)
-        raise TextError(f"cannot read {name}: {error.strerror or error}", hint=hint) from error
+        raise TextError(f"cannot read {name}: {storage.reason_of(error)}", hint=hint) from error

@@ -138,7 +138,9 @@ def _files_of(folder: Path) -> list[str]:
         entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
         inner = [file for entry in entries if entry.is_dir() for file in sorted(entry.iterdir()) if file.is_file()]
     except OSError as error:
-        raise TextError(f"cannot read {error.filename}: {error.strerror}", hint="check its permissions") from error
+        raise TextError(
+            f"cannot read {error.filename}: {storage.reason_of(error)}", hint="check its permissions"
+        ) from error
     return [str(path.relative_to(folder).as_posix()) for path in (*(e for e in entries if e.is_file()), *inner)]
 
 

@@ -151,7 +151,8 @@ class NamedRuns:
                 self._fingerprints[name] = fingerprint(self.paths[name])
             except OSError as error:
                 raise RunError(
-                    f"cannot read {error.filename}: {error.strerror}", hint="check the permissions of the run's files"
+                    f"cannot read {error.filename}: {storage.reason_of(error)}",
+                    hint="check the permissions of the run's files",
                 ) from error
         return self._fingerprints[name]
 

@@ -54,7 +54,7 @@ def files_of(sources: Iterable[str], note: Note) -> list[tuple[str, bool]]:
         try:
             is_there, is_folder = path.exists(), path.is_dir()
         except OSError as error:  # too long a name, or a folder that may not be entered
-            raise TextError(f"cannot read {source}: {error.strerror}", hint="check the spelling") from error
+            raise TextError(f"cannot read {source}: {storage.reason_of(error)}", hint="check the spelling") from error
         if not source:
             hint = "is a variable unset? `.` is the current folder"
             raise TextError("an empty name was given where a text is wanted", hint=hint)
@@ -93,7 +93,9 @@ def _entries(folder: Path) -> Iterator[Path]:
 
     def refuse(error: OSError) -> None:
         if not any(part.startswith(".") for part in Path(error.filename).relative_to(folder).parts):
-            raise TextError(f"cannot read {error.filename}: {error.strerror}", hint="check its permissions") from error
+            raise TextError(
+                f"cannot read {error.filename}: {storage.reason_of(error)}", hint="check its permissions"
+            ) from error
 
     for place, _, names in os.walk(folder, onerror=refuse):
         yield from (Path(place) / name for name in names)

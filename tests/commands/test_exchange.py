@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import time
@@ -96,7 +97,7 @@ def test_a_disk_that_refuses_the_export_leaves_nothing(charlm, ngram_run, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage.os, "fsync", refuse)
+        patch.setattr(os, "fsync", refuse)
         for name in ("m.arpa", "m.arpa.gz"):
             charlm("run", "export", ngram_run, "-o", name).refused("No space left on device", name)
     assert here() == []
@@ -258,7 +259,7 @@ def test_a_disk_that_refuses_the_import_leaves_nothing(charlm, small_arpa, monke
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage.os, "fsync", refuse)
+        patch.setattr(os, "fsync", refuse)
         charlm("run", "import", small_arpa, "--run", "run", "--quiet").refused("No space left on device")
     assert here() == ["small.arpa"]
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the user's cache folder.
+"""Files and folders that appear whole or not at all.
 
 Everything is written beside its target, flushed to the disk, and renamed into place; the folder is
 flushed too, since on ext4 and XFS a rename may otherwise reach the disk before the data. A failure
@@ -7,23 +7,16 @@ leaves what stood there before and removes the unfinished file.
 
 import contextlib
 import errno
-import gzip
-import hashlib
-import io
 import os
 import re
 import shutil
-import stat
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
 
-from charlm.errors import CharlmError, StorageError, TextError
-
-APP_FOLDER = "charlm"
+from charlm.errors import StorageError
+from charlm.storage.places import cache_folder, descriptor_of, is_stream, reason_of
 
 
 def _flush_folder(folder: Path) -> None:
@@ -34,14 +27,10 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
 def write_error(path: Path, error: OSError) -> StorageError:
     """Say which file could not be written, why, and what still stands."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    why, remedy = _why(error), "free some space or choose another place" if full else "choose another place"
+    why, remedy = reason_of(error), "free some space or choose another place" if full else "choose another place"
     if isinstance(error, FileExistsError | NotADirectoryError):
         why = "a part of its path is a file, not a folder"
     elif error.errno == errno.ENAMETOOLONG:
@@ -84,61 +73,9 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def exists(path: Path) -> bool:
-    """Whether something is there; nothing can be under a name that the system does not take."""
-    return os.path.exists(path)  # noqa: PTH110 (pathlib raises for such names, and where a folder may not be entered)
-
-
-def refuse_as_folder(path: Path, option: str) -> None:
-    """Refuse, before any work is done, a name under which no folder can come into being; raises StorageError."""
-    if path == Path("-"):
-        raise StorageError(
-            f"{option} - names no folder: `-` is stdin or stdout", hint=f"for example {option} made/tang"
-        )
-    if os.path.islink(path) and not exists(path):  # noqa: PTH114 (as below)
-        raise StorageError(
-            f"{option} {path} is a link to {path.readlink()}, which is not there",
-            hint="make what it leads to reachable, remove the link, or choose another name",
-        )
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a folder is there, under a name that anybody may have given."""
-    return os.path.isdir(path)  # noqa: PTH112 (as above)
-
-
-def is_file(path: Path) -> bool:
-    """Whether a plain file is there, under a name that anybody may have given."""
-    return os.path.isfile(path)  # noqa: PTH113 (as above)
-
-
-def is_stream(path: Path) -> bool:
-    """Whether `path` is a pipe, a device or an open descriptor: written as it is, and nothing in it to overwrite."""
-    if _descriptor(path) is not None:
-        return True
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def _descriptor(path: Path) -> int | None:
-    """The open descriptor that `path` is another name of, as /dev/stdout is of 1; also through symlinks."""
-    for _ in range(40):  # as many links as the system follows
-        found = re.fullmatch(r"/(?:dev|proc/self|proc/(\d+)(?:/task/\d+)?)/fd/(\d+)", str(path.absolute()))
-        if found and found[1] in (None, str(os.getpid())):
-            return int(found[2])
-        try:
-            path = path.parent / path.readlink()
-        except OSError:
-            return None
-    return None
-
-
 @contextlib.contextmanager
 def _stream(path: Path) -> Iterator[Path]:
-    descriptor = _descriptor(path)
+    descriptor = descriptor_of(path)
     try:
         if descriptor is None:
             yield path
@@ -155,7 +92,7 @@ def _stream(path: Path) -> Iterator[Path]:
         raise
     except OSError as error:
         hint = "whatever reads there may have received a part of it"
-        raise StorageError(f"cannot write {path}: {_why(error)}", hint=hint) from error
+        raise StorageError(f"cannot write {path}: {reason_of(error)}", hint=hint) from error
 
 
 @contextlib.contextmanager
@@ -224,79 +161,3 @@ def append_line(path: Path, line: str) -> None:
             handle.write(line + "\n")
     except OSError as error:
         raise write_error(path, error) from error
-
-
-def read_text(path: Path, *, error: Callable[[str], CharlmError]) -> str:
-    """Read a UTF-8 file; `error` turns the reason into the caller's kind of error."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as cause:
-        raise error(f"cannot read {path}: {_why(cause)}") from cause
-    except UnicodeDecodeError as cause:
-        raise error(f"{path} is not UTF-8 text: byte {cause.start} is {cause.object[cause.start]:#04x}") from cause
-
-
-def unread_hint(path: Path) -> str:
-    """What to do about a file that cannot be opened for reading, where `-` would be stdin."""
-    if not exists(path):
-        return "check the spelling, or give `-` to read from stdin"
-    return "name a file in this folder" if is_folder(path) else "check its permissions"
-
-
-@contextlib.contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unpacking `.gz`; raises TextError with the reason."""
-    try:
-        with path.open("rb") as raw, _unpacked(raw, str(path)) as unpacked:
-            yield unpacked
-    except OSError as error:
-        hint = unread_hint(path)
-        raise TextError(f"cannot read {path}: {_why(error)}", hint=hint) from error
-
-
-@contextlib.contextmanager
-def open_stdin() -> Iterator[IO[bytes]]:
-    """Standard input for reading, unpacked like any file; raises TextError with the reason."""
-    raw = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
-    try:
-        with _unpacked(raw, "standard input") as unpacked:
-            yield unpacked
-    except OSError as error:
-        hint = "is it open for writing only? a text is given by `< FILE` or `COMMAND |`"
-        raise TextError(f"cannot read standard input: {_why(error)}", hint=hint) from error
-    finally:
-        raw.detach()  # whoever opened it closes it
-
-
-@contextlib.contextmanager
-def _unpacked(raw: "io.BufferedReader[Any]", name: str) -> Iterator[IO[bytes]]:
-    try:
-        if raw.peek(2)[:2] == b"\x1f\x8b":  # a look ahead, since a pipe cannot go back
-            with gzip.open(raw, "rb") as unpacked:
-                yield cast(IO[bytes], unpacked)
-        else:
-            yield raw
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise TextError(
-            f"{name} is a damaged gzip file: {error}", hint=f"try `gzip -t {name}`, or fetch it again"
-        ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def cache_folder() -> Path:
-    """The folder for things that can be made again; CHARLM_CACHE overrides the system's place."""
-    if chosen := os.environ.get("CHARLM_CACHE"):
-        return Path(chosen)
-    if os.name == "nt":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / APP_FOLDER
