@@ -372,9 +372,9 @@ def test_an_export_that_breaks_off_leaves_what_was_there(odd_run, tmp_path, monk
 @pytest.mark.parametrize("what", ["config.json", "model.safetensors"])
 def test_an_import_that_breaks_off_leaves_nothing(tmp_path, monkeypatch, what):
     (tmp_path / "m.arpa").write_text(ARPA, "utf-8")
-    whole_file = exchange.storage.whole_file
+    replace = Path.replace
     monkeypatch.setattr(
-        exchange.storage, "whole_file", lambda path: failing() if path.name == what else whole_file(path)
+        Path, "replace", lambda file, target: failing() if target.name == what else replace(file, target)
     )
     with pytest.raises((CharlmError, OSError), match="No space left"):
         imported(tmp_path / "m.arpa", tmp_path / "run")
