@@ -197,7 +197,7 @@ def test_privileges_stay_where_they_belong(path):
         assert allowed is None or module_of(path) in allowed, f"{path} imports {name}"
 
 
-def test_jieba_is_imported_inside_the_class_of_words_alone():
+def test_jieba_is_imported_inside_a_function_of_words_alone():
     for path in SOURCES:
         tree = ast.parse(path.read_text("utf-8"))
         if "jieba" in {name.split(".")[0] for name in imports(path)}:

@@ -4,6 +4,8 @@ jieba is imported on first use, as a private and silent instance with its cache 
 folder. Its cut depends on its dictionary, so the dictionary's hash travels with the run.
 """
 
+import copy
+import functools
 import hashlib
 import logging
 import os
@@ -24,6 +26,27 @@ HAN_WORD = re.compile(f"[{HAN}]+")
 STARTS_HAN = re.compile(f"[{HAN}]")
 
 UserWord = tuple[str, int | None, str | None]
+
+
+@functools.cache
+def jieba_itself() -> tuple[Any, Any]:
+    """jieba with nobody's words added, which reads its dictionary when it first cuts, and the SHA-256 of that.
+
+    All tokenizers of a process share it: to read the dictionary takes seconds, also from jieba's cache.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pkg_resources and invalid escapes inside jieba
+        import jieba
+    jieba.setLogLevel(logging.CRITICAL)  # a cache that cannot be written is only slower
+    cutter = jieba.Tokenizer()
+    try:
+        folder = storage.cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # not to be made, or no home at all: jieba then keeps no cache
+        folder = Path(os.devnull)  # a folder that never is one; without any, jieba would share /tmp
+    cutter.tmp_dir, cutter.cache_file = str(folder), "jieba.cache"
+    with cutter.get_dict_file() as handle:
+        return cutter, hashlib.sha256(handle.read())
 
 
 def read_user_dict(path: Path) -> tuple[list[UserWord], list[str]]:
@@ -82,20 +105,9 @@ class Words:
 
     def _cutter(self) -> Any:
         if self._jieba is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pkg_resources and invalid escapes inside jieba
-                import jieba
-            jieba.setLogLevel(logging.CRITICAL)  # a cache that cannot be written is only slower
-            cutter = jieba.Tokenizer()
-            try:
-                folder = storage.cache_folder()
-                folder.mkdir(parents=True, exist_ok=True)
-            except (OSError, RuntimeError):  # not to be made, or no home at all: jieba then keeps no cache
-                folder = Path(os.devnull)  # a folder that never is one; without any, jieba would share /tmp
-            cutter.tmp_dir, cutter.cache_file = str(folder), "jieba.cache"
-            with cutter.get_dict_file() as handle:
-                digest = hashlib.sha256(handle.read())
+            cutter, digest = jieba_itself()
             if self.user_words:
+                digest = digest.copy()
                 digest.update(repr(self.user_words).encode())
             found = digest.hexdigest()
             if self.dictionary_sha256 not in (None, found):
@@ -106,6 +118,9 @@ class Words:
                 )
             self.dictionary_sha256 = found
             cutter.initialize()
+            if self.user_words:
+                cutter = copy.copy(cutter)
+                cutter.FREQ, cutter.user_word_tag_tab = dict(cutter.FREQ), dict(cutter.user_word_tag_tab)
             for word, frequency, tag in self.user_words:
                 cutter.add_word(word, frequency, tag)
             self._jieba = cutter

@@ -15,7 +15,7 @@ from charlm import storage
 from charlm.errors import VocabError
 from charlm.text import decoding
 from charlm.tokenizers import TOKENIZERS
-from charlm.tokenizers.words import LONGEST_RUN, Words, read_user_dict
+from charlm.tokenizers.words import LONGEST_RUN, Words, jieba_itself, read_user_dict
 
 ALPHABET = "春风又绿江南岸，。「」〇𠮷aZé'’_-1½ \t\n\u00a0\u2028\u3000\u0302\u0301👩\u200d🚀🏽かガ한нет\U0003fffd"
 AWKWARD = st.one_of(st.text(ALPHABET, max_size=20), st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
@@ -195,27 +195,53 @@ def test_the_dictionary_is_only_asked_where_there_is_chinese():
     assert Words(dictionary_sha256="0" * 64).split("no Han") == ["no", " ", "Han"]
 
 
-def test_jieba_is_silent_and_keeps_its_cache_in_the_users_cache_folder(own_cache, capfd):
+@pytest.fixture
+def waking_jieba():
+    """A jieba that has not been asked yet, here and afterwards."""
+    jieba_itself.cache_clear()
+    yield
+    jieba_itself.cache_clear()
+
+
+def test_every_tokenizer_of_a_process_read_the_dictionary_anew(user_dict, monkeypatch):
+    made("word").split("春江")
+    monkeypatch.setattr(jieba_itself()[0], "initialize", lambda: None)  # it has been read
+    monkeypatch.setattr("jieba.Tokenizer", lambda: pytest.fail("another jieba"))
+    assert Words().split("北京大学") == ["北京大学"]
+    assert Words(path=user_dict("京大学 100000000")).split("北京大学") == ["北", "京大学"]
+
+
+def test_words_of_one_user_dictionary_are_unknown_to_other_tokenizers(user_dict):
+    before = made("word").split("春江词")
+    first, second = Words(path=user_dict("春江词 100000 n")), Words(path=user_dict("江词 100000"))
+    assert first.split("春江词") == ["春江词"] and second.split("春江词") == ["春", "江词"]
+    assert Words().split("春江词") == before == made("word").split("春江词")
+    assert (
+        len({Words().spec()["dictionary_sha256"], *(each.spec()["dictionary_sha256"] for each in (first, second))}) == 3
+    )
+
+
+def test_jieba_is_silent_and_keeps_its_cache_in_the_users_cache_folder(own_cache, waking_jieba, capfd):
     Words().split("春江花月夜")
     assert capfd.readouterr() == ("", "")
     assert [file.name for file in own_cache.iterdir()] == ["jieba.cache"]
 
 
-def test_a_damaged_jieba_cache_is_made_again(own_cache, capfd):
+def test_a_damaged_jieba_cache_is_made_again(own_cache, waking_jieba, capfd):
     own_cache.mkdir()
     (own_cache / "jieba.cache").write_bytes(b"\xfbno marshal")
     assert Words().split("北京大学") == ["北京大学"]
     assert capfd.readouterr() == ("", "")
 
 
-def test_words_are_cut_without_a_cache_where_its_folder_cannot_be_made(tmp_path, monkeypatch, capfd):
+def test_words_are_cut_without_a_cache_where_its_folder_cannot_be_made(tmp_path, waking_jieba, monkeypatch, capfd):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("CHARLM_CACHE", str(tmp_path / "file" / "cache"))
     assert Words().split("北京大学") == ["北京大学"]
     assert capfd.readouterr() == ("", "")
 
 
-def test_words_are_cut_without_a_cache_where_nobody_has_a_home(monkeypatch):
+def test_words_are_cut_without_a_cache_where_nobody_has_a_home(waking_jieba, monkeypatch):
     def homeless():
         raise RuntimeError("Could not determine home directory.")
 
