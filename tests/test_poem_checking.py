@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from charlm.cli.grid import judged
 from charlm.errors import ConfigError, FormError
+from charlm.poems.aligning import FITTING, has_shape, shape_cost
 from charlm.poems.checking import check
 from charlm.poems.form import find_form, forms, parse_form
 from charlm.poems.judgement import Judgement
@@ -361,3 +362,21 @@ def test_of_two_ways_that_both_fit_a_line_is_read_as_verse_reads_its_characters(
     assert found.lines[2].tones == "平平仄仄平平仄"
     assert [(one.character, one.seldom) for one in found.readings if one.line == 3] == [("风", False)]
     assert not [remark for remark in found.remarks if remark.line == 3]
+
+
+@given(
+    variant=st.sampled_from([variant for form in forms() for variant in form.variants]),
+    cuts=st.lists(st.integers(0, 100), max_size=3),
+    more=st.integers(-1, 1),
+)
+def test_lines_of_other_lengths_in_all_were_aligned_before_their_shape_was_refused(variant, cuts, more):
+    """Lines joined, parted, one character longer or shorter: it is told alike with and without the alignment."""
+    lengths = list(variant.lengths)
+    for cut in cuts:
+        place = cut % len(lengths)
+        if cut % 2 and len(lengths) > 1:
+            lengths[place : place + 2] = [sum(lengths[place : place + 2])]
+        elif lengths[place] > 2:
+            lengths[place : place + 1] = [2, lengths[place] - 2]
+    lengths[cuts[0] % len(lengths) if cuts else 0] += more
+    assert has_shape(variant, lengths) == (shape_cost(variant, lengths) < FITTING)

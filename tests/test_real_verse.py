@@ -39,7 +39,7 @@ def shuffled(poems: list[str]) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "form", "share"), [("jueju7", "七绝", 0.83), ("jueju5", "五绝", 0.47)])
 def test_human_quatrains_keep_all_rules_as_often_as_was_measured_elsewhere_and_shuffled_lines_do_not(name, form, share):
-    poems = quatrains(f"{name}.valid.txt")
+    poems = quatrains(f"{name}.valid.txt")[:1500]
     found = judged(poems, form)
     assert found.poems > 700 and found.parts["structure"] == found.poems
     assert found.conforming / found.poems == pytest.approx(share, abs=0.03)
@@ -56,8 +56,10 @@ def tunes() -> dict[str, list[Poem]]:
             for line in lines:
                 record = json.loads(line)
                 name = names.get(record.get("alias", "")) or names.get(record["rhythmic"])
+                if name is None or len(found[name]) == AT_MOST:
+                    continue
                 poem = poem_of(record["text"])
-                if name is None or len(poem.clauses) < 4 or len(found[name]) == AT_MOST:
+                if len(poem.clauses) < 4:
                     continue
                 if fits(poem.lengths, find_form(name)) or not fits(poem.lengths):
                     found[name].append(poem)

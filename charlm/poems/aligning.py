@@ -17,6 +17,7 @@ MISSING = 1.5  # the cost of a line that is missing or too much
 OTHER_LENGTH, EACH_CHARACTER = 1.0, 0.1  # of a line of another length
 OTHER_BREAK = 0.05  # of a break that stands elsewhere
 LOST_RHYME = 1.0  # of a rhyme inside a line
+FITTING = 1.0  # a shape that costs less is that of the form
 MOST_TOGETHER = 3  # lines that stand for others together
 LONGEST_SHOWN = 16  # characters of a line in a sentence about it
 MOST_CLAUSES = 200  # of what may be a poem at all
@@ -101,8 +102,13 @@ def _ends(lengths: Sequence[int]) -> list[int]:
     return [sum(lengths[: number + 1]) for number in range(len(lengths))]
 
 
+def has_shape(variant: Variant, lengths: Sequence[int]) -> bool:
+    """Whether lines of these lengths fit a variant; never with more or fewer characters, which cost more in any way."""
+    return sum(lengths[:MOST_CLAUSES]) == sum(variant.lengths) and shape_cost(variant, lengths) < FITTING
+
+
 def shape_cost(variant: Variant, lengths: Sequence[int]) -> float:
-    """How far lines of these lengths are from a variant; below 1 they fit it."""
+    """How far lines of these lengths are from a variant; below FITTING they fit it."""
     if len(lengths) == 1 and lengths[0] == sum(variant.lengths):
         return OTHER_BREAK
     if tuple(lengths) == variant.lengths:

@@ -18,7 +18,7 @@ from typing import get_args
 from charlm.choices import closest
 from charlm.config.poems import Strictness
 from charlm.errors import ConfigError
-from charlm.poems.aligning import Beside, align, shape_cost
+from charlm.poems.aligning import Beside, align, has_shape, shape_cost
 from charlm.poems.form import Form, Variant, find_form, forms, known_as
 from charlm.poems.judgement import JudgedLine, Judgement, ReadAs, in_order
 from charlm.poems.parsing import LOST, Poem, poem_of, tune_of
@@ -27,7 +27,6 @@ from charlm.poems.rhyming import rhymes
 from charlm.poems.sounds import Reading, RhymeBook, rhyme_book
 
 REGULATED = {5, 7}  # characters of the lines to which the rules of regulated verse apply
-FITTING = 1.0  # a shape that costs less is that of the form
 OLD_STYLE = 1.5  # faults of a 绝句 from which on it is rather taken for one of the old style
 MOST_SHOWN = 10  # characters that are none of verse
 CLOSE = 2  # other forms are told that have at most as many faults more
@@ -76,16 +75,19 @@ def _distance(judgement: Judgement) -> float:
 @functools.lru_cache(maxsize=4096)
 def candidates(lengths: tuple[int, ...]) -> tuple[Form, ...]:
     """The forms of ours that lines of these lengths fit; where there is none, the nearest one alone."""
-    costs = [(min(shape_cost(variant, lengths) for variant in form.variants), form) for form in forms()]
-    fitting = tuple(form for cost, form in costs if cost < FITTING)
-    return fitting or (min(costs, key=lambda pair: pair[0])[1],)
+    fitting = tuple(form for form in forms() if _is_shaped(form, lengths))
+    return fitting or (min(forms(), key=lambda form: min(shape_cost(variant, lengths) for variant in form.variants)),)
 
 
 @functools.lru_cache(maxsize=4096)
 def fits(lengths: tuple[int, ...], form: Form | None = None) -> bool:
     """Whether lines of these lengths have the shape of a form; None: of any of ours."""
     among = [form] if form is not None else forms()
-    return any(shape_cost(variant, lengths) < FITTING for one in among for variant in one.variants)
+    return any(_is_shaped(one, lengths) for one in among)
+
+
+def _is_shaped(form: Form, lengths: tuple[int, ...]) -> bool:
+    return any(has_shape(variant, lengths) for variant in form.variants)
 
 
 def _judged(poem: Poem, form: Form, book: RhymeBook | None, strictness: Strictness) -> Judgement:
@@ -99,7 +101,7 @@ def _judged(poem: Poem, form: Form, book: RhymeBook | None, strictness: Strictne
 
 def _schemes(form: Form, lengths: tuple[int, ...]) -> Iterator[list[Variant]]:
     """The variants one by one; of regulated verse of the right shape, those of one rhyme scheme together."""
-    if form.genre != "近体" or all(shape_cost(variant, lengths) >= FITTING for variant in form.variants):
+    if form.genre != "近体" or not _is_shaped(form, lengths):
         yield from ([variant] for variant in form.variants)
         return
     kind = _shape

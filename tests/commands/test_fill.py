@@ -23,7 +23,7 @@ SMALL = ("--hidden", 16, "--embedding", 8, "--batch-size", 4, "--window", 16, "-
 def cloze_run(tmp_path_factory) -> Path:
     """A small run of missing words that tests only read."""
     folder = tmp_path_factory.mktemp("cloze")
-    arguments = ["train", TEXT, *KINDS["cloze"], *SMALL, "--epochs", 1, "--run", folder / "cloze"]
+    arguments = ["train", TEXT, *KINDS["cloze"], *SMALL, "--steps", 60, "--run", folder / "cloze"]
     result = CliRunner().invoke(app, [str(a) for a in arguments])
     assert result.exit_code == 0, result.stderr
     return folder / "cloze"
@@ -110,7 +110,7 @@ def test_a_blank_of_any_length_takes_words_of_any_length(charlm, cloze_run):
 
 
 def test_a_run_of_single_tokens_takes_a_blank_of_any_length_for_one(charlm):
-    charlm("train", TEXT, *KINDS["cloze"], *SMALL, "--epochs", 1, "--longest-blank", 1, "--run", "single")
+    charlm("train", TEXT, *KINDS["cloze"], *SMALL, "--steps", 60, "--longest-blank", 1, "--run", "single")
     open_blank, known = (json.loads(charlm("fill", "single", f"我想{blank}。", "--json").out) for blank in ("__", "_"))
     assert open_blank["candidates"] == known["candidates"]
     assert {len(each["fills"][0]) for each in known["candidates"]} == {1}

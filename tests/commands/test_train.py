@@ -75,12 +75,20 @@ def test_a_runs_own_config_repeats_it(charlm):
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
+FORTY_STEPS = (sys.executable, "-m", "charlm", "train", str(EVERYDAY), *TINY, "--steps", "40", "--precision", "float32")
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory) -> Path:
+    """A run of forty steps in a process of its own."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    subprocess.run([*FORTY_STEPS, "--run", str(run)], check=True, capture_output=True)
+    return run
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_resuming_gives_the_weights_of_a_training_that_never_stopped(charlm, signal_number):
-    whole = ("--steps", "40", "--precision", "float32", "--run")
-    command = [sys.executable, "-m", "charlm", "train", str(EVERYDAY), *TINY, *whole]
-    subprocess.run([*command, "whole"], check=True, capture_output=True)
-    child = subprocess.Popen([*command, "cut"], stderr=subprocess.PIPE, text=True)
+def test_resuming_gives_the_weights_of_a_training_that_never_stopped(charlm, never_stopped, signal_number):
+    child = subprocess.Popen([*FORTY_STEPS, "--run", "cut"], stderr=subprocess.PIPE, text=True)
     while not Path("cut/resume/checkpoint.safetensors").exists() and child.poll() is None:
         time.sleep(0.005)
     child.send_signal(signal_number)
@@ -89,7 +97,7 @@ def test_resuming_gives_the_weights_of_a_training_that_never_stopped(charlm, sig
         assert child.returncode == 128 + signal_number
         assert "charlm train --resume cut" in said and "Traceback" not in said
         subprocess.run([sys.executable, "-m", "charlm", "train", "--resume", "cut", "--quiet"], check=True)
-    one, two = (load_file(f"{name}/model.safetensors") for name in ("whole", "cut"))
+    one, two = (load_file(run / "model.safetensors") for run in (never_stopped, Path("cut")))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
