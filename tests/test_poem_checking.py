@@ -8,13 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charlm.cli.grid import judged
 from charlm.errors import ConfigError, FormError
 from charlm.poems.aligning import FITTING, has_shape, shape_cost
-from charlm.poems.checking import check
+from charlm.poems.checking import candidates, check
 from charlm.poems.form import find_form, forms, parse_form
 from charlm.poems.judgement import Judgement
 from charlm.poems.parsing import poem_of
@@ -380,3 +380,13 @@ def test_lines_of_other_lengths_in_all_were_aligned_before_their_shape_was_refus
             lengths[place : place + 1] = [2, lengths[place] - 2]
     lengths[cuts[0] % len(lengths) if cuts else 0] += more
     assert has_shape(variant, lengths) == (shape_cost(variant, lengths) < FITTING)
+
+
+@settings(max_examples=15)
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=7).map(tuple))
+@example(lengths=(5, 5))
+@example(lengths=(7, 7, 7, 7, 7))
+def test_the_nearest_form_is_the_one_of_least_cost_of_all_where_most_are_given_up_early(lengths):
+    costs = [min(shape_cost(variant, lengths) for variant in form.variants) for form in forms()]
+    fitting = tuple(form for cost, form in zip(costs, forms(), strict=True) if cost < FITTING)
+    assert candidates(lengths) == (fitting or (forms()[costs.index(min(costs))],))

@@ -5,6 +5,7 @@ for a few others of the same length together: editors part eleven characters as 
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,38 +105,49 @@ def _ends(lengths: Sequence[int]) -> list[int]:
 
 def has_shape(variant: Variant, lengths: Sequence[int]) -> bool:
     """Whether lines of these lengths fit a variant; never with more or fewer characters, which cost more in any way."""
-    return sum(lengths[:MOST_CLAUSES]) == sum(variant.lengths) and shape_cost(variant, lengths) < FITTING
+    return sum(lengths[:MOST_CLAUSES]) == sum(variant.lengths) and shape_cost(variant, lengths, FITTING) < FITTING
 
 
-def shape_cost(variant: Variant, lengths: Sequence[int]) -> float:
-    """How far lines of these lengths are from a variant; below FITTING they fit it."""
+def shape_cost(variant: Variant, lengths: Sequence[int], most: float = math.inf) -> float:
+    """How far lines of these lengths are from a variant; below FITTING they fit it.
+
+    most  a cost above which it does not matter how much it is; it may then be told as infinite
+    """
     if len(lengths) == 1 and lengths[0] == sum(variant.lengths):
         return OTHER_BREAK
     if tuple(lengths) == variant.lengths:
         return 0.0
-    return _costs(variant.lines, lengths[:MOST_CLAUSES])[0][-1][-1]
+    return _costs(variant.lines, lengths[:MOST_CLAUSES], most)[0][-1][-1]
 
 
 Moves = list[list[tuple[int, int]]]
 
 
-def _costs(lines: Sequence[Line], lengths: Sequence[int]) -> tuple[list[list[float]], Moves]:
-    """The cost of every beginning of both, and the last step to it: lines of the form, lines of the poem."""
+def _costs(lines: Sequence[Line], lengths: Sequence[int], most: float = math.inf) -> tuple[list[list[float]], Moves]:
+    """The cost of every beginning of both, and the last step to it: lines of the form, lines of the poem.
+
+    Where every way has come to cost more than `most`, the rest is left infinite.
+    """
     height, width = len(lines), len(lengths)
-    far = float("inf")
-    cost = [[far] * (width + 1) for _ in range(height + 1)]
+    cost = [[math.inf] * (width + 1) for _ in range(height + 1)]
     move: Moves = [[(0, 0)] * (width + 1) for _ in range(height + 1)]
     cost[0][0] = 0.0
     ours, theirs = [0, *_ends([len(line) for line in lines])], [0, *_ends(lengths)]
     for i in range(height + 1):
+        # A step leads over MOST_TOGETHER rows at most, and no step makes a way cheaper.
+        if i and min(map(min, cost[max(0, i - MOST_TOGETHER) : i])) > most:
+            break
         for j in range(width + 1):
-            options = []
-            if i:
-                options.append((cost[i - 1][j] + MISSING, (1, 0)))
-            if j:
-                options.append((cost[i][j - 1] + MISSING, (0, 1)))
+            least, how = cost[i][j], (0, 0)
+            if i and cost[i - 1][j] + MISSING < least:
+                least, how = cost[i - 1][j] + MISSING, (1, 0)
+            if j and cost[i][j - 1] + MISSING < least:
+                least, how = cost[i][j - 1] + MISSING, (0, 1)
             for up in range(1, min(MOST_TOGETHER, i) + 1):
                 for back in range(1, min(MOST_TOGETHER, j) + 1):
+                    before = cost[i - up][j - back]
+                    if before >= least or before > most:
+                        continue
                     off = abs((ours[i] - ours[i - up]) - (theirs[j] - theirs[j - back]))
                     if off and (up, back) != (1, 1):
                         continue
@@ -143,9 +155,9 @@ def _costs(lines: Sequence[Line], lengths: Sequence[int]) -> tuple[list[list[flo
                     for inner in range(i - up, i - 1):
                         at = ours[inner + 1] - ours[i - up] + theirs[j - back]
                         step += LOST_RHYME if lines[inner].rhyme and at not in theirs else 0.0
-                    options.append((cost[i - up][j - back] + step, (up, back)))
-            if options:
-                cost[i][j], move[i][j] = min(options, key=lambda option: option[0])
+                    if before + step < least:
+                        least, how = before + step, (up, back)
+            cost[i][j], move[i][j] = least, how
     return cost, move
 
 

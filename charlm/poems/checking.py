@@ -10,6 +10,7 @@ slot counts by itself, and 古体 has length and rhyme only.
 """
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -76,7 +77,22 @@ def _distance(judgement: Judgement) -> float:
 def candidates(lengths: tuple[int, ...]) -> tuple[Form, ...]:
     """The forms of ours that lines of these lengths fit; where there is none, the nearest one alone."""
     fitting = tuple(form for form in forms() if _is_shaped(form, lengths))
-    return fitting or (min(forms(), key=lambda form: min(shape_cost(variant, lengths) for variant in form.variants)),)
+    return fitting or (_nearest(lengths),)
+
+
+def _nearest(lengths: tuple[int, ...]) -> Form:
+    """The form to one of whose variants lines of these lengths are nearest; of several the first."""
+
+    def far(choice: tuple[int, Form, Variant]) -> int:
+        return abs(sum(choice[2].lengths) - sum(lengths))
+
+    choices = [(number, form, variant) for number, form in enumerate(forms()) for variant in form.variants]
+    least, first, nearest = math.inf, 0, choices[0][1]
+    for number, form, variant in sorted(choices, key=far):  # what is near is soon found, and the rest soon given up
+        cost = shape_cost(variant, lengths, least)
+        if (cost, number) < (least, first):
+            least, first, nearest = cost, number, form
+    return nearest
 
 
 @functools.lru_cache(maxsize=4096)
